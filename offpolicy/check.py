@@ -1,0 +1,206 @@
+"""The contract of an estimator, shipped for people who add their own: `check_estimator(my_estimator)`.
+
+It enumerates a small market (two contexts, four candidates, two slots, 24 slates in all) as a log in which every slate
+occurs exactly as often as the logger would show it, so that the expectation of an estimator is its value on that log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import numpy.typing as npt
+
+from offpolicy.estimators import Estimator, estimator
+from offpolicy.evidence import Evidence
+from offpolicy.terms import direct
+from simenv.errors import UserError
+from simenv.propensity import Conditional, Marginal
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_SLATES = np.array(list(permutations(range(4), 2)))  # (12, 2)
+_LOGGER = np.array([[4.0, 3.0, 2.0, 1.0], [1.0, 3.0, 4.0, 2.0]])  # (X, C); integers, so that slates occur whole times
+_TARGET = np.array([[1.0, 2.0, 6.0, 1.5], [5.0, 0.5, 1.0, 3.0]])  # (X, C)
+_ATTRACTION = np.array([[0.2, 0.5, 0.7, 0.1], [0.6, 0.3, 0.4, 0.8]])  # (X, C)
+_EXAMINATION = np.array([0.9, 0.5])
+_COPIES = 504  # with it every slate's share of a context is a whole number of rows
+_EXACT = 1e-9  # float64 sums of 10,080 rows err by about 1e-12
+
+
+def check_estimator(given: str | Estimator) -> None:
+    """Check that an estimator keeps the contract of the package.
+
+    Self-replay (target = logger) gives the logged mean; the value on an enumerated log is the truth; influences have
+    mean zero and predict the effect of leaving a row out; rows may come in any order; value and influence scale with
+    the reward; inputs are left alone; a missing column raises.
+
+    Args:
+        given: A name in `ESTIMATORS`, or an estimator.
+
+    Raises:
+        AssertionError: Saying which promise is broken.
+    """
+    one = estimator(given) if isinstance(given, str) else given
+    evidence, truth = enumerated_log(wrong_model=one.terms is not direct)
+    _check_truth(one, evidence, truth)
+    _check_self_replay(one, evidence)
+    sample = take(evidence, np.random.default_rng(0).choice(evidence.n_rows, size=2_000, replace=False))
+    _check_influence(one, sample)
+    _check_rows_in_any_order(one, sample)
+    _check_scale(one, sample)
+    _check_inputs_left_alone(one, sample)
+    _check_missing_columns(one, sample)
+
+
+def enumerated_log(*, wrong_model: bool) -> tuple[Evidence, float]:
+    """A log that holds every slate as often as the logger shows it, and the true value of the target policy.
+
+    Rewards are expected clicks of a position-based model, under which joint and item-position weights are both right.
+
+    Args:
+        wrong_model: Whether the reward model errs (by a fifth, and by a constant), as a doubly robust estimator must
+            bear; the direct method needs the right one.
+    """
+    logger, target = _plackett_luce(_LOGGER), _plackett_luce(_TARGET)
+    times = np.rint(np.exp(logger.logp.sum(axis=1)) * 10 * _COPIES).astype(np.int64)  # (24,)
+    reward = (_ATTRACTION[:, _SLATES] * _EXAMINATION).reshape(-1, 2)  # (24, K)
+    value = (np.exp(target.logp.sum(axis=1)) * reward.sum(axis=1)).reshape(2, 12).sum(axis=1)  # (X,)
+    factor, offset = (0.8, 0.05) if wrong_model else (1.0, 0.0)
+    row = np.repeat(np.arange(len(times)), times)
+    evidence = Evidence(
+        reward=reward[row],
+        logger=Conditional(logger.logp[row]),
+        target=Conditional(target.logp[row]),
+        logger_marginal=_marginal(logger, row),
+        target_marginal=_marginal(target, row),
+        q_logged=factor * reward[row] + offset,
+        q_target=factor * value[row // 12] + 2 * offset,
+        cluster=np.arange(len(row)) // 3,
+    )
+    return evidence, float(value.mean())
+
+
+def take(evidence: Evidence, rows: Ints) -> Evidence:
+    """Some rows of the evidence, in the order asked."""
+    return replace(
+        evidence,
+        reward=evidence.reward[rows],
+        logger=Conditional(evidence.logger.logp[rows]),
+        target=Conditional(evidence.target.logp[rows]),
+        logger_marginal=_take_marginal(evidence.logger_marginal, rows),
+        target_marginal=_take_marginal(evidence.target_marginal, rows),
+        q_logged=None if evidence.q_logged is None else evidence.q_logged[rows],
+        q_target=None if evidence.q_target is None else evidence.q_target[rows],
+        cluster=evidence.cluster[rows],
+    )
+
+
+def _check_truth(one: Estimator, evidence: Evidence, truth: float) -> None:
+    value = one(evidence).value
+    assert abs(value - truth) < _EXACT, f"{one.name}: the enumerated value is {value!r}; the truth is {truth!r}"
+
+
+def _check_self_replay(one: Estimator, evidence: Evidence) -> None:
+    model = evidence.reward if one.terms is direct else evidence.q_logged
+    replay = replace(
+        evidence,
+        target=evidence.logger,
+        target_marginal=evidence.logger_marginal,
+        q_logged=model,
+        q_target=None if model is None else model.sum(axis=1),
+    )
+    value, mean = one(replay).value, float(evidence.reward.sum(axis=1).mean())
+    assert abs(value - mean) <= 1e-12, f"{one.name}: self-replay gives {value!r}; the logged mean is {mean!r}"
+
+
+def _check_influence(one: Estimator, sample: Evidence) -> None:
+    scores = one(sample)
+    n_rows = sample.n_rows
+    assert type(scores.value) is float, f"{one.name}: the value is a {type(scores.value).__name__}; expected float"
+    assert scores.influence.shape == (n_rows,), f"{one.name}: influence {scores.influence.shape}; expected ({n_rows},)"
+    assert scores.influence.dtype == np.float64, f"{one.name}: influence is {scores.influence.dtype}; expected float64"
+    mean = float(scores.influence.mean())
+    assert abs(mean) < _EXACT, f"{one.name}: influences have mean {mean:g}; expected 0"
+    rows = np.arange(n_rows)
+    without = np.array([one(take(sample, np.delete(rows, row))).value for row in rows[:40]])
+    jackknife = (n_rows - 1) * (scores.value - without)
+    # Leaving out one of N rows moves a ratio's denominator by w / N, here at most 16 / N: an error of second order.
+    slack = 20.0 / n_rows * float(np.abs(jackknife).max()) + _EXACT
+    worst = float(np.abs(jackknife - scores.influence[:40]).max())
+    assert worst <= slack, f"{one.name}: an influence is off by {worst:g} from leaving its row out (allowed {slack:g})"
+
+
+def _check_rows_in_any_order(one: Estimator, sample: Evidence) -> None:
+    order = np.random.default_rng(1).permutation(sample.n_rows)
+    scores, shuffled = one(sample), one(take(sample, order))
+    assert abs(scores.value - shuffled.value) < _EXACT, f"{one.name}: the value depends on the order of the rows"
+    same = np.allclose(scores.influence[order], shuffled.influence, rtol=0.0, atol=_EXACT)
+    assert same, f"{one.name}: influences do not follow their rows"
+
+
+def _check_scale(one: Estimator, sample: Evidence) -> None:
+    assert sample.q_logged is not None
+    assert sample.q_target is not None
+    q_logged, q_target = 8.0 * sample.q_logged, 8.0 * sample.q_target
+    scores = one(sample)
+    scaled = one(replace(sample, reward=8.0 * sample.reward, q_logged=q_logged, q_target=q_target))
+    assert abs(scaled.value - 8.0 * scores.value) < _EXACT, f"{one.name}: the value does not scale with the reward"
+    same = np.allclose(scaled.influence, 8.0 * scores.influence, rtol=0.0, atol=_EXACT)
+    assert same, f"{one.name}: influences do not scale with the reward"
+
+
+def _check_inputs_left_alone(one: Estimator, sample: Evidence) -> None:
+    before, after = _arrays(take(sample, np.arange(sample.n_rows))), _arrays(sample)
+    one(sample)
+    for name, column in before.items():
+        assert np.array_equal(column, after[name]), f"{one.name}: it changed the column {name}"
+
+
+def _check_missing_columns(one: Estimator, sample: Evidence) -> None:
+    without = {
+        "logger_marginal": replace(sample, logger_marginal=None),
+        "target_marginal": replace(sample, target_marginal=None),
+        "q_logged": replace(sample, q_logged=None),
+        "q_target": replace(sample, q_target=None),
+    }
+    for need in one.needs:
+        try:
+            one(without[need])
+        except UserError:
+            continue
+        raise AssertionError(f"{one.name}: {need} is missing and it did not raise UserError")
+
+
+def _arrays(evidence: Evidence) -> dict[str, Floats]:
+    columns = {
+        "reward": evidence.reward,
+        "logger": evidence.logger.logp,
+        "target": evidence.target.logp,
+        "logger_marginal": None if evidence.logger_marginal is None else evidence.logger_marginal.logp,
+        "target_marginal": None if evidence.target_marginal is None else evidence.target_marginal.logp,
+        "q_logged": evidence.q_logged,
+        "q_target": evidence.q_target,
+    }
+    return {name: column for name, column in columns.items() if column is not None}
+
+
+def _plackett_luce(strength: Floats) -> Conditional:
+    """Log-probabilities of all 12 slates in both contexts, (24, K)."""
+    first = strength[:, _SLATES[:, 0]]
+    second = strength[:, _SLATES[:, 1]]
+    total = strength.sum(axis=1, keepdims=True)
+    return Conditional(np.log(np.stack([first / total, second / (total - first)], axis=2)).reshape(-1, 2))
+
+
+def _marginal(policy: Conditional, row: Ints) -> Marginal:
+    """Log-probability of the item at its slot, by summing over the slates that have it there."""
+    slate = np.exp(policy.logp.sum(axis=1)).reshape(2, 12)
+    shares = _SLATES[:, None, :] == _SLATES[None, :, :]  # (12, 12, K): slates that agree at the slot
+    return Marginal(np.log(np.einsum("xs,tsk->xtk", slate, shares.astype(np.float64))).reshape(-1, 2)[row])
+
+
+def _take_marginal(marginal: Marginal | None, rows: Ints) -> Marginal | None:
+    return None if marginal is None else Marginal(marginal.logp[rows], marginal.error)

@@ -1,0 +1,85 @@
+"""How much of the log an estimate really rests on.
+
+Ten thousand rows of which five carry the weighted clicks are five rows. These numbers say so, beside every estimate.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from offpolicy.estimators import Scores
+from offpolicy.inference import Clusters, standard_error
+from offpolicy.terms import Terms
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Weight diagnostics of one estimate.
+
+    For item-position weights a row is K row-slots; sums run over row-slots, and effective rows are divided by K so
+    that they stay in the unit of rows. An estimator without weights (the direct method) weighs every row 1.
+
+    Attributes:
+        effective_rows: (sum w)^2 / sum w^2, between 0 and N (Kish, "Survey Sampling", 1965).
+        effective_positives: (sum w |r|)^2 / sum (w r)^2: the number of equally weighted rewarded rows (row-slots for
+            item-position weights) that would be as informative; 0 where nothing was rewarded.
+        mean_weight: Mean weight; 1 in expectation where the propensities are right and the logger has full support.
+        mean_weight_z: (mean weight - 1) over its clustered standard error; the mean over slots for row-slots.
+        max_weight_share: Largest share of one row in the sum of all weights; NaN where all weights are 0.
+        weight_error: Mean relative error of the weights that their marginals state.
+        unsupported: Pieces (whole slates, or slots) that have weight 0 in every row.
+    """
+
+    effective_rows: float
+    effective_positives: float
+    mean_weight: float
+    mean_weight_z: float
+    max_weight_share: float
+    weight_error: float = 0.0
+    unsupported: int = 0
+
+
+def diagnose(terms: Terms, by: Clusters) -> Diagnostics:
+    """Measure the weights of one family on the evidence they were made from.
+
+    Args:
+        terms: Weights and rewards, (N, J).
+        by: Clusters of the same rows.
+    """
+    n_rows, n_pieces = terms.weight.shape
+    earned = terms.weight * np.abs(terms.reward)
+    row_weight = terms.weight[:, 0] if n_pieces == 1 else terms.weight.mean(axis=1)  # (N,)
+    mean = float(row_weight.mean())
+    return Diagnostics(
+        effective_rows=_effective(terms.weight) / n_pieces,
+        effective_positives=_effective(earned),
+        mean_weight=mean,
+        mean_weight_z=_z(mean - 1.0, standard_error(row_weight - mean, by)),
+        max_weight_share=float(row_weight.max()) / (n_rows * mean) if mean > 0.0 else float("nan"),
+        weight_error=terms.error,
+        unsupported=n_pieces - int(np.count_nonzero(terms.weight.max(axis=0))),
+    )
+
+
+def disagreement(one: Scores, other: Scores, by: Clusters) -> float:
+    """Standardised z of the paired difference of two estimates of one value on the same rows (Hausman, 1978)."""
+    return _z(one.value - other.value, standard_error(one.influence - other.influence, by))
+
+
+def _effective(column: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+    flat = column.ravel()
+    top = float(flat.max())
+    if top <= 0.0:
+        return 0.0
+    if top < 1e-100:  # squares would underflow
+        flat = flat / top
+    return float(flat.sum()) ** 2 / float(flat @ flat)
+
+
+def _z(difference: float, stderr: float) -> float:
+    if abs(difference) < 1e-9:  # rounding of weights that are all 1
+        return 0.0
+    return difference / stderr if stderr > 0.0 else math.copysign(math.inf, difference)

@@ -1,0 +1,142 @@
+"""Evaluate: evidence in, estimates out, each with its interval, its lift, its diagnostics and a verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from offpolicy.diagnostics import Diagnostics, diagnose, disagreement
+from offpolicy.estimators import ESTIMATORS, Estimator, Scores, estimator
+from offpolicy.evidence import Evidence
+from offpolicy.inference import Clusters, Interval, clusters, interval, lift
+from offpolicy.terms import Terms, item_position
+from offpolicy.verdict import WORDS, Verdict, judge
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate and everything a reader needs to judge it.
+
+    Attributes:
+        estimator: Name in `ESTIMATORS`.
+        estimand: What is estimated, in words.
+        interval: Value, clustered standard error, low and high.
+        lift: The absolute difference to the logger's mean on the same rows, with a paired interval.
+        level: Confidence level of both intervals.
+        rows: N.
+        diagnostics: What the estimate rests on.
+        cluster: What was taken for independent.
+        verdict: Whether to believe it, with reasons.
+    """
+
+    estimator: str
+    estimand: str
+    interval: Interval
+    lift: Interval
+    level: float
+    rows: int
+    diagnostics: Diagnostics
+    cluster: str
+    verdict: Verdict
+
+    def record(self) -> dict[str, str | float | int | list[str] | None]:
+        """The estimate as one flat JSON object; a number that is not finite becomes None."""
+        return {
+            "estimator": self.estimator,
+            "estimand": self.estimand,
+            "value": _finite(self.interval.value),
+            "stderr": _finite(self.interval.stderr),
+            "low": _finite(self.interval.low),
+            "high": _finite(self.interval.high),
+            "level": self.level,
+            "lift": _finite(self.lift.value),
+            "lift_low": _finite(self.lift.low),
+            "lift_high": _finite(self.lift.high),
+            "rows": self.rows,
+            "effective_rows": _finite(self.diagnostics.effective_rows),
+            "effective_positives": _finite(self.diagnostics.effective_positives),
+            "mean_weight": _finite(self.diagnostics.mean_weight),
+            "mean_weight_z": _finite(self.diagnostics.mean_weight_z),
+            "max_weight_share": _finite(self.diagnostics.max_weight_share),
+            "cluster": self.cluster,
+            "verdict": self.verdict.word,
+            "reasons": list(self.verdict.reasons),
+        }
+
+
+def evaluate(evidence: Evidence, estimators: Sequence[str] | None = None, level: float = 0.95) -> list[Estimate]:
+    """Estimate the value of the target policy.
+
+    Args:
+        evidence: The columns.
+        estimators: Names in `ESTIMATORS`; None takes all that the evidence can feed (on single-action logs without the
+            item-position ones, which coincide with the others there).
+        level: Confidence level of the intervals, in (0, 1).
+
+    Returns:
+        One estimate a name, in the order asked.
+
+    Raises:
+        UserError: If a name is unknown, a named estimator lacks a column, the level is out of range, or all rows
+            belong to one cluster.
+    """
+    chosen = _applicable(evidence) if estimators is None else [estimator(name) for name in estimators]
+    for one in chosen:
+        one.require(evidence)
+    bench = _Bench(evidence, clusters(evidence), {})
+    return [_estimate(one, bench, level) for one in chosen]
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What the estimates of one evaluation share: each family of weights is made and measured once."""
+
+    evidence: Evidence
+    by: Clusters
+    cuts: dict[Callable[[Evidence], Terms], tuple[Terms, Diagnostics]]
+
+    def cut(self, how: Callable[[Evidence], Terms]) -> tuple[Terms, Diagnostics]:
+        if how not in self.cuts:
+            terms = how(self.evidence)
+            self.cuts[how] = terms, diagnose(terms, self.by)
+        return self.cuts[how]
+
+
+def _applicable(evidence: Evidence) -> list[Estimator]:
+    return [
+        one
+        for one in ESTIMATORS.values()
+        if not one.missing(evidence) and not (one.terms is item_position and evidence.n_slots == 1)
+    ]
+
+
+def _estimate(one: Estimator, bench: _Bench, level: float) -> Estimate:
+    evidence, by = bench.evidence, bench.by
+    terms, diagnostics = bench.cut(one.terms)
+    scores = one.formula(terms)
+    return Estimate(
+        estimator=one.name,
+        estimand=one.estimand.format(unit=evidence.unit),
+        interval=interval(scores, by, level),
+        lift=interval(lift(scores, evidence), by, level),
+        level=level,
+        rows=evidence.n_rows,
+        diagnostics=diagnostics,
+        cluster=evidence.cluster_name,
+        verdict=judge(one, evidence, diagnostics, by.count, _rival_z(one, scores, bench)),
+    )
+
+
+def _rival_z(one: Estimator, scores: Scores, bench: _Bench) -> float:
+    if not one.rival:
+        return 0.0
+    rival = ESTIMATORS[one.rival]
+    terms, diagnostics = bench.cut(rival.terms)
+    if judge(rival, bench.evidence, diagnostics, bench.by.count).word == WORDS[2]:
+        return 0.0  # too little left to contradict anybody
+    return disagreement(scores, rival.formula(terms), bench.by)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,177 @@
+"""Evidence: the columns from which the value of a policy is estimated.
+
+An estimator never meets a policy or a log. It sees, for each logged search, what was earned, how likely the logging
+policy was to show what it showed, and how likely the target policy would have been. Everything is checked here, once,
+where the columns come together; whoever holds an `Evidence` may believe its shapes and ranges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from simenv.errors import UserError
+from simenv.propensity import Conditional, Marginal
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+ClusterName = Literal["shopper", "session", "row"]
+PropensityKind = Literal["exact", "estimated"]
+
+CLUSTER_NAMES = ("shopper", "session", "row")
+PROPENSITY_KINDS = ("exact", "estimated")
+
+_ROUNDING = 1e-6  # a log-probability of a float32 log may exceed 0 by this
+_FIRST_SLOT = 1e-4  # at slot 1 the marginal is the conditional; float32 logs agree far better than this
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a log says about a target policy: one row a search (or an impression), one column a slot.
+
+    The estimand of every estimator of this package is the *value per row over the logger's contexts*: the mean total
+    reward of a row had the target policy ranked the rows the logger met. It is not the value after deployment where
+    what is shown moves who stays.
+
+    Attributes:
+        reward: Reward of each slot, shape (N, K), finite; any unit (clicks, revenue). Converted to float64.
+        logger: log p of the logged slate under the logging policy, (N, K), finite and at most 0. An empty slot has 0.
+        target: log p of the same logged slate under the target policy, (N, K), at most 0; -inf where the target never
+            shows it.
+        logger_marginal: log p of the item at its slot whatever stands above it; needed by item-position weights.
+        target_marginal: The same under the target policy.
+        q_logged: Reward of each logged slot as a reward model that never saw this row's shopper expects it, (N, K).
+        q_target: Total reward of the row under the target policy by the same model, (N,).
+        cluster: Identifier of the independent unit each row belongs to, (N,) integers.
+        cluster_name: What a cluster is. "row" must be declared and says that rows are taken for independent; "shopper"
+            is the only one under which an estimate can be trusted.
+        propensity_kind: "exact" where the logging policy reported its propensities, "estimated" where they were fitted.
+        unit: What a row is, in the singular, for the name of the estimand.
+
+    Raises:
+        UserError: If a shape, type or range is wrong; the message names the row.
+    """
+
+    reward: Floats  # (N, K)
+    logger: Conditional  # (N, K)
+    target: Conditional  # (N, K)
+    cluster: Ints  # (N,)
+    cluster_name: ClusterName = "shopper"
+    logger_marginal: Marginal | None = None  # (N, K)
+    target_marginal: Marginal | None = None  # (N, K)
+    q_logged: Floats | None = None  # (N, K)
+    q_target: Floats | None = None  # (N,)
+    propensity_kind: PropensityKind = "exact"
+    unit: str = "search"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reward", np.asarray(self.reward, dtype=np.float64))
+        check_evidence(self)
+
+    @property
+    def n_rows(self) -> int:
+        """N, the number of logged searches."""
+        return int(self.reward.shape[0])
+
+    @property
+    def n_slots(self) -> int:
+        """K, the number of slots of a slate; 1 for single-action logs."""
+        return int(self.reward.shape[1])
+
+
+def check_evidence(evidence: Evidence) -> None:
+    """Check every column of the evidence against what the estimators rely on.
+
+    Raises:
+        UserError: Naming the first bad column and row, what was expected, and what to do.
+    """
+    if evidence.reward.ndim != 2 or 0 in evidence.reward.shape:
+        raise UserError(
+            f"reward has shape {evidence.reward.shape}; expected (N, K) with at least one row and one slot. "
+            "For one action a row give reward[:, None]."
+        )
+    shape = evidence.reward.shape
+    _check_finite("reward", evidence.reward, shape)
+    _check_propensity("logger", evidence.logger, Conditional, shape, has_shown=True)
+    _check_propensity("target", evidence.target, Conditional, shape, has_shown=False)
+    for name, marginal, conditional in (
+        ("logger_marginal", evidence.logger_marginal, evidence.logger),
+        ("target_marginal", evidence.target_marginal, evidence.target),
+    ):
+        if marginal is not None:
+            _check_propensity(name, marginal, Marginal, shape, has_shown=name == "logger_marginal")
+            _check_first_slot(name, marginal, conditional)
+    if evidence.q_logged is not None:
+        _check_finite("q_logged", evidence.q_logged, shape)
+    if evidence.q_target is not None:
+        _check_finite("q_target", evidence.q_target, shape[:1])
+    _check_cluster(evidence.cluster, evidence.cluster_name, shape[0])
+    if evidence.propensity_kind not in PROPENSITY_KINDS:
+        raise UserError(f"propensity_kind is {evidence.propensity_kind!r}; expected one of {PROPENSITY_KINDS}.")
+
+
+def _check_propensity(
+    name: str, given: Conditional | Marginal, expected: type, shape: tuple[int, ...], *, has_shown: bool
+) -> None:
+    if type(given) is not expected:
+        raise UserError(
+            f"{name} is a {type(given).__name__} propensity; expected {expected.__name__}. The propensities of a slate "
+            "are not interchangeable: one in place of another biases the estimate without a warning."
+        )
+    logp = given.logp
+    if logp.shape != shape or logp.dtype.kind != "f":
+        raise UserError(f"{name}.logp is {logp.dtype} of shape {logp.shape}; expected floats of shape {shape}.")
+    if np.isnan(logp).any():
+        raise UserError(f"{_place(np.isnan(logp))}: {name}'s log-probability is not a number; expected log p <= 0.")
+    if logp.max() > _ROUNDING:
+        place, value = _place(logp > _ROUNDING), float(logp[logp > _ROUNDING][0])
+        raise UserError(
+            f"{place}: {name}'s propensity is {np.exp(min(value, 700.0)):.6g} (log-probability {value:.6g}); expected "
+            "0 < p <= 1, so log p <= 0. Was a probability written instead of its logarithm? Convert with numpy.log()."
+        )
+    if has_shown and logp.min() == -np.inf:
+        raise UserError(
+            f"{_place(logp == -np.inf)}: {name}'s propensity is 0, but the logger showed this; expected 0 < p <= 1. "
+            "Take the propensity that was logged when the slate was drawn."
+        )
+
+
+def _check_first_slot(name: str, marginal: Marginal, conditional: Conditional) -> None:
+    bad = np.abs(np.exp(marginal.logp[:, 0]) - np.exp(conditional.logp[:, 0])) > marginal.error + _FIRST_SLOT
+    if bad.any():
+        row = int(bad.argmax())
+        raise UserError(
+            f"log row {row}, slot 1: {name} has p = {np.exp(marginal.logp[row, 0]):.6g}, the conditional has "
+            f"{np.exp(conditional.logp[row, 0]):.6g}; nothing stands above slot 1, so the two are equal there. Do both "
+            "come from the same policy, in the same order of rows?"
+        )
+
+
+def _check_finite(name: str, column: Floats, shape: tuple[int, ...]) -> None:
+    if column.shape != shape or column.dtype.kind != "f":
+        raise UserError(f"{name} is {column.dtype} of shape {column.shape}; expected floats of shape {shape}.")
+    bad = ~np.isfinite(column)
+    if bad.any():
+        raise UserError(f"{_place(bad)}: {name} is {column[bad][0]}; expected a finite number.")
+
+
+def _check_cluster(cluster: Ints, cluster_name: str, n_rows: int) -> None:
+    if cluster_name not in CLUSTER_NAMES:
+        raise UserError(f"cluster_name is {cluster_name!r}; expected one of {CLUSTER_NAMES}.")
+    if cluster.shape != (n_rows,) or cluster.dtype.kind not in "iu":
+        raise UserError(f"cluster is {cluster.dtype} of shape {cluster.shape}; expected integers of shape ({n_rows},).")
+    if cluster_name == "row" and not (np.diff(cluster) > 0).all():
+        ids, counts = np.unique(cluster, return_counts=True)
+        if counts.max() > 1:
+            raise UserError(
+                f"cluster {ids[counts.argmax()]} occurs {counts.max()} times though cluster_name is 'row', where every "
+                "row is its own. Name the cluster 'shopper' or 'session', or remove duplicate rows."
+            )
+
+
+def _place(bad: npt.NDArray[np.bool_]) -> str:
+    first = np.unravel_index(int(bad.argmax()), bad.shape)
+    return f"log row {first[0]}" + (f", slot {first[1] + 1}" if bad.ndim == 2 and bad.shape[1] > 1 else "")

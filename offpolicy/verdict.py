@@ -1,0 +1,137 @@
+"""The verdict: whether an estimate should be believed, and why not.
+
+The thresholds are published here, in one place, and every threshold that was crossed becomes a reason in words. They
+are rules of thumb, chosen so that what is below them is known to mislead: at 54 effective rows and less than one
+effective positive a nominal 95% interval was measured to cover 58%.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from offpolicy.diagnostics import Diagnostics
+from offpolicy.estimators import Estimator
+from offpolicy.evidence import Evidence
+
+Word = Literal["trust", "caution", "do not use"]
+
+WORDS: tuple[Word, Word, Word] = ("trust", "caution", "do not use")
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where trust ends and where use ends. Caution applies beyond the first of a pair, refusal beyond the second.
+
+    Attributes:
+        mean_weight_z: |z| of the mean weight: 3 happens by chance in 0.3% of sound logs, 5 in one of a million.
+        effective_positives: Rewarded rows the estimate rests on. With 100 the standard error of a rate is a tenth of
+            it; with fewer than 10 the interval itself is not known.
+        effective_rows: Rows the estimate rests on; below 100 the mean of skewed weights is far from normal.
+        max_weight_share: One row's share of all weight.
+        clusters: Independent shoppers; a clustered standard error from few clusters is too small.
+        weight_error: Relative error of the weights that computed marginals state for themselves.
+        rival_z: |z| of the difference to an estimator that assumes less, where that one is not itself refused.
+    """
+
+    mean_weight_z: tuple[float, float] = (3.0, 5.0)
+    effective_positives: tuple[float, float] = (100.0, 10.0)
+    effective_rows: tuple[float, float] = (500.0, 100.0)
+    max_weight_share: tuple[float, float] = (0.05, 0.25)
+    clusters: tuple[float, float] = (40.0, 10.0)
+    weight_error: tuple[float, float] = (0.01, 0.05)
+    rival_z: tuple[float, float] = (3.0, 5.0)
+
+
+THRESHOLDS = Thresholds()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of `trust`, `caution`, `do not use`, and the reasons for it, worst first."""
+
+    word: Word
+    reasons: tuple[str, ...]
+
+
+def judge(
+    estimator: Estimator,
+    evidence: Evidence,
+    diagnostics: Diagnostics,
+    n_clusters: int,
+    rival_z: float = 0.0,
+    thresholds: Thresholds = THRESHOLDS,
+) -> Verdict:
+    """Say whether an estimate should be believed.
+
+    Args:
+        estimator: What made the estimate.
+        evidence: What it was made from.
+        diagnostics: How much of the evidence it rests on.
+        n_clusters: Number of independent clusters.
+        rival_z: z of the difference to the rival estimator; 0 where there is no usable one.
+        thresholds: Where trust and use end.
+    """
+    found = [*_measured(diagnostics, evidence, n_clusters, thresholds), *_declared(estimator, evidence)]
+    rank = _above(abs(rival_z), thresholds.rival_z)
+    if rank:
+        found.append((rank, f"it is {rival_z:+.1f} standard errors from '{estimator.rival}', which assumes less"))
+    worst = max((rank for rank, _ in found), default=0)
+    reasons = tuple(reason for _, reason in sorted(found, key=lambda pair: -pair[0]))
+    if not reasons:
+        reasons = (
+            f"{diagnostics.effective_rows:,.0f} effective rows, {diagnostics.effective_positives:,.1f} effective "
+            f"positives, mean weight {diagnostics.mean_weight:.3f} ({diagnostics.mean_weight_z:+.1f} standard errors "
+            "from 1)",
+        )
+    return Verdict(WORDS[worst], reasons)
+
+
+def _measured(
+    seen: Diagnostics, evidence: Evidence, n_clusters: int, limits: Thresholds
+) -> Iterator[tuple[int, str]]:
+    if seen.unsupported:
+        yield 2, "no common support: the target policy could never have shown what the logger showed"
+    rank = _above(abs(seen.mean_weight_z), limits.mean_weight_z)
+    if rank:
+        yield rank, (
+            f"mean weight {seen.mean_weight:.3f} is {seen.mean_weight_z:+.1f} standard errors from 1 (limit "
+            f"{limits.mean_weight_z[rank - 1]:g}): propensities are wrong or the logger lacks support"
+        )
+    for count, limit, what in (
+        (seen.effective_positives, limits.effective_positives, "effective positives"),
+        (seen.effective_rows, limits.effective_rows, "effective rows"),
+        (float(n_clusters), limits.clusters, f"{evidence.cluster_name} clusters"),
+    ):
+        rank = _below(count, limit)
+        if rank:
+            yield rank, f"{_count(count)} {what}; fewer than {limit[rank - 1]:g}"
+    rank = _above(seen.max_weight_share, limits.max_weight_share)
+    if rank:
+        limit_share = limits.max_weight_share[rank - 1]
+        yield rank, f"one row carries {seen.max_weight_share:.1%} of all weight; more than {limit_share:.0%}"
+    rank = _above(seen.weight_error, limits.weight_error)
+    if rank:
+        yield rank, f"computed marginals put an error of {seen.weight_error:.1%} on the weights"
+
+
+def _declared(estimator: Estimator, evidence: Evidence) -> Iterator[tuple[int, str]]:
+    if estimator.never_trust:
+        yield 1, f"{estimator.name}: {estimator.never_trust}"
+    if evidence.cluster_name != "shopper":
+        yield 1, f"{evidence.cluster_name}s, not shoppers, are taken for independent: the interval may be too narrow"
+    if evidence.propensity_kind == "estimated":
+        yield 1, "propensities were estimated, not logged: the interval ignores their error"
+
+
+def _above(value: float, limits: tuple[float, float]) -> int:
+    return int(value > limits[0]) + int(value > limits[1])
+
+
+def _below(value: float, limits: tuple[float, float]) -> int:
+    return int(value < limits[0]) + int(value < limits[1])
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) or value >= 1000.0 else f"{value:,.1f}"

@@ -1,0 +1,82 @@
+"""Rankers without learning: uniform, popularity, lexical relevance, a plain production blend, and the oracle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from policies.ranking import F32
+from simenv.catalogue import PublicCatalogue
+from simenv.decision import Truth
+from simenv.errors import UserError
+from simenv.world import Page
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Every candidate alike."""
+
+    catalogue: PublicCatalogue
+
+    def score(self, page: Page, truth: Truth | None) -> F32:
+        """Zeros."""
+        return np.zeros(page.candidates.shape, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Popularity:
+    """Past sales, whatever was asked."""
+
+    catalogue: PublicCatalogue
+
+    def score(self, page: Page, truth: Truth | None) -> F32:
+        """The item's standardised log sales."""
+        return self.catalogue.popularity[np.maximum(page.candidates, 0)]
+
+
+@dataclass(frozen=True)
+class Lexical:
+    """How many of the query's recognised words the item matches: category counts 2, brand 1, colour 0.5."""
+
+    catalogue: PublicCatalogue
+
+    def score(self, page: Page, truth: Truth | None) -> F32:
+        """Weighted number of matches, 0 to 3.5."""
+        item, terms = np.maximum(page.candidates, 0), page.query_terms
+        score = 2.0 * (self.catalogue.category[item] == terms[:, 0:1])
+        score += self.catalogue.brand[item] == terms[:, 1:2]
+        score += 0.5 * (self.catalogue.colour[item] == terms[:, 2:3])
+        return score.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Production:
+    """What many shops run: lexical match first, popularity within it."""
+
+    catalogue: PublicCatalogue
+    popularity_weight: float = 0.5
+
+    def score(self, page: Page, truth: Truth | None) -> F32:
+        """Lexical score plus weighted popularity."""
+        lexical = Lexical(self.catalogue).score(page, truth)
+        return lexical + np.float32(self.popularity_weight) * Popularity(self.catalogue).score(page, truth)
+
+
+@dataclass(frozen=True)
+class MyopicOracle:
+    """Ranks by the true expected reward of an examined item: the best page that hidden truth allows.
+
+    Optimal for one page where examination falls with the slot (position-based), since the page's value is then
+    the sum of examination times attraction times value, sorted alike. Says nothing about later pages or visits.
+    """
+
+    catalogue: PublicCatalogue
+
+    def score(self, page: Page, truth: Truth | None) -> F32:
+        """Attraction times the value of a click."""
+        if truth is None:
+            raise UserError(
+                "the oracle ranks by hidden truth, which a log does not hold; it can be played, not judged."
+            )
+        return (truth.attraction * truth.value).astype(np.float32)

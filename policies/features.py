@@ -1,0 +1,126 @@
+"""Public features of (search, candidate), in torch, gathered from ids.
+
+One definition serves learners, the reward model and the RLlib module. Catalogue columns are tables on the device;
+pages bring ids and small contexts; features are made for the candidates that are asked for and never stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from simenv.catalogue import PublicCatalogue
+from simenv.world import Page
+
+CHUNK = 1024  # rows scored at once: memory does not grow with the log
+
+PAGE_FIELDS = (
+    "candidates", "query_terms", "locale", "device", "history", "history_weight", "last_brand", "page", "search",
+)  # fmt: skip
+N_LOCALES, N_DEVICES = 3, 3
+
+
+class FeatureMap(torch.nn.Module):
+    """Features (N, M, F) of items (N, M) on pages.
+
+    Groups: match with the recognised words; the item itself; the item against the shopper's public history; the
+    context. `feature_names` lists them in order.
+    """
+
+    def __init__(self, catalogue: PublicCatalogue) -> None:
+        """Hold the catalogue's public columns as tables (buffers: they move with the module, they are not saved)."""
+        super().__init__()
+        for name in ("category", "department", "brand", "colour"):
+            self.register_buffer(name, _tensor(getattr(catalogue, name)).long(), persistent=False)
+        for name in ("price_z", "rating", "popularity", "style"):
+            self.register_buffer(name, _tensor(getattr(catalogue, name)).float(), persistent=False)
+        first = np.zeros(int(catalogue.category.max()) + 2, dtype=np.int64)
+        first[catalogue.category] = catalogue.department
+        first[-1] = -1  # the department of an unrecognised category
+        self.register_buffer("department_of", torch.from_numpy(first), persistent=False)
+        self.n_style = catalogue.style.shape[1]
+        self.n_candidates_scale = 1.0 / 50.0
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The F names, in order."""
+        style = [f"style_{d}" for d in range(self.n_style)]
+        history = [f"history_{d}" for d in range(self.n_style + 1)]
+        return (
+            "category_match", "department_match", "category_unknown", "brand_match", "brand_other", "colour_match",
+            "colour_other", "popularity", "rating", "price", "price_squared", "last_brand_match", "style_fit",
+            "price_gap", "style_fit_sure", "history_sure", "engine_rank", "later_page", "asked_again",
+            *style, *history, *[f"locale_{i}" for i in range(N_LOCALES)], *[f"device_{i}" for i in range(N_DEVICES)],
+        )  # fmt: skip
+
+    def forward(self, page: Mapping[str, Tensor], positions: Tensor | None = None) -> Tensor:
+        """Features of the candidates, or of those at the given positions.
+
+        Args:
+            page: The fields of `simenv.world.Page` as tensors, at least `PAGE_FIELDS`.
+            positions: (N, M) int64 positions into the candidates, or None for all C.
+
+        Returns:
+            (N, M, F) float32. Holes get the features of item 0; mask them.
+        """
+        candidates = page["candidates"].long()
+        item = candidates.clamp(min=0)
+        rank = torch.arange(candidates.shape[1], device=item.device).expand_as(item)
+        if positions is not None:
+            item, rank = item.gather(1, positions), rank.gather(1, positions)
+        terms = page["query_terms"].long()
+        wanted, brand, colour = terms[:, 0:1], terms[:, 1:2], terms[:, 2:3]
+        category, item_brand, item_colour = self.category[item], self.brand[item], self.colour[item]  # type: ignore[index]
+        price, style = self.price_z[item], self.style[item]  # type: ignore[index]
+        history, weight = page["history"].float(), page["history_weight"].float().reshape(-1, 1)
+        fit = torch.einsum("nmd,nd->nm", style, history[:, :-1])
+        sure = weight / (weight + 5.0)
+        columns = [
+            category == wanted,
+            self.department[item] == self.department_of[wanted],  # type: ignore[index]
+            (wanted < 0).expand_as(item),
+            item_brand == brand,
+            (brand >= 0) & (item_brand != brand),
+            item_colour == colour,
+            (colour >= 0) & (item_colour != colour),
+            self.popularity[item],  # type: ignore[index]
+            self.rating[item] - 3.7,  # type: ignore[index]
+            price,
+            price**2,
+            item_brand == page["last_brand"].long().reshape(-1, 1),
+            fit,
+            (price - history[:, -1:]).abs(),
+            fit * sure,
+            sure.expand_as(item),
+            rank * self.n_candidates_scale,
+            (page["page"].reshape(-1, 1) > 0).expand_as(item),
+            (page["search"].reshape(-1, 1) > 0).expand_as(item),
+        ]
+        n, m = item.shape
+        locale = torch.nn.functional.one_hot(page["locale"].long().reshape(-1), N_LOCALES)
+        device = torch.nn.functional.one_hot(page["device"].long().reshape(-1), N_DEVICES)
+        context = torch.cat([history, locale.float(), device.float()], dim=1)
+        return torch.cat(
+            [torch.stack([c.float() for c in columns], dim=2), style, context[:, None, :].expand(n, m, -1)], dim=2
+        )
+
+
+def page_tensors(page: Page, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """The fields that features need, as tensors."""
+    return {name: _tensor(getattr(page, name)).to(device) for name in PAGE_FIELDS}
+
+
+def features(feature_map: FeatureMap, page: Page, positions: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+    """Features of given positions (N, M) as numpy, (N, M, F); position -1 is read as 0."""
+    with torch.no_grad():
+        safe = torch.from_numpy(np.maximum(positions, 0).astype(np.int64))
+        made: npt.NDArray[np.float32] = feature_map(page_tensors(page), safe).numpy()
+    return made
+
+
+def _tensor(array: npt.NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(np.array(array))

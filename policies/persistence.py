@@ -1,0 +1,136 @@
+"""Saved models: numbers in safetensors, everything else in a JSON card. Loading runs no code from either.
+
+The card says what the model learned from, so that evaluating it on the same shoppers can be refused.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from policies.learning import Learner
+from policies.ranking import RankingPolicy, Scorer
+from policies.registry import CARD_FILE, POLICIES, restored_learner
+from simenv.catalogue import PublicCatalogue
+from simenv.errors import UserError
+
+MODEL_FILE = "model.safetensors"
+CARD_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class LearnedFrom:
+    """What a model has seen.
+
+    Attributes:
+        log_hash: Of the log, or "" where it learned in the market.
+        world_hash: Of the world.
+        seed: Of the shoppers' luck: shoppers of equal world, seed and id are the same people.
+        half: Which half of the shoppers (`policies.learning.in_half`), or None for all.
+        searches: How many.
+    """
+
+    log_hash: str
+    world_hash: str
+    seed: int
+    half: int | None
+    searches: int
+
+
+def save_model(
+    scorer: Learner,
+    folder: Path,
+    n_slots: int,
+    learned_from: LearnedFrom,
+    metrics: dict[str, float],
+    exploration: tuple[float, float] | None = None,
+) -> Path:
+    """Write a model's folder, whole or not at all.
+
+    Args:
+        scorer: The trained learner.
+        folder: To be made; it must not exist.
+        n_slots: K it was trained with.
+        learned_from: What it has seen.
+        metrics: Numbers for the card.
+        exploration: (temperature, floor) of the policy; the registry's where None.
+    """
+    if folder.exists():
+        raise UserError(f"'{folder}' exists already; a model is never overwritten. Choose another --out or remove it.")
+    entry = POLICIES[scorer.kind]
+    temperature, floor = exploration or (entry.temperature, entry.floor)
+    card = {
+        "schema": CARD_SCHEMA,
+        "kind": scorer.kind,
+        "about": entry.about,
+        "settings": scorer.settings,
+        "temperature": temperature,
+        "floor": floor,
+        "n_slots": n_slots,
+        "features": list(scorer.feature_map.feature_names),
+        "learned_from": vars(learned_from),
+        "metrics": metrics,
+        "versions": {name: importlib.metadata.version(name) for name in ("torch", "numpy", "safetensors")},
+        "intended_use": "ranking the candidates of a search on a catalogue with the same columns; judged off-policy "
+        "or in simulated tests before any shopper sees it",
+    }
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    draft.mkdir(parents=True)
+    try:
+        tensors = {name: np.ascontiguousarray(value) for name, value in scorer.tensors().items()}
+        save_file(tensors, draft / MODEL_FILE)
+        (draft / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """A model's card.
+
+    Raises:
+        UserError: where the card is unreadable or of another schema.
+    """
+    try:
+        card: dict[str, Any] = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise UserError(
+            f"'{folder / CARD_FILE}' cannot be read ({error}). Expected a model by 'slatelab train'."
+        ) from error
+    if card.get("schema") != CARD_SCHEMA:
+        raise UserError(f"'{folder}' has card schema {card.get('schema')}; this version reads {CARD_SCHEMA}.")
+    return card
+
+
+def load_model(folder: Path, catalogue: PublicCatalogue, n_slots: int) -> RankingPolicy:
+    """A saved model as a policy over a catalogue.
+
+    Raises:
+        UserError: where the files are damaged, of another kind, or do not fit the catalogue or the number of slots.
+    """
+    card = read_card(folder)
+    if card["n_slots"] != n_slots:
+        raise UserError(
+            f"model '{folder}' ranks {card['n_slots']} slots; the log or world has {n_slots}. Train one for it."
+        )
+    scorer = restored_learner(card["kind"], catalogue, n_slots, card["settings"])
+    if list(scorer.feature_map.feature_names) != card["features"]:
+        raise UserError(f"model '{folder}' was trained on other features than this catalogue gives. Train it again.")
+    try:
+        scorer.restore(load_file(folder / MODEL_FILE))
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"'{folder / MODEL_FILE}' is damaged or of another shape ({error}). Train the model again."
+        ) from error
+    made: Scorer = scorer
+    return RankingPolicy(card["kind"], made, card["temperature"], card["floor"])

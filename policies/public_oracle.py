@@ -1,0 +1,96 @@
+"""The best ranking that public information allows, as closely as a regression on hidden truth can find it.
+
+A page's expected reward under a position-based model is a sum of examination times the expected attraction of what is
+shown, so the best public policy sorts by E[attraction * value | what is public]. That conditional expectation is
+approached from below by a network that is trained on the *true* attraction of every candidate: labels that no learner
+ever sees. It is a yardstick, not a policy that could be shipped: `gap closed` is measured against it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from policies.features import CHUNK, FeatureMap, page_tensors
+from policies.neural import Torso
+from policies.ranking import F32
+from simenv.catalogue import I64
+from simenv.columns import take
+from simenv.decision import Policy, Truth
+from simenv.play import play, truth
+from simenv.world import Page, World
+
+
+class PublicOracle:
+    """Scores by the fitted E[attraction * value | public]; higher is better."""
+
+    kind = "public-oracle"
+
+    def __init__(self, world: World, hidden: tuple[int, int] = (96, 48), seed: int = 0) -> None:
+        """Start untrained; `fit_public_oracle` trains it."""
+        self.generator = torch.Generator().manual_seed(seed)
+        self.feature_map = FeatureMap(world.catalogue.public())
+        self.torso = Torso(len(self.feature_map.feature_names), hidden, self.generator)
+        self.head = nn.Linear(hidden[1], 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores of features (.., F) -> (..)."""
+        return self.head(self.torso(x)).squeeze(-1)  # type: ignore[no-any-return]
+
+    def score(self, page: Page, truth: Truth | None) -> F32:
+        """See `policies.ranking.Scorer`."""
+        made = []
+        with torch.no_grad():
+            for first in range(0, len(page), CHUNK):
+                x = self.feature_map(page_tensors(take(page, slice(first, first + CHUNK))))
+                made.append(self.forward(x).numpy())
+        return np.concatenate(made)
+
+
+def fit_public_oracle(
+    world: World, behaviour: Policy, seed: int, shoppers: I64, n_candidates: int = 16, epochs: int = 4
+) -> PublicOracle:
+    """Regress the true worth of candidates on public features, over the contexts that a policy meets.
+
+    Args:
+        world: The market.
+        behaviour: Whose contexts to fit on; the shopper's history depends on what was shown.
+        seed: Luck of the shoppers; not that of any log or truth.
+        shoppers: (U,) ids.
+        n_candidates: Candidates per page that are taken, spread over the engine's ranks.
+        epochs: Passes.
+    """
+    oracle = PublicOracle(world, seed=seed % 2**31)
+    rng = np.random.default_rng(seed)
+    xs, ys = [], []
+    for step in play(world, behaviour, seed, shoppers):
+        known = truth(world, step.state, step.page)
+        positions = rng.integers(0, world.params.n_candidates, (len(step.page), n_candidates))
+        worth = np.take_along_axis(known.attraction * known.value, positions, axis=1)
+        real = np.take_along_axis(step.page.candidates, positions, axis=1) >= 0
+        with torch.no_grad():
+            x = oracle.feature_map(page_tensors(step.page), torch.from_numpy(positions))
+        xs.append(x[torch.from_numpy(real)])
+        ys.append(torch.from_numpy(worth[real].astype(np.float32)))
+    _fit(oracle, torch.cat(xs), torch.cat(ys), epochs)
+    return oracle
+
+
+def _fit(oracle: PublicOracle, x: Tensor, worth: Tensor, epochs: int) -> None:
+    """Least squares by Adam with a falling rate; worth is scaled to unit deviation."""
+    oracle.torso.mean.copy_(x.mean(dim=0))
+    oracle.torso.scale.copy_(x.std(dim=0).clamp(min=0.05))
+    y = (worth - worth.mean()) / worth.std()
+    weights = [*oracle.torso.parameters(), *oracle.head.parameters()]
+    optimiser = torch.optim.Adam(weights, lr=3e-3)
+    batch = 2048
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 6e-3, total_steps=epochs * (len(x) // batch + 1) + 1)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(x), generator=oracle.generator).split(batch):
+            optimiser.zero_grad()
+            nn.functional.mse_loss(oracle.forward(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()

@@ -1,0 +1,168 @@
+"""POLICIES: the rankers that a person can name, and how a name, a folder or a function becomes one.
+
+Nothing heavy is imported before a policy is made.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simenv.catalogue import PublicCatalogue
+from simenv.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    from policies.learning import Learner
+    from policies.ranking import RankingPolicy, Scorer
+
+CARD_FILE = "card.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A policy by name.
+
+    Attributes:
+        about: One line about it.
+        temperature: Its default temperature; scores of different policies have different scales.
+        floor: Its default floor.
+        made_by: "module:class"; imported when the policy is made.
+        learns: True where it needs training first.
+        sees_truth: True for oracles, which can be played and never judged from a log.
+    """
+
+    about: str
+    temperature: float
+    floor: float
+    made_by: str
+    learns: bool = False
+    sees_truth: bool = False
+
+
+POLICIES: dict[str, Entry] = {
+    "uniform": Entry("every candidate alike", 1.0, 0.0, "policies.baselines:Uniform"),
+    "popularity": Entry("past sales, whatever was asked", 0.7, 0.02, "policies.baselines:Popularity"),
+    "lexical": Entry("matches between the query's words and the item", 0.4, 0.02, "policies.baselines:Lexical"),
+    "production": Entry(
+        "lexical match, then popularity, as many shops run it", 0.7, 0.02, "policies.baselines:Production"
+    ),
+    "oracle": Entry(
+        "myopic oracle: sees hidden taste, cannot be shipped", 0.0, 0.0, "policies.baselines:MyopicOracle",
+        sees_truth=True,
+    ),
+    "linear": Entry(
+        "linear contextual bandit over shown slots", 0.05, 0.01, "policies.linear:LinearBandit", learns=True
+    ),
+    "neural-linear": Entry(
+        "neural contextual bandit with a Bayesian last layer", 0.4, 0.01, "policies.neural:NeuralLinearBandit",
+        learns=True,
+    ),
+    "ppo-slate": Entry(
+        "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.01, "policies.slate_net:SlateScorer",
+        learns=True,
+    ),
+}  # fmt: skip
+
+
+def entry_of(name: str) -> Entry:
+    """The entry of that name.
+
+    Raises:
+        UserError: for a name that is not in POLICIES.
+    """
+    if name not in POLICIES:
+        raise unknown_name("policy", name, POLICIES)
+    return POLICIES[name]
+
+
+def new_learner(name: str, catalogue: PublicCatalogue, n_slots: int, seed: int, device: str = "cpu") -> Learner:
+    """An untrained learner.
+
+    Raises:
+        UserError: for an unknown name, or one that has nothing to learn.
+    """
+    entry = entry_of(name)
+    if not entry.learns:
+        learners = ", ".join(each for each, other in POLICIES.items() if other.learns)
+        raise UserError(f"policy '{name}' has nothing to learn; expected one of {learners}.")
+    made: Learner = _class(entry.made_by).empty(catalogue, n_slots, {"seed": seed, "device": device})
+    return made
+
+
+def restored_learner(kind: str, catalogue: PublicCatalogue, n_slots: int, settings: dict[str, Any]) -> Learner:
+    """A learner of a saved kind and settings, still without its numbers."""
+    made: Learner = _class(entry_of(kind).made_by).empty(catalogue, n_slots, settings)
+    return made
+
+
+def named_policy(name: str, catalogue: PublicCatalogue) -> RankingPolicy:
+    """A fixed ranker by its name in POLICIES.
+
+    Raises:
+        UserError: for an unknown name, or the name of a learner.
+    """
+    from policies.ranking import RankingPolicy
+
+    entry = entry_of(name)
+    if entry.learns:
+        raise UserError(
+            f"policy '{name}' has to be trained first: slatelab train SCENARIO --policy {name} --out MODEL; "
+            "then give the folder MODEL in its place."
+        )
+    scorer: Scorer = _class(entry.made_by)(catalogue)
+    return RankingPolicy(name, scorer, entry.temperature, entry.floor, sees_truth=entry.sees_truth)
+
+
+def load_policy(spec: str, catalogue: PublicCatalogue, n_slots: int) -> RankingPolicy:
+    """The policy that a user named: a registry name, a saved model's folder, or `module:function`.
+
+    A function is called with (catalogue, n_slots) and returns a `RankingPolicy`; its module is looked for in the current
+    folder too. Code is run only where the user names it in this form; loading a saved model runs none.
+
+    Raises:
+        UserError: where nothing of that name exists or what it made is no policy.
+    """
+    if (Path(spec) / CARD_FILE).is_file():
+        from policies.persistence import load_model
+
+        return load_model(Path(spec), catalogue, n_slots)
+    if ":" in spec:
+        return _from_function(spec, catalogue, n_slots)
+    if Path(spec).is_dir():
+        raise UserError(f"'{spec}' is a folder without {CARD_FILE}; expected a model saved by 'slatelab train'.")
+    return named_policy(spec, catalogue)
+
+
+def _from_function(spec: str, catalogue: PublicCatalogue, n_slots: int) -> RankingPolicy:
+    from policies.ranking import RankingPolicy
+
+    module_name, _, function_name = spec.partition(":")
+    here = str(Path.cwd())
+    added = here not in sys.path
+    if added:
+        sys.path.insert(0, here)
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(
+            f"policy '{spec}' cannot be loaded ({error}). Expected module:function, with the module on the Python path "
+            "or in the current folder."
+        ) from error
+    finally:
+        if added:
+            sys.path.remove(here)
+    made = function(catalogue, n_slots)
+    if type(made) is not RankingPolicy:
+        raise UserError(
+            f"'{spec}' returned a {type(made).__name__}; expected policies.ranking.RankingPolicy(name, scorer, "
+            "temperature, floor)."
+        )
+    return made
+
+
+def _class(made_by: str) -> Any:
+    module, _, name = made_by.partition(":")
+    return getattr(importlib.import_module(module), name)

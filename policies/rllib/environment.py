@@ -1,0 +1,129 @@
+"""The market as RLlib's environment: the native vector environment behind one flat observation.
+
+RLlib handles observations item by item, so twelve small arrays a page would cost it twelve times the work of one. The
+wrapper lays the public fields that features read side by side in a float32 vector, `PageLayout` takes them apart again.
+Integers up to 2**24 are exact in float32; a larger catalogue is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from gymnasium.vector import VectorWrapper
+from gymnasium.vector.utils import batch_space
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.tune.registry import register_env
+from torch import Tensor
+
+from policies.features import PAGE_FIELDS
+from simenv.errors import UserError
+from simenv.vector_env import Actions, SearchVectorEnv
+from simenv.world import World
+
+F32 = npt.NDArray[np.float32]
+ENVIRONMENT = "simenv-search"
+EXACT = 2**24  # the largest integer up to which float32 holds every one
+
+
+@dataclass(frozen=True)
+class PageLayout:
+    """Where each field of a page lies in the flat observation: (name, first, past, is_scalar), in order."""
+
+    parts: tuple[tuple[str, int, int, bool], ...]
+
+    @property
+    def width(self) -> int:
+        """Length of a flat observation."""
+        return self.parts[-1][2]
+
+    def flat(self, observation: Mapping[str, npt.NDArray[Any]]) -> F32:
+        """Observations of N pages as one (N, width) float32 array."""
+        rows = len(observation[self.parts[0][0]])
+        made = np.empty((rows, self.width), dtype=np.float32)
+        for name, first, past, _ in self.parts:
+            made[:, first:past] = observation[name].reshape(rows, past - first)
+        return made
+
+    def page(self, flat: Tensor) -> dict[str, Tensor]:
+        """The fields again, as views (N, ...) of a flat tensor."""
+        return {
+            name: flat[:, first] if is_scalar else flat[:, first:past] for name, first, past, is_scalar in self.parts
+        }
+
+
+def page_layout(world: World) -> PageLayout:
+    """The layout of a world's pages.
+
+    Raises:
+        UserError: where the catalogue has more items than float32 can name.
+    """
+    params = world.params
+    if params.n_items > EXACT:
+        raise UserError(f"the world has {params.n_items} items; RLlib's flat observation can name at most {EXACT}.")
+    wide = {"candidates": params.n_candidates, "query_terms": 3, "history": params.n_style + 1}
+    parts, first = [], 0
+    for name in PAGE_FIELDS:
+        past = first + wide.get(name, 1)
+        parts.append((name, first, past, name not in wide))
+        first = past
+    return PageLayout(tuple(parts))
+
+
+class FlatSearchEnv(VectorWrapper):  # type: ignore[type-arg]
+    """`SearchVectorEnv` with flat observations and without infos, which training does not read."""
+
+    def __init__(self, env: SearchVectorEnv, seed: int | None = None) -> None:
+        """Wrap.
+
+        Args:
+            env: The market.
+            seed: The luck of the first `reset`, where that is given none: RLlib passes one only together with seeding
+                every global generator.
+        """
+        super().__init__(env)
+        self.layout = page_layout(env.world)
+        self._seed = seed
+        self.single_observation_space = spaces.Box(-np.inf, np.inf, (self.layout.width,), np.float32)
+        self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[F32, dict[str, Any]]:
+        """See `SearchVectorEnv.reset`."""
+        luck, self._seed = (self._seed if seed is None else seed), None
+        observation, _ = self.env.reset(seed=luck, options=options)
+        return self.layout.flat(observation), {}
+
+    def step(self, actions: Actions) -> tuple[F32, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], dict[str, Any]]:
+        """See `SearchVectorEnv.step`."""
+        observation, reward, terminated, truncated, _ = self.env.step(actions)
+        return self.layout.flat(observation), reward, terminated, truncated, {}
+
+
+def make_environment(context: Mapping[str, Any]) -> FlatSearchEnv:
+    """From RLlib's context: `num_envs`, `world` (a name or WorldParams), and maybe `episode` and `seed`."""
+    market = SearchVectorEnv(context["num_envs"], context["world"], context.get("episode", "shopper"))
+    return FlatSearchEnv(market, context.get("seed"))
+
+
+def with_market(
+    config: AlgorithmConfig, world: str, num_envs: int, *, episode: str = "shopper", seed: int | None = None
+) -> AlgorithmConfig:
+    """An RLlib configuration that plays in a named market; remote runners find it too.
+
+    Args:
+        config: Of any algorithm; changed in place and returned, as RLlib's own methods do.
+        world: A name of `simenv.worlds.WORLDS`.
+        num_envs: Shoppers side by side in each runner.
+        episode: "session" or "shopper".
+        seed: Luck of a single local runner. With several, use `config.debugging(seed=...)`, which differs by runner.
+    """
+    register_env(ENVIRONMENT, make_environment)
+    config.environment(ENVIRONMENT, env_config={"world": world, "episode": episode, "seed": seed})
+    # Actions are positions: nothing to normalise or clip, and copying them each step to do so is a tenth of the time.
+    config.environment(normalize_actions=False, clip_actions=False, disable_env_checking=True)
+    config.env_runners(num_envs_per_env_runner=num_envs, gym_env_vectorize_mode="vector_entry_point")
+    return config

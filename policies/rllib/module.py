@@ -1,0 +1,66 @@
+"""`SlateNet` as an RLlib module: scores become Plackett-Luce slates, the value serves as PPO's critic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.apis.value_function_api import ValueFunctionAPI
+from ray.rllib.core.rl_module.rl_module import RLModule
+from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
+from ray.rllib.utils.annotations import override
+from torch import Tensor
+
+from policies.rllib.distribution import slate_distribution
+from policies.rllib.environment import page_layout
+from policies.slate_net import SlateNet
+from simenv.worlds import load_world
+
+
+class SlateModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
+    """A stateless slate policy at temperature 1.
+
+    `model_config`: world (a name), hidden (width), floor, seed (of the weights and of the slates that it explores
+    with). Observations are those of `policies.rllib.environment.FlatSearchEnv`.
+    """
+
+    @override(RLModule)
+    def setup(self) -> None:
+        """Build the network; the weights and the noise come from local generators."""
+        settings = self.model_config
+        world = load_world(settings["world"])
+        self.layout = page_layout(world)
+        self.net = SlateNet(
+            world.catalogue.public(), settings["hidden"], torch.Generator().manual_seed(settings["seed"])
+        )
+        self.generator = torch.Generator().manual_seed(settings["seed"] + 1)
+        self.action_dist_cls = slate_distribution(world.params.n_slots, settings["floor"])
+
+    @override(RLModule)
+    def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        scores, embedding = self.net(self.layout.page(batch[Columns.OBS]))
+        return {Columns.ACTION_DIST_INPUTS: scores, Columns.EMBEDDINGS: embedding}
+
+    @override(RLModule)
+    def _forward_inference(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return {Columns.ACTION_DIST_INPUTS: self._forward(batch)[Columns.ACTION_DIST_INPUTS]}
+
+    @override(RLModule)
+    def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """The slates and their log-probability, from the same numbers that drew them."""
+        scores = self._forward(batch)[Columns.ACTION_DIST_INPUTS]
+        distribution = self.action_dist_cls(scores)
+        slate = distribution.sample(generator=self.generator)
+        return {
+            Columns.ACTION_DIST_INPUTS: scores,
+            Columns.ACTIONS: slate,
+            Columns.ACTION_LOGP: distribution.logp(slate),
+        }
+
+    @override(ValueFunctionAPI)
+    def compute_values(self, batch: dict[str, Any], embeddings: Tensor | None = None) -> Tensor:
+        """The value of pages (N,)."""
+        if embeddings is None:
+            embeddings = self.net(self.layout.page(batch[Columns.OBS]))[1]
+        return self.net.value(embeddings)

@@ -1,0 +1,228 @@
+"""A run's folder, read and checked: `run.json` and the tidy tables beside it.
+
+Everything the rest of the package knows about a run comes through here, so a file that breaks the contract is named
+here (which file, which column, which row), and nothing further on has to check again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reports.verdicts import VERDICTS
+from simenv.errors import UserError
+
+SCHEMA = 1
+KINDS = ("experiment", "evaluation", "sweep")
+ROLES = ("logger", "baseline", "learned", "oracle")
+WEIGHT_KINDS = ("joint", "item-position")
+TRUE_WORDS = ("true", "1", "1.0")
+FALSE_WORDS = ("false", "0", "0.0", "")
+
+REQUIRED_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "kind": str,
+    "name": str,
+    "title": str,
+    "question": str,
+    "assumptions": list,
+    "config": dict,
+    "seeds": (dict, list, int),
+    "versions": dict,
+    "hashes": dict,
+    "backend": str,
+    "machine": str,
+    "wall_seconds": (int, float),
+    "started": str,
+    "schema": int,
+}
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "learning": {"policy": "text", "seed": "text", "searches": "number", "value": "number", "logger_value": "number"},
+    "estimates": {
+        **dict.fromkeys(("source", "policy", "estimator", "estimand"), "text"),
+        **dict.fromkeys(("value", "stderr", "low", "high", "level", "lift", "lift_low", "lift_high"), "number"),
+        **dict.fromkeys(("rows", "effective_rows", "effective_positives"), "number"),
+        **dict.fromkeys(("mean_weight", "mean_weight_z", "max_weight_share"), "number"),
+        **dict.fromkeys(("cluster", "verdict", "reasons"), "text"),
+    },
+    "truth": {
+        **dict.fromkeys(("policy", "estimand"), "text"),
+        **dict.fromkeys(("value", "stderr", "lift", "lift_stderr"), "number"),
+    },
+    "weights": {
+        **dict.fromkeys(("source", "policy", "kind"), "text"),
+        **dict.fromkeys(("log10_low", "log10_high", "count"), "number"),
+    },
+    "policies": {
+        **dict.fromkeys(("policy", "role"), "text"),
+        **dict.fromkeys(("value_search", "value_session", "value_shopper", "ndcg", "mrr"), "number"),
+        **dict.fromkeys(("clicks", "carts", "purchases", "revenue"), "number"),
+        **dict.fromkeys(("gap_closed", "gap_low", "gap_high"), "number"),
+    },
+    "segments": {
+        **dict.fromkeys(("policy", "segment"), "text"),
+        **dict.fromkeys(("value", "low", "high", "n"), "number"),
+    },
+    "sessions": {
+        **dict.fromkeys(("session", "step", "locale", "query"), "text"),
+        **dict.fromkeys(("slot",), "number"),
+        **dict.fromkeys(("title",), "text"),
+        **dict.fromkeys(("price",), "number"),
+        **dict.fromkeys(("clicked", "bought"), "flag"),
+    },
+    "cells": {**dict.fromkeys(("scenario", "policy", "seed", "metric"), "text"), "value": "number"},
+}
+
+WORDS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("estimates", "verdict"): tuple(VERDICTS),
+    ("policies", "role"): ROLES,
+    ("weights", "kind"): WEIGHT_KINDS,
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left on disk.
+
+    Attributes:
+        folder: Where it lies.
+        facts: `run.json`, checked: every field of `REQUIRED_FIELDS`, perhaps `finding` and `notes`.
+        tables: The tables that exist and have rows, by name; each has at least the columns of `COLUMNS`, texts as
+            strings, numbers as float64 (NaN where undefined), flags as bool.
+    """
+
+    folder: Path
+    facts: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame]
+
+
+def read_run(folder: Path) -> Run:
+    """Read and check a run's folder.
+
+    Raises:
+        UserError: The folder is missing or is not a run; `run.json` or a table is unreadable; a column is missing; a
+            value is not what its column holds. The message names the file and says what to do.
+    """
+    if not folder.is_dir():
+        raise UserError(
+            f"there is no folder '{folder}'; expected the folder of a run. "
+            "Give the folder that was named with --out when the run was made."
+        )
+    facts = read_facts(folder / "run.json")
+    tables = {}
+    for name in COLUMNS:
+        path = folder / "tables" / f"{name}.csv"
+        if path.exists():
+            table = read_table(path, name)
+            if len(table):
+                tables[name] = table
+    return Run(folder, facts, tables)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Read and check `run.json`.
+
+    Raises:
+        UserError: It is missing, is not JSON, lacks a field, or is of a kind or schema this version does not know.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"'{path.parent}' is not a run's folder: it has no run.json. Expected a folder written by "
+            "`slatelab run`, `slatelab evaluate` or `slatelab sweep`; give that folder, or make the run again."
+        )
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"cannot read '{path}': {error}. Expected JSON in UTF-8; make the run again.") from error
+    if not isinstance(facts, dict):
+        raise UserError(f"'{path}' holds a {type(facts).__name__}; expected a JSON object. Make the run again.")
+    missing = [name for name in REQUIRED_FIELDS if name not in facts]
+    if missing:
+        raise UserError(
+            f"'{path}' lacks {', '.join(missing)}; a run's folder is complete or it is not a run. Make the run again."
+        )
+    for name, expected in REQUIRED_FIELDS.items():
+        if not isinstance(facts[name], expected):
+            raise UserError(
+                f"'{path}': field '{name}' is {facts[name]!r}, which is not of its type. Make the run again."
+            )
+    if facts["schema"] != SCHEMA:
+        raise UserError(
+            f"'{path}' has schema {facts['schema']}; this version reads schema {SCHEMA}. "
+            "Use the version that made the run."
+        )
+    if facts["kind"] not in KINDS:
+        raise UserError(f"'{path}': kind is '{facts['kind']}'; expected one of {', '.join(KINDS)}.")
+    return facts
+
+
+def read_table(path: Path, name: str) -> pd.DataFrame:
+    """Read and check one table; unknown further columns stay and are ignored.
+
+    Everything is read as text first, so that a query spelt "NA" stays a query.
+
+    Args:
+        path: The CSV file.
+        name: Which table of `COLUMNS` it is.
+
+    Raises:
+        UserError: The file is unreadable, a column is missing, or a value is not what its column holds.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(
+            f"cannot read '{path}': {error}. Expected a CSV file in UTF-8 with a header; make the run again."
+        ) from error
+    missing = [column for column in COLUMNS[name] if column not in table.columns]
+    if missing:
+        raise UserError(
+            f"'{path}' has no column {', '.join(repr(column) for column in missing)}; "
+            f"expected {', '.join(COLUMNS[name])}; found {', '.join(table.columns)}. "
+            "Make the run again, or remove the table."
+        )
+    for column, kind in COLUMNS[name].items():
+        if kind == "number":
+            table[column] = _numbers(table[column], path)
+        elif kind == "flag":
+            table[column] = _flags(table[column], path)
+    for (owner, column), words in WORDS.items():
+        if owner == name:
+            _check_words(table[column], words, path)
+    return table
+
+
+def _numbers(column: pd.Series[str], path: Path) -> pd.Series[float]:
+    """Texts as float64; an empty cell is NaN, anything else that is no number raises."""
+    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+    said_missing = column.str.strip().str.lower().isin(["", "nan"])
+    wrong = numbers.isna() & ~said_missing
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        raise UserError(
+            f"'{path}' row {row + 1}: column '{column.name}' is '{column.iloc[row]}'; expected a number, or nothing."
+        )
+    return numbers
+
+
+def _flags(column: pd.Series[str], path: Path) -> pd.Series[bool]:
+    """Texts as booleans."""
+    words = column.str.strip().str.lower()
+    _check_words(words, TRUE_WORDS + FALSE_WORDS, path)
+    return words.isin(TRUE_WORDS)
+
+
+def _check_words(column: pd.Series[str], words: tuple[str, ...], path: Path) -> None:
+    """Raise where a cell is none of the words."""
+    wrong = ~column.isin(words)
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        raise UserError(
+            f"'{path}' row {row + 1}: column '{column.name}' is '{column.iloc[row]}'; "
+            f"expected one of {', '.join(repr(word) for word in words)}."
+        )

@@ -1,0 +1,1 @@
+"""scenarios: named experiments on worlds; running them, joining policies to logs, sweeps, speed."""

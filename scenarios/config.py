@@ -1,0 +1,175 @@
+"""What a scenario says: a world, a logging policy, learners, estimators, budgets, and the question it asks.
+
+Read from TOML, checked by pydantic, and written back resolved into the run's folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from simenv.errors import UserError, unknown_name
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ranker(_Strict):
+    """A policy and how it explores; temperature and floor are the registry's where left out."""
+
+    policy: str
+    temperature: float | None = Field(default=None, ge=0.0)
+    floor: float | None = Field(default=None, ge=0.0, lt=1.0)
+
+
+class Logging(Ranker):
+    """Who writes the log, over how many shoppers."""
+
+    policy: str = "production"
+    shoppers: int = Field(default=4000, ge=20)
+
+
+class Learning(Ranker):
+    """A learner. Bandits learn from the first half of the log's shoppers, `ppo-slate` in the market itself.
+
+    Attributes:
+        searches: Searches that a learner in the market may see.
+        curve: Searches after which the learning curve is drawn, smallest first; the whole half comes last by itself.
+        curve_seeds: Training seeds of the curve.
+    """
+
+    searches: int = Field(default=100_000, ge=1)
+    curve: list[int] = []
+    curve_seeds: int = Field(default=5, ge=1)
+
+
+class TruthBudget(_Strict):
+    """How closely the truth is computed: shoppers that are played for it, and for each point of a learning curve."""
+
+    shoppers: int = Field(default=4000, ge=20)
+    curve_shoppers: int = Field(default=800, ge=20)
+    oracle_shoppers: int = Field(default=8000, ge=20)
+
+
+class Estimation(_Strict):
+    """Which estimators, at which level; the reward model's folds and slates drawn from the target per search."""
+
+    estimators: list[str] | None = None
+    level: float = Field(default=0.95, gt=0.5, lt=1.0)
+    folds: int = Field(default=4, ge=2)
+    target_slates: int = Field(default=2, ge=1)
+
+
+class Scenario(_Strict):
+    """An experiment."""
+
+    name: str
+    title: str
+    question: str
+    world: str = "default"
+    seed: int = 0
+    logging: Logging = Logging()
+    baselines: list[str] = ["uniform", "lexical"]
+    learners: list[Learning] = []
+    truth: TruthBudget = TruthBudget()
+    estimation: Estimation = Estimation()
+    open_bandit: str = ""
+
+    @field_validator("world")
+    @classmethod
+    def _known_world(cls, name: str) -> str:
+        from simenv.worlds import world_params
+
+        world_params(name)
+        return name
+
+    def digest(self) -> str:
+        """SHA-256 of the resolved scenario: a begun run goes on only where it is equal."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+
+
+LIBRARY = Path(__file__).parent / "library"
+
+
+def scenario_names() -> dict[str, str]:
+    """The names in the library with the question of each."""
+    found = {}
+    for path in sorted(LIBRARY.glob("*.toml")):
+        found[path.stem] = str(tomllib.loads(path.read_text(encoding="utf-8")).get("question", ""))
+    return found
+
+
+def load_scenario(spec: str, seed: int | None = None, overrides: list[str] | None = None) -> Scenario:
+    """A scenario from its name in the library or its TOML file.
+
+    Args:
+        spec: Name or path.
+        seed: In place of the scenario's.
+        overrides: "key.sub=value" settings, values as in TOML.
+
+    Raises:
+        UserError: for an unknown name, broken TOML, or a setting that does not fit; the message names the setting.
+    """
+    path = Path(spec)
+    if path.suffix != ".toml":
+        path = LIBRARY / f"{spec}.toml"
+        if not path.is_file():
+            raise unknown_name("scenario", spec, scenario_names())
+    settings = read_toml(path)
+    settings.setdefault("name", path.stem)
+    if seed is not None:
+        settings["seed"] = seed
+    for override in overrides or []:
+        _override(settings, override)
+    return validated(Scenario, settings, str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file's content.
+
+    Raises:
+        UserError: where it is missing or broken.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"'{path}' does not exist; expected a TOML file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"'{path}' is not valid TOML: {error}.") from error
+
+
+def validated(model: type[Model], settings: dict[str, Any], source: str) -> Model:
+    """A model from settings, with pydantic's complaint as one line."""
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        more = f" ({error.error_count() - 1} more after it)" if error.error_count() > 1 else ""
+        raise UserError(f"{source}: setting '{place}': {first['msg']}; got {first['input']!r}.{more}") from error
+
+
+def _override(settings: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise UserError(f"--set {override}: expected KEY=VALUE, for example --set logging.shoppers=500.")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value  # a bare word is a string
+    *parents, last = key.strip().split(".")
+    place = settings
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if not isinstance(place, dict):
+            raise UserError(f"--set {override}: '{parent}' has no settings below it.")
+    place[last] = parsed

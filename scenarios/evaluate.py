@@ -1,0 +1,243 @@
+"""Judging policies from a log: the second daily job, on SlateLab's logs and on Open Bandit's."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from offpolicy import Evidence, evaluate
+from offpolicy.estimators import ESTIMATORS, estimator
+from offpolicy.obd import read_obd
+from policies.persistence import read_card
+from policies.registry import CARD_FILE, load_policy
+from scenarios.config import Estimation
+from scenarios.evidence import join_log
+from scenarios.folder import Row, RunSummary, begin_run, end_run, write_run, write_table
+from scenarios.progress import Progress
+from simenv.errors import UserError
+from simenv.log import Log
+
+BINS = np.arange(-4.0, 4.01, 0.25)  # log10 of the weights in the histogram
+
+HIDDEN_CONFOUNDER = (
+    "The logging policy's choice depended on nothing but what is in the log (no hidden confounder): no data can check it."
+)
+POSITIONS = (
+    "Item-position estimators (…-item): the reward at a slot depends on the item and the slot, not on what stands "
+    "around it. Wrong where shoppers stop at the first good item."
+)
+MODEL = "The direct method (dm): the reward model is right. Its interval knows nothing of the model's error."
+SAME_CONTEXTS = (
+    "Values are per search over the logger's contexts: what deployment changes about who stays and asks again is not "
+    "in them."
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Estimates of one log, ready to print or to be written as a run folder.
+
+    Attributes:
+        name: What was evaluated, for titles.
+        rows: One per estimate: source, policy and the estimate's record.
+        weights: Histogram rows of the importance weights.
+        assumptions, notes: Sentences for the reader.
+        config, hashes: What it was made from.
+        started, wall_seconds: When and how long.
+    """
+
+    name: str
+    rows: Sequence[Row]
+    weights: Sequence[Row]
+    assumptions: Sequence[str]
+    notes: Sequence[str]
+    config: Mapping[str, Any]
+    hashes: Mapping[str, str]
+    started: str
+    wall_seconds: float
+
+    def records(self) -> list[dict[str, Any]]:
+        """The estimates as flat records, in the order of the estimators."""
+        return [{key: value for key, value in row.items() if key not in ("source", "policy")} for row in self.rows]
+
+    def write(self, out: Path) -> Path:
+        """Write a run folder of kind "evaluation".
+
+        Raises:
+            UserError: where `out` holds a finished run or something else.
+        """
+        begin_run(out, "evaluation")
+        write_table(out, "estimates", [flat(row) for row in self.rows])
+        write_table(out, "weights", self.weights)
+        write_run(
+            out,
+            RunSummary(
+                kind="evaluation",
+                name=self.name,
+                title=f"Off-policy evaluation: {self.name}",
+                question="What would this policy have been worth on this log, and is the number to be believed?",
+                finding=finding(self.rows),
+                assumptions=self.assumptions,
+                notes=self.notes,
+                config=self.config,
+                seeds={},
+                hashes=self.hashes,
+                started=self.started,
+                wall_seconds=self.wall_seconds,
+            ),
+        )
+        end_run(out)
+        return out
+
+
+def evaluate_native(
+    log: Path, policy: str, *, estimators: list[str] | None, level: float, seed: int, progress: Progress
+) -> Evaluation:
+    """Judge one policy from a log in SlateLab's format.
+
+    Args:
+        log: The log's folder.
+        policy: Registry name, saved model, or module:function.
+        estimators: Names; all that apply where None.
+        level: Of the intervals.
+        seed: Of the reward model's folds.
+        progress: Told rows read.
+
+    Raises:
+        UserError: for bad input, and for a model that learned from the very shoppers it would be judged on.
+    """
+    started, clock = _now(), time.monotonic()
+    for name in estimators or []:
+        estimator(name)
+    opened = Log.open(log)
+    half, notes = unseen_half(policy, opened)
+    target = load_policy(policy, opened.catalogue(), opened.manifest["n_slots"])
+    if target.sees_truth:
+        raise UserError(f"policy '{policy}' ranks by hidden truth, which a log does not hold; it cannot be judged.")
+    settings = Estimation(estimators=estimators, level=level)
+    advance = progress.task("read the log", opened.n_rows if half is None else None)
+    joined = join_log(opened, {target.name: target}, half, settings, seed, advance)
+    evidence = joined.evidence[target.name]
+    rows = estimate_rows("log", target.name, evidence, settings)
+    return Evaluation(
+        name=f"{target.name} on {log.name}",
+        rows=rows,
+        weights=weight_rows("log", target.name, evidence),
+        assumptions=[HIDDEN_CONFOUNDER, POSITIONS, MODEL, SAME_CONTEXTS],
+        notes=[*notes, *joined.notes],
+        config={"log": str(log), "policy": policy, "temperature": target.temperature, "floor": target.floor,
+                **settings.model_dump()},  # fmt: skip
+        hashes={"log": opened.manifest["log_hash"], "world": opened.manifest["world_hash"]},
+        started=started,
+        wall_seconds=time.monotonic() - clock,
+    )
+
+
+def evaluate_open_bandit(
+    log: Path, target_table: str, *, campaign: str | None, estimators: list[str] | None, level: float
+) -> Evaluation:
+    """Judge a table of target probabilities from an Open Bandit log.
+
+    Args:
+        log: A csv, its folder, or the data set's folder (the random policy's log is taken).
+        target_table: A csv (item_id, position_1..3) or "uniform".
+        campaign: Where the folder holds several.
+        estimators: Names; all that apply where None.
+        level: Of the intervals.
+    """
+    started, clock = _now(), time.monotonic()
+    for name in estimators or []:
+        estimator(name)
+    evidence = read_obd(log, target_table, campaign=campaign)
+    source = f"open bandit {campaign}" if campaign else "open bandit"
+    policy = "uniform" if target_table == "uniform" else Path(target_table).stem
+    return Evaluation(
+        name=f"{policy} on {log.name}",
+        rows=estimate_rows(source, policy, evidence, Estimation(estimators=estimators, level=level)),
+        weights=weight_rows(source, policy, evidence),
+        assumptions=[HIDDEN_CONFOUNDER, "Impressions are independent: the small sample names no shoppers."],
+        notes=[],
+        config={"log": str(log), "target_table": target_table, "campaign": campaign, "level": level},
+        hashes={},
+        started=started,
+        wall_seconds=time.monotonic() - clock,
+    )
+
+
+def unseen_half(policy: str, log: Log) -> tuple[int | None, list[str]]:
+    """Which half of a log's shoppers a policy may be judged on, with a note; None for all of them.
+
+    Raises:
+        UserError: where it learned from all of them.
+    """
+    if not (Path(policy) / CARD_FILE).is_file():
+        return None, []
+    seen, manifest = read_card(Path(policy))["learned_from"], log.manifest
+    same_people = seen["world_hash"] == manifest["world_hash"] and seen["seed"] == manifest["seed"]
+    if seen["log_hash"] != manifest["log_hash"] and not same_people:
+        return None, []
+    if seen["half"] is None:
+        raise UserError(
+            f"model '{policy}' learned from the shoppers of this log; judging it on them would flatter it. Evaluate on "
+            "another log, or train on one half of the shoppers."
+        )
+    other = 1 - int(seen["half"])
+    return other, [f"The model learned from one half of this log's shoppers; it is judged on the other half ({other})."]
+
+
+def estimate_rows(source: str, policy: str, evidence: Evidence, settings: Estimation) -> list[Row]:
+    """The estimates as rows of the table estimates.csv, reasons still a list."""
+    return [
+        {"source": source, "policy": policy, **estimate.record()}
+        for estimate in evaluate(evidence, settings.estimators, settings.level)
+    ]
+
+
+def flat(row: Row) -> Row:
+    """A row as CSV holds it."""
+    return {key: "; ".join(value) if key == "reasons" else value for key, value in row.items()}
+
+
+def weight_rows(source: str, policy: str, evidence: Evidence) -> list[Row]:
+    """Histograms of log10 weights, joint and item-position, as rows of weights.csv. The first bin holds all below."""
+    kinds = {"joint": evidence.target.prefix().joint - evidence.logger.prefix().joint}
+    if evidence.target_marginal is not None and evidence.logger_marginal is not None and evidence.n_slots > 1:
+        kinds["item-position"] = (evidence.target_marginal.logp - evidence.logger_marginal.logp).reshape(-1)
+    rows: list[Row] = []
+    for kind, logw in kinds.items():
+        log10 = np.clip(logw / np.log(10.0), BINS[0], BINS[-1] - 1e-9)
+        counts, _ = np.histogram(log10, BINS)
+        rows += [
+            {"source": source, "policy": policy, "kind": kind, "log10_low": float(low), "log10_high": float(high),
+             "count": int(count)}
+            for low, high, count in zip(BINS[:-1], BINS[1:], counts, strict=True)
+        ]  # fmt: skip
+    return rows
+
+
+def finding(rows: Sequence[Row]) -> str:
+    """One sentence: the most believable estimate, or that none is."""
+    order = ("trust", "caution", "do not use")
+    best = min(rows, key=lambda row: (order.index(row["verdict"]), row["high"] - row["low"] if row["high"] else 0.0))
+    said = (
+        f"{best['estimator']} puts {best['policy']} at {best['value']:.4f} per search, {best['lift']:+.4f} against the "
+        f"logger ({best['level']:.0%} interval {best['lift_low']:+.4f} to {best['lift_high']:+.4f})"
+    )
+    if best["verdict"] == "trust":
+        return f"{said}; the evidence carries it."
+    if best["verdict"] == "caution":
+        return f"{said}; to be read with caution: {best['reasons'][0]}."
+    return f"No estimate of {best['policy']} from this log should be used: {best['reasons'][0]}."
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+ESTIMATOR_NAMES = tuple(ESTIMATORS)

@@ -1,0 +1,89 @@
+"""Behaviour: what draws a click, what makes a sale, and what a shopper does next.
+
+All of it is hidden truth, as pure functions of a shopper's state and of items. Attraction and conversion are different
+on purpose: `bait` draws clicks and sells nothing, `quality` sells more than it shows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simenv.catalogue import F32, I32, Catalogue
+from simenv.params import Attraction, Conversion
+from simenv.shoppers import Traits
+
+SAME_DEPARTMENT = 0.25  # relevance of an item of the intent's department but not of its category
+BRAND_MISSED = 0.6  # factor where the intent names another brand
+COLOUR_MISSED = 0.75  # factor where the intent names another colour
+
+
+def relevance(catalogue: Catalogue, department: I32, intent: I32, items: I32) -> F32:
+    """Graded relevance of items to the hidden intent, in [0, 1].
+
+    Args:
+        catalogue: The items.
+        department: (G,) department of each category.
+        intent: (N, 3) wanted category, brand (-1 any), colour (-1 any).
+        items: (N, M) item ids; -1 is a hole and has relevance 0.
+
+    Returns:
+        (N, M) float32.
+    """
+    item = np.maximum(items, 0)
+    category = catalogue.category[item]
+    wanted = intent[:, 0:1]
+    grade = np.where(department[category] == department[wanted], np.float32(SAME_DEPARTMENT), np.float32(0.0))
+    grade[category == wanted] = 1.0
+    grade[(intent[:, 1:2] >= 0) & (catalogue.brand[item] != intent[:, 1:2])] *= BRAND_MISSED
+    grade[(intent[:, 2:3] >= 0) & (catalogue.colour[item] != intent[:, 2:3])] *= COLOUR_MISSED
+    grade[items < 0] = 0.0
+    return grade
+
+
+def style_match(catalogue: Catalogue, taste: F32, items: I32) -> F32:
+    """How well the style of items (N, M) fits tastes (N, D): their inner product, (N, M) float32."""
+    return np.einsum("nmd,nd->nm", catalogue.style[np.maximum(items, 0)], taste)  # type: ignore[no-any-return]
+
+
+def attraction(params: Attraction, catalogue: Catalogue, traits: Traits, match: F32, grade: F32, items: I32) -> F32:
+    """Probability that an item draws the click of a shopper who examines it.
+
+    The log-odds are linear in relevance, in the match of style and taste, in the distance of the price from the price
+    they like, in loyalty, in quality as far as it shows, and in bait.
+
+    Args:
+        params: The weights.
+        catalogue: The items.
+        traits: (N,) the shoppers.
+        match: (N, M) `style_match` of their taste today.
+        grade: (N, M) relevance.
+        items: (N, M) ids; -1 is a hole and has attraction 0.
+
+    Returns:
+        (N, M) float32 in [0, 1).
+    """
+    item = np.maximum(items, 0)
+    logit = params.relevance * grade
+    logit += params.base
+    logit += params.taste * match
+    logit -= params.price * (catalogue.price_z[item] - traits.price_taste[:, None]) ** 2
+    logit += params.loyalty * (catalogue.brand[item] == traits.favourite_brand[:, None])
+    logit += params.quality * catalogue.quality[item]
+    logit += params.bait * catalogue.bait[item]
+    return _sigmoid(logit) * (items >= 0)
+
+
+def conversion(params: Conversion, catalogue: Catalogue, match: F32, grade: F32, items: I32) -> tuple[F32, F32]:
+    """P(cart | click) and P(purchase | cart), each (N, M) float32. Arguments as for `attraction`."""
+    item = np.maximum(items, 0)
+    utility = params.cart_relevance * grade
+    utility += params.cart_base
+    utility += params.cart_taste * match
+    utility += params.cart_quality * catalogue.quality[item]
+    cart = _sigmoid(utility)
+    buy = _sigmoid(params.buy_base - params.buy_price * catalogue.price_z[item])
+    return cart, buy
+
+
+def _sigmoid(x: F32) -> F32:
+    return 1.0 / (1.0 + np.exp(-x))  # type: ignore[no-any-return]

@@ -1,0 +1,174 @@
+"""The catalogue: what the market sells, as columns.
+
+Items are sorted by category and, inside a category, by brand, so that "the shoes" and "the shoes of one brand" are
+both contiguous ranges and retrieval needs no index. Public columns are what a shop's own tables would hold; the two
+hidden ones, `quality` and `bait`, drive behaviour and are seen by nobody but the oracle and the scorer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from simenv import hashing
+from simenv.language import Lexicon, brand_names, load_lexicon
+
+F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+
+PUBLIC_COLUMNS = ("category", "brand", "colour", "price", "price_z", "rating", "popularity", "style")
+
+
+@dataclass(frozen=True)
+class PublicCatalogue:
+    """What a policy may know of the items: the public columns of `Catalogue`, with the same names and shapes.
+
+    department: (I,) int32, of the item's category.
+    """
+
+    category: I32
+    department: I32
+    brand: I32
+    colour: I32
+    price: F32
+    price_z: F32
+    rating: F32
+    popularity: F32
+    style: F32
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Items as columns; I items, D style dimensions, G categories, B brands.
+
+    Public:
+        category, brand, colour: (I,) int32 ids.
+        price: (I,) float32, euros, > 0.
+        price_z: (I,) float32, log price standardised within the category.
+        rating: (I,) float32, stars in [1, 5]; a noisy sign of quality.
+        popularity: (I,) float32, log(1 + past sales), standardised over the catalogue.
+        style: (I, D) float32, the item's place in style space (a public embedding), about unit variance per dimension.
+    Hidden:
+        quality: (I,) float32, standard normal; moves satisfaction after the click.
+        bait: (I,) float32, standard normal; moves the click, not the satisfaction.
+    Ranges:
+        range_start: (G, B + 1) int64; items of category g and brand b are `range_start[g, b]:range_start[g, b + 1]`.
+    """
+
+    category: I32
+    brand: I32
+    colour: I32
+    price: F32
+    price_z: F32
+    rating: F32
+    popularity: F32
+    style: F32
+    quality: F32
+    bait: F32
+    range_start: I64
+    brands: tuple[str, ...]
+    seed: int
+
+    @property
+    def n_items(self) -> int:
+        """Number of items, I."""
+        return len(self.category)
+
+    def public(self) -> PublicCatalogue:
+        """The columns that policies may see."""
+        return PublicCatalogue(
+            department=load_lexicon().department[self.category],
+            **{name: getattr(self, name) for name in PUBLIC_COLUMNS},
+        )
+
+    def digest(self) -> str:
+        """SHA-256 over every column: two catalogues with the same digest are the same catalogue."""
+        state = hashlib.sha256()
+        for column in (*PUBLIC_COLUMNS, "quality", "bait"):
+            state.update(np.ascontiguousarray(getattr(self, column)).tobytes())
+        return state.hexdigest()
+
+
+def generate_catalogue(n_items: int, n_brands: int, n_style: int, seed: int) -> Catalogue:
+    """Make a catalogue from a seed; the same arguments give the same bytes.
+
+    Categories differ in size (a Zipf-like head), in price level and in style; brands have a style, a fame and a price
+    tier of their own. Quality moves the public rating; fame and quality move past sales, so popularity is informative
+    about what most shoppers like and blind to who is asking.
+    """
+    lexicon: Lexicon = load_lexicon()
+    n_categories, n_colours = len(lexicon.categories), len(lexicon.colours)
+    ids = np.arange(n_items)
+    category = _category_column(n_items, n_categories)
+    brand = np.minimum(
+        (n_brands * hashing.uniform(_keys(seed, "item brand", ids)) ** 1.5).astype(np.int32), n_brands - 1
+    )
+    order = np.lexsort((brand, category))
+    brand = brand[order]
+
+    brand_style = _normals(seed, "brand style", np.arange(n_brands), n_style)
+    brand_tier = hashing.normal(_keys(seed, "brand tier", np.arange(n_brands)))
+    brand_fame = hashing.normal(_keys(seed, "brand fame", np.arange(n_brands)))
+    category_level = 3.2 + 0.8 * hashing.normal(_keys(seed, "category price", np.arange(n_categories)))
+
+    style = (0.6 * brand_style[brand] + 0.8 * _normals(seed, "item style", ids, n_style)).astype(np.float32)
+    quality = hashing.normal(_keys(seed, "item quality", ids)).astype(np.float32)
+    bait = hashing.normal(_keys(seed, "item bait", ids)).astype(np.float32)
+    relative_price = 0.7 * brand_tier[brand] + 0.25 * quality + 0.6 * hashing.normal(_keys(seed, "item price", ids))
+    price = np.exp(category_level[category] + 0.45 * relative_price)
+    rating = 3.7 + 0.45 * quality + 0.35 * hashing.normal(_keys(seed, "item rating", ids))
+    sales = 0.6 * brand_fame[brand] + 0.5 * quality + 0.3 * bait + 0.6 * hashing.normal(_keys(seed, "item sales", ids))
+
+    return Catalogue(
+        category=category.astype(np.int32),
+        brand=brand.astype(np.int32),
+        colour=hashing.integers(_keys(seed, "item colour", ids), n_colours).astype(np.int32),
+        price=np.round(price, 2).clip(0.5).astype(np.float32),
+        price_z=_standardise_within(np.log(price), category, n_categories),
+        rating=np.round(rating.clip(1.0, 5.0), 1).astype(np.float32),
+        popularity=((sales - sales.mean()) / sales.std()).astype(np.float32),
+        style=style,
+        quality=quality,
+        bait=bait,
+        range_start=_ranges(category, brand, n_categories, n_brands),
+        brands=brand_names(n_brands, seed),
+        seed=seed,
+    )
+
+
+def _keys(seed: int, name: str, ids: npt.NDArray[np.integer]) -> hashing.Keys:
+    return hashing.absorb(hashing.stream(seed, name), ids)
+
+
+def _normals(seed: int, name: str, ids: npt.NDArray[np.integer], n: int) -> npt.NDArray[np.float64]:
+    return hashing.normal(hashing.absorb(_keys(seed, name, ids)[:, None], np.arange(n)))
+
+
+def _category_column(n_items: int, n_categories: int) -> I64:
+    """Sorted category ids with sizes falling from head to tail, each category at least half of an equal share."""
+    share = 0.5 / n_categories + 0.5 * _zipf(n_categories)
+    edges = np.round(np.cumsum(share) * n_items).astype(np.int64)
+    return np.searchsorted(edges, np.arange(n_items), side="right").clip(max=n_categories - 1)
+
+
+def _zipf(n: int) -> npt.NDArray[np.float64]:
+    weight = 1.0 / np.arange(1, n + 1)
+    return weight / weight.sum()
+
+
+def _standardise_within(values: npt.NDArray[np.float64], group: I64, n_groups: int) -> F32:
+    count = np.bincount(group, minlength=n_groups).clip(1)
+    mean = np.bincount(group, values, minlength=n_groups) / count
+    spread = np.sqrt(np.bincount(group, (values - mean[group]) ** 2, minlength=n_groups) / count).clip(1e-6)
+    return ((values - mean[group]) / spread[group]).astype(np.float32)
+
+
+def _ranges(category: I64, brand: I64, n_categories: int, n_brands: int) -> I64:
+    counts = np.bincount(category * n_brands + brand, minlength=n_categories * n_brands)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    first = np.arange(n_categories)[:, None] * n_brands + np.arange(n_brands + 1)[None, :]
+    return starts[first].astype(np.int64)

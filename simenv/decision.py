@@ -1,0 +1,73 @@
+"""What the market needs of a policy.
+
+A policy sees a page and returns slates with the log-probability of what it drew, from the same numbers that drew it.
+The oracle alone is handed the hidden truth beside the page; `sees_truth` says which of the two a policy is, and no
+learner may set it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from simenv.hashing import Keys
+from simenv.propensity import Conditional
+from simenv.world import Page
+
+PropensityKind = Literal["exact", "estimated"]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Hidden truth about each candidate of a page, for oracles and scorers.
+
+    attraction: (N, C) probability of a click when examined; 0 for a hole.
+    value: (N, C) expected reward of a click.
+    relevance: (N, C) graded relevance to the hidden intent, in [0, 1].
+    """
+
+    attraction: npt.NDArray[np.float32]
+    value: npt.NDArray[np.float64]
+    relevance: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Slates and how likely they were.
+
+    slate: (N, K) int32 positions into the page's candidates, best first; -1 where fewer than K candidates exist.
+    logp: conditional log-probabilities; 0 at empty slots.
+    scores: (N, C) float32 the scores that the policy ranked by, -inf at holes.
+    """
+
+    slate: npt.NDArray[np.int32]
+    logp: Conditional
+    scores: npt.NDArray[np.float32]
+
+
+class Policy(Protocol):
+    """A stochastic ranker.
+
+    Attributes:
+        name: For tables and logs.
+        temperature: Divides scores before the softmax, > 0; 0 means the greedy ranking.
+        floor: Share of the choice at each slot that is uniform over what is left, in [0, 1).
+        propensity_kind: "exact", or "estimated" with `propensity_error` > 0, which forbids the verdict `trust`.
+        sees_truth: True for oracles only.
+    """
+
+    name: str
+    temperature: float
+    floor: float
+    propensity_kind: PropensityKind
+    propensity_error: float
+    sees_truth: bool
+
+    def act(self, page: Page, n_slots: int, keys: Keys, truth: Truth | None = None) -> Decision:
+        """Draw a slate for each row. `keys` is (N,) uint64: the row's own luck. Never changes the policy."""
+
+    def log_prob(self, page: Page, slate: npt.NDArray[np.int32], truth: Truth | None = None) -> Conditional:
+        """The conditional log-probabilities of given slates, -inf where the policy would never show them."""

@@ -1,0 +1,69 @@
+"""The Gymnasium environment of one shopper: row 0 of a batch of one, and no second implementation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+from simenv.params import WorldParams
+from simenv.vector_env import Actions, Episode, Observation, SearchVectorEnv
+
+
+class SearchEnv(gymnasium.Env[Observation, Actions]):
+    """One shopper searching; see `SearchVectorEnv` for observations, actions, rewards and episodes.
+
+    `info["query"]` is the query as typed. Rendering: "ansi".
+    """
+
+    metadata = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - the name and shape are Gymnasium's
+
+    def __init__(
+        self,
+        world: str | WorldParams = "default",
+        episode: Episode = "session",
+        render_mode: str | None = None,
+    ) -> None:
+        """Make the market; nothing is drawn before `reset`."""
+        self.rows = SearchVectorEnv(1, world, episode, render_mode)
+        self.render_mode = render_mode
+        self.observation_space = self.rows.single_observation_space
+        self.action_space = self.rows.single_action_space
+        self._started = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start the next episode: with a seed, that of the population's first shopper."""
+        super().reset(seed=seed)
+        if seed is not None or not self._started:
+            luck = seed if seed is not None else int(self.np_random.integers(2**62))
+            made, _ = self.rows.reset(seed=luck)
+            self._started = True
+        else:
+            self.rows.start_next(0)
+            made, *_ = self.rows.step(self._any_action())
+        return _first(made), {"query": self.rows.query_strings()[0]}
+
+    def step(self, action: Actions) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Show one page."""
+        made, reward, terminated, truncated, info = self.rows.step(np.asarray(action)[None])
+        told: dict[str, Any] = {name: value[0] for name, value in info.items() if not name.startswith("_")}
+        told["query"] = self.rows.query_strings()[0]
+        return _first(made), float(reward[0]), bool(terminated[0]), bool(truncated[0]), told
+
+    def render(self) -> str | None:  # type: ignore[override]
+        """The page as text in render mode "ansi"."""
+        pages = self.rows.render()
+        return None if pages is None else pages[0]
+
+    def _any_action(self) -> npt.NDArray[np.int64]:
+        return np.arange(self.rows.world.params.n_slots, dtype=np.int64)[None]
+
+
+def _first(made: Observation) -> Observation:
+    row = {name: value[0] for name, value in made.items()}
+    # Discrete spaces want plain integers, Box spaces of shape () want 0-d arrays.
+    return {name: np.int64(v) if name in ("locale", "device") else np.asarray(v) for name, v in row.items()}  # type: ignore[misc]

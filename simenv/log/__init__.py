@@ -1,0 +1,10 @@
+"""The log: what a shop would have written down, complete enough to compute every propensity again.
+
+`schema` says what a row is, `write` makes a log, `read` streams one. `docs/log-schema.md` is the same for people.
+"""
+
+from simenv.log.read import Log, LogBatch
+from simenv.log.schema import SCHEMA_VERSION
+from simenv.log.write import write_log
+
+__all__ = ["SCHEMA_VERSION", "Log", "LogBatch", "write_log"]

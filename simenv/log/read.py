@@ -1,0 +1,295 @@
+"""Reading a log: batches of columns in bounded memory, checked as they come.
+
+What is wrong in a log is said with the row it is in. Nothing is repaired and nothing absent becomes 0 or 1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simenv.catalogue import I32, I64, PublicCatalogue
+from simenv.errors import UserError
+from simenv.log.schema import CATALOGUE_FILE, LOG_PART, MANIFEST_FILE, SCHEMA_VERSION, log_schema
+from simenv.propensity import Conditional
+from simenv.world import Page
+
+BATCH = 32_768  # rows in memory at once
+LOCALES = ("en-GB", "de-DE", "fr-FR")
+DEVICES = ("phone", "desktop", "tablet")
+
+
+@dataclass(frozen=True)
+class LogBatch:
+    """Some rows of a log. (N,) unless said; names, units and ranges as in docs/log-schema.md.
+
+    row: number of each row in the whole log. clicked, carted, purchased: (N, K) bool. revenue, reward: (N, K) float64.
+    """
+
+    row: I64
+    session: I64
+    step: I32
+    page: Page
+    scores: npt.NDArray[np.float32]  # (N, C)
+    temperature: npt.NDArray[np.float64]
+    floor: npt.NDArray[np.float64]
+    slate: I32  # (N, K)
+    logp: Conditional
+    clicked: npt.NDArray[np.bool_]
+    carted: npt.NDArray[np.bool_]
+    purchased: npt.NDArray[np.bool_]
+    revenue: npt.NDArray[np.float64]
+    reward: npt.NDArray[np.float64]
+    estimated: npt.NDArray[np.bool_]  # the logger's propensities are estimates
+    terminated: npt.NDArray[np.bool_]
+    truncated: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """Number of rows, N."""
+        return len(self.row)
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log on disk. Open it with `Log.open`."""
+
+    folder: Path
+    parts: tuple[Path, ...]
+    manifest: dict[str, Any]
+
+    @staticmethod
+    def open(folder: Path) -> Log:
+        """Find a log and check what can be checked without reading its rows.
+
+        Raises:
+            UserError: where the folder is no log, is of another schema version, or its parts disagree.
+        """
+        manifest_path = folder / MANIFEST_FILE
+        if not manifest_path.is_file():
+            raise UserError(
+                f"'{folder}' is not a log: it has no {MANIFEST_FILE}. Expected a folder made by 'slatelab simulate' or "
+                "one that follows docs/log-schema.md."
+            )
+        try:
+            manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise UserError(f"'{manifest_path}' is not valid JSON ({error}). Write the log again.") from error
+        if not isinstance(manifest, dict) or "schema" not in manifest:
+            raise UserError(f"'{manifest_path}' names no log schema; see docs/log-schema.md for what it must hold.")
+        if manifest["schema"] != SCHEMA_VERSION:
+            raise UserError(
+                f"'{folder}' has log schema {manifest['schema']}; this version reads {SCHEMA_VERSION}. "
+                "Write the log again with this version."
+            )
+        parts = tuple(sorted(folder.glob(LOG_PART)))
+        if not parts:
+            raise UserError(f"'{folder}' holds no {LOG_PART}. The log is incomplete; write it again.")
+        for name in ("rows", "n_candidates", "n_slots", "n_style"):
+            if not isinstance(manifest.get(name), int) or manifest[name] < 1:
+                raise UserError(f"'{manifest_path}': {name} is {manifest.get(name)}; expected a whole number above 0.")
+        expected = log_schema(manifest["n_candidates"], manifest["n_slots"], manifest["n_style"])
+        rows = sum(_check_schema(part, expected) for part in parts)
+        if rows != manifest["rows"]:
+            raise UserError(
+                f"'{folder}' holds {rows} rows; its {MANIFEST_FILE} says {manifest['rows']}. A part is missing or was "
+                "added; copy the log again."
+            )
+        return Log(folder, parts, manifest)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows (searches) in the log."""
+        return int(self.manifest["rows"])
+
+    def catalogue(self) -> PublicCatalogue:
+        """The public catalogue that the log's item ids refer to."""
+        path = self.folder / CATALOGUE_FILE
+        if not path.is_file():
+            raise UserError(f"'{self.folder}' has no {CATALOGUE_FILE}; features of its items cannot be made.")
+        table = pq.read_table(path)
+        columns = {name: table[name].combine_chunks().to_numpy(zero_copy_only=False) for name in
+                   ("category", "department", "brand", "colour", "price", "price_z", "rating", "popularity")}  # fmt: skip
+        return PublicCatalogue(style=_matrix(table["style"].combine_chunks()), **columns)
+
+    def batches(
+        self, keep_shopper: Callable[[I64], npt.NDArray[np.bool_]] | None = None, batch: int = BATCH
+    ) -> Iterator[LogBatch]:
+        """Stream the rows in order.
+
+        Args:
+            keep_shopper: From shopper ids (N,) which rows to keep; all where None.
+            batch: Rows read at once.
+
+        Raises:
+            UserError: naming the first row that breaks the schema's ranges.
+        """
+        first = 0
+        for part in self.parts:
+            try:
+                for rows in pq.ParquetFile(part).iter_batches(batch_size=batch):
+                    _refuse_nulls(rows, first)
+                    made = _batch(rows, first)
+                    _check(made)
+                    first += len(rows)
+                    if keep_shopper is not None:
+                        made = _keep(made, keep_shopper(made.page.shopper))
+                    if len(made):
+                        yield made
+            except (pa.ArrowInvalid, OSError) as error:
+                raise UserError(
+                    f"'{part}' cannot be read ({error}). It is truncated or corrupt; copy it again."
+                ) from error
+
+
+def _keep(made: LogBatch, rows: npt.NDArray[np.bool_]) -> LogBatch:
+    from simenv.columns import take
+
+    return made if rows.all() else take(made, rows)
+
+
+def _check_schema(part: Path, expected: pa.Schema) -> int:
+    """Number of rows of a part whose columns are as expected."""
+    try:
+        with pq.ParquetFile(part) as file:
+            found, n_rows = file.schema_arrow, int(file.metadata.num_rows)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"'{part}' is not a readable Parquet file ({error}). Copy or write the log again.") from error
+    for field in expected:
+        if field.name not in found.names:
+            raise UserError(f"'{part}' has no column '{field.name}'; expected {field.type}. See docs/log-schema.md.")
+        kind = found.field(field.name).type
+        if not _same_type(kind, field.type):
+            raise UserError(
+                f"'{part}': column '{field.name}' is {kind}; expected {field.type}. See docs/log-schema.md."
+            )
+    return n_rows
+
+
+def _same_type(found: pa.DataType, expected: pa.DataType) -> bool:
+    plain = expected.value_type if pa.types.is_dictionary(expected) else expected
+    own = found.value_type if pa.types.is_dictionary(found) else found
+    return bool(own == plain or (pa.types.is_fixed_size_list(own) and pa.types.is_fixed_size_list(plain)
+                and own.list_size == plain.list_size and own.value_type == plain.value_type))  # fmt: skip
+
+
+def _refuse_nulls(rows: pa.RecordBatch, first: int) -> None:
+    """Absence is absence: an empty cell, or an empty place in a list, never becomes a number."""
+    for name, column in zip(rows.schema.names, rows.columns, strict=True):
+        bad = column.is_null().to_numpy(zero_copy_only=False)
+        if not bad.any() and pa.types.is_fixed_size_list(column.type):
+            inner = column.flatten().is_null().to_numpy(zero_copy_only=False)
+            bad = inner.reshape(len(column), column.type.list_size).any(axis=1)
+        if bad.any():
+            raise UserError(f"log row {first + int(np.argmax(bad))}: {name} is missing; expected {column.type}.")
+
+
+def _batch(rows: pa.RecordBatch, first: int) -> LogBatch:
+    def flat(name: str) -> npt.NDArray[Any]:
+        return rows[name].to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+    def matrix(name: str) -> npt.NDArray[Any]:
+        return _matrix(rows[name])
+
+    page = Page(
+        shopper=flat("shopper"),
+        visit=flat("visit"),
+        day=flat("day"),
+        time=flat("time"),
+        search=flat("search"),
+        page=flat("page"),
+        locale=_codes(rows["locale"], LOCALES, "locale", first),
+        device=_codes(rows["device"], DEVICES, "device", first),
+        query_terms=matrix("query_terms"),
+        candidates=matrix("candidates"),
+        history=matrix("history"),
+        history_weight=flat("history_weight"),
+        last_brand=flat("last_brand"),
+    )
+    return LogBatch(
+        row=np.arange(first, first + len(rows), dtype=np.int64),
+        session=flat("session"),
+        step=flat("step"),
+        page=page,
+        scores=matrix("scores"),
+        temperature=flat("temperature"),
+        floor=flat("floor"),
+        slate=matrix("slate"),
+        logp=Conditional(matrix("logp_conditional")),
+        clicked=matrix("clicked"),
+        carted=matrix("carted"),
+        purchased=matrix("purchased"),
+        revenue=matrix("revenue"),
+        reward=matrix("reward"),
+        estimated=_codes(rows["propensity_kind"], ("exact", "estimated"), "propensity_kind", first) == 1,
+        terminated=flat("terminated"),
+        truncated=flat("truncated"),
+    )
+
+
+def _check(made: LogBatch) -> None:
+    """The ranges of docs/log-schema.md; the first row that breaks one is named."""
+    n_candidates = made.page.candidates.shape[1]
+    shown = made.slate >= 0
+    safe = np.maximum(made.slate, 0).clip(max=n_candidates - 1).astype(np.int64)
+    at = np.take_along_axis(made.page.candidates, safe, axis=1)
+    logp = made.logp.logp
+    _refuse(made, (logp > 1e-9).any(axis=1), "logp_conditional is above 0",
+            "natural logarithms of probabilities, so at most 0. Was a probability written? Take its logarithm.")  # fmt: skip
+    _refuse(made, ~np.isfinite(logp).all(axis=1), "logp_conditional is not finite",
+            "the logging policy's own probability of what it showed, which is above 0.")  # fmt: skip
+    _refuse(made, ((made.slate >= n_candidates) | (made.slate < -1)).any(axis=1), "slate is out of range",
+            f"positions in [0, {n_candidates}) or -1 for an empty slot.")  # fmt: skip
+    _refuse(made, (shown & (at < 0)).any(axis=1), "slate shows a hole of the candidates",
+            "positions whose candidate is an item id.")  # fmt: skip
+    _refuse(made, _repeats(made.slate), "slate shows a candidate twice", "each candidate once at most.")
+    _refuse(made, (made.clicked & ~shown).any(axis=1), "an empty slot is clicked", "clicks where something is shown.")
+    _refuse(made, ((logp != 0) & ~shown).any(axis=1), "an empty slot has a logp_conditional", "0 at empty slots.")
+    _refuse(made, _repeats(made.page.candidates), "candidates hold an item twice", "each item once at most.")
+    _refuse(made, (np.isnan(made.scores) | np.isposinf(made.scores)).any(axis=1), "scores are NaN or infinite",
+            "finite scores, or -inf for a candidate that cannot be shown.")  # fmt: skip
+    _refuse(made, (made.carted & ~made.clicked).any(axis=1), "carted without a click", "carts from clicked slots.")
+    _refuse(made, (made.purchased & ~made.carted).any(axis=1), "purchased without a cart", "purchases from carts.")
+    _refuse(made, ~((made.revenue >= 0) & np.isfinite(made.revenue)).all(axis=1), "revenue is below 0 or not finite",
+            "euros, at least 0.")  # fmt: skip
+    _refuse(made, ~np.isfinite(made.reward).all(axis=1), "reward is not finite", "finite numbers.")
+    _refuse(made, (made.temperature < 0) | ~np.isfinite(made.temperature), "temperature is below 0 or not finite",
+            "0 for greedy, else above 0.")  # fmt: skip
+    _refuse(made, ~((made.floor >= 0) & (made.floor < 1)), "floor is out of range", "0 <= floor < 1.")
+
+
+def _refuse(made: LogBatch, bad: npt.NDArray[np.bool_], what: str, expected: str) -> None:
+    if bad.any():
+        raise UserError(f"log row {made.row[np.argmax(bad)]}: {what}; expected {expected}")
+
+
+def _repeats(slate: I32) -> npt.NDArray[np.bool_]:
+    ranked = np.sort(slate, axis=1)
+    return ((ranked[:, 1:] == ranked[:, :-1]) & (ranked[:, 1:] >= 0)).any(axis=1)
+
+
+def _matrix(column: pa.FixedSizeListArray) -> npt.NDArray[Any]:
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(column), column.type.list_size)  # type: ignore[no-any-return]
+
+
+def _codes(column: pa.Array, words: tuple[str, ...], name: str, first: int) -> npt.NDArray[np.int8]:
+    """The place of each word in `words`, int8."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    known = {word: place for place, word in enumerate(words)}
+    place = np.array([known.get(word, -1) for word in column.dictionary.to_pylist()], dtype=np.int8)
+    codes: npt.NDArray[np.int8] = place[column.indices.to_numpy(zero_copy_only=False)]
+    if (codes < 0).any():
+        row = int(np.argmax(codes < 0))
+        raise UserError(
+            f"log row {first + row}: {name} is '{column[row].as_py()}'; expected one of {', '.join(words)}."
+        )
+    return codes

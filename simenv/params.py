@@ -1,0 +1,166 @@
+"""The numbers that make one market differ from another.
+
+A `WorldParams` is everything about a world but its luck: two runs with equal parameters and equal seeds are equal.
+Every group can be replaced alone with `dataclasses.replace`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from simenv.clicks import ClickModel, PositionBased
+from simenv.errors import UserError
+
+Reward = Literal["clicks", "purchases", "revenue"]
+
+
+@dataclass(frozen=True)
+class Shoppers:
+    """Who comes.
+
+    Attributes:
+        n_segments: Number of taste segments; a locale has its own mix of them.
+        segment_spread: Standard deviation of a segment's centre per style dimension.
+        taste_spread: Standard deviation of a shopper's taste around the centre of the segment.
+        loyal_share: Share of shoppers with a favourite brand.
+        locale_share: Share of shoppers per locale, in the lexicon's order.
+        device_share: Share of shoppers on phone, desktop, tablet.
+        mean_gap_days: Mean number of days between two visits of the average shopper.
+        horizon_days: Days that are simulated; a shopper whose next visit would fall later is truncated.
+    """
+
+    n_segments: int = 6
+    segment_spread: float = 0.8
+    taste_spread: float = 0.7
+    loyal_share: float = 0.4
+    locale_share: tuple[float, ...] = (0.4, 0.35, 0.25)
+    device_share: tuple[float, ...] = (0.6, 0.3, 0.1)
+    mean_gap_days: float = 3.0
+    horizon_days: int = 28
+
+
+@dataclass(frozen=True)
+class Queries:
+    """What shoppers type. Shares after the labelled real queries described in docs/facts.md.
+
+    Attributes:
+        category_share: Share of first queries that name the product type.
+        brand_share: Chance that a shopper who wants a brand names it in the first query.
+        colour_share: Chance that a shopper who wants a colour names it in the first query.
+        want_brand: Share of intents with a brand.
+        want_colour: Share of intents with a colour.
+        misspelling_rate: Chance that a word of a first query is misspelt. The real rate is not known.
+    """
+
+    category_share: float = 0.85
+    brand_share: float = 0.7
+    colour_share: float = 0.6
+    want_brand: float = 0.3
+    want_colour: float = 0.25
+    misspelling_rate: float = 0.08
+
+
+@dataclass(frozen=True)
+class Attraction:
+    """Weights of the click's log-odds. See `simenv.behaviour`."""
+
+    base: float = -4.3
+    relevance: float = 3.4
+    taste: float = 0.38
+    price: float = 0.35
+    loyalty: float = 0.9
+    quality: float = 0.25
+    bait: float = 0.45
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Weights of the log-odds that a click becomes a cart, and of a cart becoming a purchase."""
+
+    cart_base: float = -3.0
+    cart_relevance: float = 1.8
+    cart_taste: float = 0.25
+    cart_quality: float = 0.6
+    buy_base: float = 0.2
+    buy_price: float = 0.4
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """What a page changes.
+
+    Attributes:
+        page_down: Chance factor that an unsatisfied shopper looks at the next page.
+        reformulate: Chance factor that an unsatisfied shopper who does not page down asks again in other words.
+        max_searches: Queries per session at most.
+        taste_drift: Step of taste toward the style of what was clicked (0 = off).
+        satisfaction_memory: Weight of the past in the running satisfaction.
+        return_base: Chance to come back of a shopper with satisfaction 0.
+        return_gain: Added chance at satisfaction 1.
+    """
+
+    page_down: float = 0.55
+    reformulate: float = 0.6
+    max_searches: int = 3
+    taste_drift: float = 0.02
+    satisfaction_memory: float = 0.6
+    return_base: float = 0.6
+    return_gain: float = 0.35
+
+
+@dataclass(frozen=True)
+class WorldParams:
+    """A market. The sizes, the groups above, the click model, and what counts as the reward.
+
+    Attributes:
+        question: What this world is for, in one sentence.
+        seed: Makes the catalogue and the segments. Not the seed of a run's luck.
+        n_candidates: C, candidates that retrieval returns for a query.
+        n_slots: K, slots on a page.
+        max_pages: Pages per query at most.
+        reward: What the reward of a slot counts: its click, its purchase, or its revenue in euros.
+    """
+
+    question: str
+    seed: int = 7
+    n_items: int = 6000
+    n_brands: int = 48
+    n_style: int = 8
+    n_candidates: int = 50
+    n_slots: int = 5
+    max_pages: int = 2
+    reward: Reward = "clicks"
+    click_model: ClickModel = field(default_factory=lambda: PositionBased(_examination(50)))
+    shoppers: Shoppers = field(default_factory=Shoppers)
+    queries: Queries = field(default_factory=Queries)
+    attraction: Attraction = field(default_factory=Attraction)
+    conversion: Conversion = field(default_factory=Conversion)
+    dynamics: Dynamics = field(default_factory=Dynamics)
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that cannot make a market."""
+        for name in ("n_items", "n_brands", "n_style", "n_candidates", "n_slots", "max_pages"):
+            if getattr(self, name) < 1:
+                raise UserError(f"world parameter {name} is {getattr(self, name)}; expected at least 1.")
+        if self.n_slots > self.n_candidates:
+            raise UserError(
+                f"n_slots is {self.n_slots} and n_candidates {self.n_candidates}; a page cannot show more than "
+                "retrieval returns. Lower n_slots or raise n_candidates."
+            )
+        if self.reward not in get_args(Reward):
+            raise UserError(
+                f"world parameter reward is '{self.reward}'; expected one of {', '.join(get_args(Reward))}."
+            )
+
+    def digest(self) -> str:
+        """SHA-256 of every parameter: equal digests mean equal markets."""
+        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+def _examination(n_slots: int) -> tuple[float, ...]:
+    """1 / rank**0.7: between the mild and the steep curves of published eye-tracking."""
+    return tuple(round((1.0 + k) ** -0.7, 4) for k in range(n_slots))

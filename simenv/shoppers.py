@@ -1,0 +1,79 @@
+"""Shoppers: who they are, as a pure function of (seed, shopper id).
+
+Nothing about a shopper is stored between visits that could be computed again from the id; what changes (taste,
+history, satisfaction) lives in the world's state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from simenv import hashing
+from simenv.catalogue import F32, I32, I64
+from simenv.params import Shoppers
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a shopper brings. Public: locale, device. All else is hidden.
+
+    locale, device: (N,) int8. segment: (N,) int32. taste: (N, D) float32. price_taste: (N,) float32, the price level
+    (in standard deviations within a category) they like best. favourite_brand: (N,) int32, -1 for none.
+    patience: (N,) float32 in (0, 1). gap_days: (N,) float32, mean days between visits.
+    """
+
+    locale: npt.NDArray[np.int8]
+    device: npt.NDArray[np.int8]
+    segment: I32
+    taste: F32
+    price_taste: F32
+    favourite_brand: I32
+    patience: F32
+    gap_days: F32
+
+
+def traits(params: Shoppers, world_seed: int, n_style: int, n_brands: int, keys: hashing.Keys) -> Traits:
+    """The traits of shoppers, from one key each.
+
+    Args:
+        params: The population's parameters.
+        world_seed: Seeds what belongs to the market: the centres of the segments.
+        n_style: D.
+        n_brands: B.
+        keys: (N,) uint64, one key a shopper.
+    """
+    n = params.n_segments
+    locale = _choose(hashing.uniform(hashing.absorb(keys, 0)), np.asarray(params.locale_share)).astype(np.int8)
+    # A locale prefers its own segments, which is all that a shop knows of a first-time visitor.
+    preferred = (hashing.uniform(hashing.absorb(keys, 1)) < 0.5).astype(np.int64)
+    anywhere = hashing.integers(hashing.absorb(keys, 2), n)
+    own = (2 * locale.astype(np.int64) + hashing.integers(hashing.absorb(keys, 3), 2)) % n
+    segment = np.where(preferred == 1, own, anywhere).astype(np.int32)
+
+    centre_keys = hashing.absorb(hashing.stream(world_seed, "segment"), np.arange(n))
+    centres = params.segment_spread * hashing.normal(hashing.absorb(centre_keys[:, None], np.arange(n_style)))
+    own_taste = params.taste_spread * hashing.normal(
+        hashing.absorb(hashing.absorb(keys, 4)[:, None], np.arange(n_style))
+    )
+    is_loyal = hashing.uniform(hashing.absorb(keys, 5)) < params.loyal_share
+    favourite = hashing.integers(hashing.absorb(keys, 6), n_brands)
+    gap = params.mean_gap_days * (0.4 + 1.2 * hashing.uniform(hashing.absorb(keys, 7)))
+    return Traits(
+        locale=locale,
+        device=_choose(hashing.uniform(hashing.absorb(keys, 8)), np.asarray(params.device_share)).astype(np.int8),
+        segment=segment,
+        taste=(centres[segment] + own_taste).astype(np.float32),
+        price_taste=(0.8 * hashing.normal(hashing.absorb(keys, 9))).astype(np.float32),
+        favourite_brand=np.where(is_loyal, favourite, -1).astype(np.int32),
+        patience=(0.15 + 0.8 * hashing.uniform(hashing.absorb(keys, 10))).astype(np.float32),
+        gap_days=gap.astype(np.float32),
+    )
+
+
+def _choose(u: npt.NDArray[np.float64], share: npt.NDArray[np.float64]) -> I64:
+    """Index of the share that each uniform falls into."""
+    edges = np.cumsum(share / share.sum())[:-1]
+    return np.searchsorted(edges, u, side="right")

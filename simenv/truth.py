@@ -1,0 +1,205 @@
+"""The true value of a policy, for each estimand, with the error of the computation.
+
+* *search (logger's contexts)*: value per search if only the ranking changed and the logger's searches stayed what they
+  are. This is what estimators from a log are after. The slates are drawn, their reward is exact.
+* *search (own contexts)*, *session*, *shopper*: what deployment brings, where better pages change who stays. Played out
+  as twins: every policy faces the same shoppers with the same luck, so differences have small errors.
+
+Standard errors are clustered by shopper. The seeds of truth are derived from the given one under a name of their own,
+so they are never the seeds of a log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from simenv import hashing
+from simenv.catalogue import I64
+from simenv.decision import Policy
+from simenv.metrics import ndcg, reciprocal_rank
+from simenv.play import Step, play, truth
+from simenv.world import World, expected_reward, policy_keys, slate_items
+
+F64 = npt.NDArray[np.float64]
+
+LOGGER_CONTEXTS = "search (logger's contexts)"
+OWN_CONTEXTS = "search (own contexts)"
+SESSION = "session"
+SHOPPER = "shopper"
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A true value and its lift over the logger, with standard errors of the computation."""
+
+    policy: str
+    estimand: str
+    value: float
+    stderr: float
+    lift: float
+    lift_stderr: float
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Sums per shopper: value = sum of totals / sum of counts.
+
+    total: (U,) what was gained. count: (U,) the units it is per (searches, sessions, or one a shopper).
+    """
+
+    total: F64
+    count: F64
+
+    @property
+    def value(self) -> float:
+        """The ratio of the sums."""
+        return float(self.total.sum() / self.count.sum())
+
+    def influence(self) -> F64:
+        """Each shopper's first-order influence on the value, (U,), mean zero."""
+        return (self.total - self.value * self.count) / self.count.mean()
+
+
+@dataclass(frozen=True)
+class Life:
+    """What playing shoppers under one policy came to, summed per shopper (U,)."""
+
+    expected: F64
+    searches: F64
+    sessions: F64
+    clicks: F64
+    carts: F64
+    purchases: F64
+    revenue: F64
+    ndcg: F64
+    ndcg_searches: F64
+    reciprocal_rank: F64
+    ranked_searches: F64
+
+
+def truth_seed(seed: int) -> int:
+    """The seed of truth that belongs to a scenario's seed; never equal to a log's."""
+    return hashing.stream(seed, "truth") >> 1
+
+
+def value_on_logger_contexts(
+    world: World,
+    logger: Policy,
+    targets: Mapping[str, Policy],
+    seed: int,
+    shoppers: I64,
+    n_draws: int = 2,
+    advance: Advance = lambda _: None,
+) -> list[Value]:
+    """Value per search over the logger's contexts, for the logger and for each target.
+
+    The logger plays; on each page every target draws `n_draws` slates whose expected reward is exact.
+
+    Args:
+        world: The market.
+        logger: Whose searches they are.
+        targets: Policies by name.
+        seed: A scenario's seed; `truth_seed` of it is played.
+        shoppers: (U,) ids.
+        n_draws: Slates per page and target.
+        advance: Told the number of pages done.
+    """
+    first = int(shoppers.min())
+    totals = {name: np.zeros(len(shoppers)) for name in (logger.name, *targets)}
+    count = np.zeros(len(shoppers))
+    for step in play(world, logger, truth_seed(seed), shoppers):
+        who = step.state.shopper - first
+        np.add.at(count, who, 1.0)
+        np.add.at(totals[logger.name], who, step.outcome.expected.sum(axis=1))
+        for name, target in targets.items():
+            np.add.at(totals[name], who, _expected(world, target, step, seed, n_draws))
+        advance(len(step.state))
+    ratios = {name: Ratio(total, count) for name, total in totals.items()}
+    return _values(ratios, logger.name, LOGGER_CONTEXTS)
+
+
+def lives(
+    world: World,
+    policies: Mapping[str, Policy],
+    seed: int,
+    shoppers: I64,
+    advance: Advance = lambda _: None,
+) -> dict[str, Life]:
+    """Play the same shoppers with the same luck under each policy (counterfactual twins)."""
+    return {name: _life(world, policy, truth_seed(seed), shoppers, advance) for name, policy in policies.items()}
+
+
+def values_by_twins(played: Mapping[str, Life], logger: str) -> list[Value]:
+    """Values per search over own contexts, per session and per shopper, with lifts paired by shopper."""
+    found: list[Value] = []
+    for estimand, unit in ((OWN_CONTEXTS, "searches"), (SESSION, "sessions"), (SHOPPER, "")):
+        ratios = {
+            name: Ratio(life.expected, getattr(life, unit) if unit else np.ones_like(life.expected))
+            for name, life in played.items()
+        }
+        found += _values(ratios, logger, estimand)
+    return found
+
+
+def _values(ratios: Mapping[str, Ratio], logger: str, estimand: str) -> list[Value]:
+    base = ratios[logger]
+    return [
+        Value(
+            policy=name,
+            estimand=estimand,
+            value=ratio.value,
+            stderr=_stderr(ratio.influence()),
+            lift=ratio.value - base.value,
+            lift_stderr=_stderr(ratio.influence() - base.influence()),
+        )
+        for name, ratio in ratios.items()
+    ]
+
+
+def _stderr(influence: F64) -> float:
+    return float(influence.std(ddof=1) / np.sqrt(len(influence)))
+
+
+def _expected(world: World, target: Policy, step: Step, seed: int, n_draws: int) -> F64:
+    known = truth(world, step.state, step.page) if target.sees_truth else None
+    total = np.zeros(len(step.state))
+    for draw in range(n_draws):
+        keys = policy_keys(step.state, truth_seed(seed) + 1 + draw)
+        slate = target.act(step.page, world.params.n_slots, keys, known).slate
+        total += expected_reward(world, step.state, slate_items(step.page, slate)).sum(axis=1)
+        if target.temperature == 0:
+            return total  # a greedy policy has one slate
+    return total / n_draws
+
+
+def _life(world: World, policy: Policy, seed: int, shoppers: I64, advance: Advance) -> Life:
+    first, n = int(shoppers.min()), len(shoppers)
+    sums = {name: np.zeros(n) for name in Life.__dataclass_fields__}
+    for step in play(world, policy, seed, shoppers):
+        who, outcome = step.state.shopper - first, step.outcome
+        relevance = truth(world, step.state, step.page).relevance
+        gain = ndcg(relevance, step.decision.slate)
+        rank = reciprocal_rank(relevance, step.decision.slate)
+        columns = {
+            "expected": outcome.expected.sum(axis=1),
+            "searches": np.ones(len(who)),
+            "sessions": (step.state.step == 0).astype(np.float64),
+            "clicks": outcome.clicked.sum(axis=1),
+            "carts": outcome.carted.sum(axis=1),
+            "purchases": outcome.purchased.sum(axis=1),
+            "revenue": outcome.revenue.sum(axis=1),
+            "ndcg": np.nan_to_num(gain),
+            "ndcg_searches": np.isfinite(gain).astype(np.float64),
+            "reciprocal_rank": np.nan_to_num(rank),
+            "ranked_searches": np.isfinite(rank).astype(np.float64),
+        }
+        for name, column in columns.items():
+            np.add.at(sums[name], who, column)
+        advance(len(who))
+    return Life(**sums)

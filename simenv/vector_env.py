@@ -1,0 +1,205 @@
+"""The Gymnasium vector environment: N rows of the world's physics, natively batched.
+
+Autoreset is NEXT_STEP, as RLlib needs: the step after an episode's end ignores the row's action, gives reward 0 and the
+first observation of the row's next episode. Row i plays shoppers i, i + N, i + 2N, ... of the seed's population.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from simenv.columns import overwrite, take
+from simenv.errors import UserError
+from simenv.params import WorldParams
+from simenv.world import Outcome, Page, State, World, begin, make_world, observe, queries, step
+from simenv.worlds import load_world
+
+Episode = Literal["session", "shopper"]
+Observation = dict[str, npt.NDArray[Any]]
+Actions = npt.NDArray[np.integer[Any]]
+
+FLOAT_LIMIT = 1e6  # of observed floats; real values are of order 1
+INT_LIMIT = 2**31 - 1
+
+
+class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
+    """N shoppers searching side by side.
+
+    Observation: a dict of batched arrays, see `observation_space_of`; ids and small contexts, no item features: those
+    are the columns of `world.catalogue.public()`, gathered by whoever needs them.
+
+    Action: (N, K) positions into `candidates`, best first. A slot stays empty where the position is a hole or repeats
+    one higher up; out-of-range positions and wrong dtypes or shapes raise `UserError`.
+
+    Reward: the sum over slots of what the world counts (clicks by default).
+
+    Episode: "session" ends (terminated) when the shopper leaves; "shopper" ends when they never come back (terminated)
+    or would come back after the horizon (truncated).
+
+    Info: `items`, `clicked`, `carted`, `purchased`, `revenue`, each (N, K), with Gymnasium's `_key` masks that are
+    False in rows that were reset.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        world: str | WorldParams = "default",
+        episode: Episode = "session",
+        render_mode: str | None = None,
+    ) -> None:
+        """Make the market; nothing is drawn before `reset`."""
+        if episode not in ("session", "shopper"):
+            raise UserError(f"episode is '{episode}'; expected 'session' or 'shopper'.")
+        if num_envs < 1:
+            raise UserError(f"num_envs is {num_envs}; expected at least 1.")
+        self.world: World = make_world(world) if isinstance(world, WorldParams) else load_world(world)
+        self.episode, self.num_envs, self.render_mode = episode, num_envs, render_mode
+        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": ["ansi"], "render_fps": 1}
+        self.single_observation_space = observation_space_of(self.world)
+        self.single_action_space = action_space_of(self.world)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.luck: int | None = None
+        self.state: State
+        self.page: Page
+        self.outcome: Outcome | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start every row with a new shopper.
+
+        Args:
+            seed: Names the population and its luck, and starts it from its first shopper. Without it the population
+                goes on with the shoppers that nobody has played yet.
+            options: Not used.
+        """
+        super().reset(seed=seed)
+        if seed is not None or self.luck is None:
+            self.luck = seed if seed is not None else int(self.np_random.integers(2**62))
+            self._next = np.arange(self.num_envs, dtype=np.int64)
+        self.state = begin(self.world, self.luck, self._next)
+        self._next = self._next + self.num_envs
+        self._over = np.zeros(self.num_envs, dtype=bool)
+        self._left = np.zeros(self.num_envs, dtype=bool)
+        self.outcome = None
+        return self._observe(), {}
+
+    def step(
+        self, actions: Actions
+    ) -> tuple[Observation, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], dict[str, Any]]:
+        """Show a page to every row; rows whose episode is over start the next one instead."""
+        if self.luck is None:
+            raise ResetNeeded("call reset() before step().")
+        slate = self._checked(actions)
+        starts = self._over
+        after, outcome = step(self.world, self.state, self.page, slate)
+        if starts.any():
+            after = overwrite(after, starts, take(self._with_new_shoppers(), starts))
+        self.state, self.outcome = after, outcome
+        reward = np.where(starts, 0.0, outcome.reward.sum(axis=1))
+        self._left = (outcome.gone | outcome.truncated) & ~starts
+        if self.episode == "session":
+            terminated, truncated = outcome.session_over & ~starts, np.zeros(self.num_envs, dtype=bool)
+        else:
+            terminated, truncated = outcome.gone & ~starts, outcome.truncated & ~starts
+        self._over = terminated | truncated
+        return self._observe(), reward, terminated, truncated, self._info(outcome, ~starts)
+
+    def render(self) -> tuple[str, ...] | None:
+        """The pages as text, one string a row, in render mode "ansi"."""
+        if self.render_mode != "ansi":
+            return None
+        from simenv.render import page_text
+
+        return tuple(page_text(self.world, self.state, self.page, row) for row in range(self.num_envs))
+
+    def query_strings(self) -> list[str]:
+        """What the shoppers typed, N strings. Made on demand: nobody pays for strings that nobody reads."""
+        return queries(self.world, self.state)
+
+    def start_next(self, row: int) -> None:
+        """End a row's episode, if it is not over, without an outcome; its next shopper takes the row."""
+        if not self._over[row]:
+            self._over = self._over.copy()
+            self._left = self._left.copy()
+            self._over[row] = self._left[row] = True
+
+    def _observe(self) -> Observation:
+        self.page = observe(self.world, self.state)
+        return observation(self.page)
+
+    def _with_new_shoppers(self) -> State:
+        """The state with a new shopper in each row whose last one is gone."""
+        rows = np.flatnonzero(self._left)
+        if not len(rows):
+            return self.state
+        assert self.luck is not None
+        fresh = begin(self.world, self.luck, self._next[rows])
+        self._next = self._next.copy()
+        self._next[rows] += self.num_envs
+        return overwrite(self.state, rows, fresh)
+
+    def _checked(self, actions: Actions) -> npt.NDArray[np.integer[Any]]:
+        slate = np.asarray(actions)
+        shape = (self.num_envs, self.world.params.n_slots)
+        if slate.shape != shape or not np.issubdtype(slate.dtype, np.integer):
+            raise UserError(f"the action has shape {slate.shape} and dtype {slate.dtype}; expected {shape}, integers.")
+        if slate.min() < 0 or slate.max() >= self.world.params.n_candidates:
+            row = int(np.argmax(((slate < 0) | (slate >= self.world.params.n_candidates)).any(axis=1)))
+            raise UserError(
+                f"row {row} of the action is {slate[row].tolist()}; expected positions in [0, "
+                f"{self.world.params.n_candidates}). Actions are positions into `candidates`, not item ids."
+            )
+        return slate
+
+    @staticmethod
+    def _info(outcome: Outcome, played: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        info: dict[str, Any] = {}
+        for name in ("items", "clicked", "carted", "purchased", "revenue"):
+            info[name], info[f"_{name}"] = getattr(outcome, name), played
+        return info
+
+
+def observation_space_of(world: World) -> spaces.Dict:
+    """The space of one observation: the public fields of `simenv.world.Page` but the shopper's id."""
+    params, lexicon = world.params, world.lexicon
+    top = np.array([len(lexicon.categories), params.n_brands, len(lexicon.colours)], dtype=np.int32) - 1
+    return spaces.Dict(
+        {
+            "candidates": spaces.Box(-1, params.n_items - 1, (params.n_candidates,), np.int32),
+            "day": spaces.Box(0, INT_LIMIT, (), np.int32),
+            "device": spaces.Discrete(len(params.shoppers.device_share)),
+            "history": spaces.Box(-FLOAT_LIMIT, FLOAT_LIMIT, (params.n_style + 1,), np.float32),
+            "history_weight": spaces.Box(0.0, FLOAT_LIMIT, (), np.float32),
+            "last_brand": spaces.Box(-1, params.n_brands - 1, (), np.int32),
+            "locale": spaces.Discrete(len(lexicon.locales)),
+            "page": spaces.Box(0, params.max_pages, (), np.int32),
+            "query_terms": spaces.Box(np.full(3, -1, np.int32), top, (3,), np.int32),
+            "search": spaces.Box(0, params.dynamics.max_searches, (), np.int32),
+            "time": spaces.Box(0, INT_LIMIT, (), np.int32),
+            "visit": spaces.Box(0, INT_LIMIT, (), np.int32),
+        }
+    )
+
+
+def action_space_of(world: World) -> spaces.MultiDiscrete:
+    """K positions among C candidates."""
+    return spaces.MultiDiscrete(np.full(world.params.n_slots, world.params.n_candidates, dtype=np.int64))
+
+
+def observation(page: Page) -> Observation:
+    """A page as the observation dict, in the space's order and dtypes; copies, which the caller may overwrite."""
+    made: Observation = {
+        field.name: getattr(page, field.name).copy() for field in dataclasses.fields(page) if field.name != "shopper"
+    }
+    made["locale"], made["device"] = made["locale"].astype(np.int64), made["device"].astype(np.int64)
+    return dict(sorted(made.items()))

@@ -1,0 +1,469 @@
+"""The world: one causal story, told in eight steps as pure functions over columns.
+
+`begin` makes shoppers, `observe` gives what a policy may see, `step` plays one page and returns the next state. A row
+is one shopper playing its own sessions; rows never depend on each other. The Gymnasium environments, the simulation of
+logs and the computation of truth all call these three functions and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from simenv import hashing
+from simenv.behaviour import attraction, conversion, relevance, style_match
+from simenv.catalogue import F32, I32, I64, Catalogue, generate_catalogue
+from simenv.columns import take
+from simenv.language import Lexicon, QueryParts, load_lexicon, query_strings, recognised_terms
+from simenv.params import WorldParams
+from simenv.retrieval import retrieve
+from simenv.shoppers import Traits, traits
+
+Bools = npt.NDArray[np.bool_]
+
+MEMORY = np.float32(0.97)  # of the public history, per click
+PRIOR_CLICKS = np.float32(3.0)  # clicks at the average that the public history starts from
+
+
+class Draw(IntEnum):
+    """The streams of one page, one visit or one search: the last word of every draw's name."""
+
+    INTENT, QUERY, EXAMINE, ATTRACT, CART, BUY, REACT, RETURN, POLICY = range(9)
+
+
+@dataclass(frozen=True)
+class World:
+    """A market: its parameters and what follows from them alone. Make it with `make_world`."""
+
+    params: WorldParams
+    catalogue: Catalogue
+    lexicon: Lexicon
+    category_edges: npt.NDArray[np.float64]  # (G,) cumulative share of each category among intents
+
+
+@dataclass(frozen=True)
+class State:
+    """Where N shoppers are; hidden. Arrays (N,) unless said."""
+
+    key: hashing.Keys  # the shopper's luck
+    shopper: I64
+    visit: I32
+    day: I32
+    search: I32  # queries asked before in this visit
+    page: I32  # pages of this query seen before
+    step: I32  # pages of this visit seen before
+    traits: Traits
+    taste: F32  # (N, D)
+    intent: I32  # (N, 3) wanted category, brand, colour; -1 any
+    shown: Bools  # (N, C) candidates shown on earlier pages of this query
+    history: F32  # (N, D + 1) discounted sum of clicked style and price level
+    history_weight: F32
+    last_brand: I32
+    satisfaction: F32  # running, in [0, 1]
+    visit_satisfaction: F32  # best of this visit
+
+    def __len__(self) -> int:
+        """Number of rows, N."""
+        return len(self.shopper)
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a policy may see of one search; a row each. Arrays (N,) unless said.
+
+    query_terms: (N, 3) int32, category, brand and colour that a plain dictionary recognises in the query; -1 none.
+    candidates: (N, C) int32 item ids in the engine's order; -1 is a hole.
+    time: seconds since midnight. search, page: queries of this visit, pages of this query before this one.
+    history: (N, D + 1) float32, discounted mean of style and price level of what the shopper clicked, drawn to 0 by
+        three imaginary clicks. history_weight: discounted number of clicks. last_brand: last clicked, -1 none.
+    """
+
+    shopper: I64
+    visit: I32
+    day: I32
+    time: I32
+    search: I32
+    page: I32
+    locale: npt.NDArray[np.int8]
+    device: npt.NDArray[np.int8]
+    query_terms: I32
+    candidates: I32
+    history: F32
+    history_weight: F32
+    last_brand: I32
+
+    def __len__(self) -> int:
+        """Number of rows, N."""
+        return len(self.shopper)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened on a page. (N, K) unless said; `expected` and `examined` are hidden truth.
+
+    reward: float64, what the world counts, per slot. expected: its exact expectation given the slate.
+    items: int32 shown item ids, -1 for an empty slot. revenue: float64 euros.
+    session_over: (N,) the visit ends here. gone: (N,) the shopper will not come back. truncated: (N,) the shopper would
+    have come back after the horizon.
+    """
+
+    items: I32
+    examined: Bools
+    clicked: Bools
+    carted: Bools
+    purchased: Bools
+    revenue: npt.NDArray[np.float64]
+    reward: npt.NDArray[np.float64]
+    expected: npt.NDArray[np.float64]
+    session_over: Bools
+    gone: Bools
+    truncated: Bools
+
+
+def make_world(params: WorldParams) -> World:
+    """Build the market that the parameters describe. Same parameters, same bytes."""
+    lexicon = load_lexicon()
+    rank = np.arange(1, len(lexicon.categories) + 1)
+    share = 0.3 / len(lexicon.categories) + 0.7 * (1.0 / rank) / (1.0 / rank).sum()
+    return World(
+        params=params,
+        catalogue=generate_catalogue(params.n_items, params.n_brands, params.n_style, params.seed),
+        lexicon=lexicon,
+        category_edges=np.cumsum(share),
+    )
+
+
+def begin(world: World, seed: int, shoppers: I64) -> State:
+    """Step 1, arrive: the first visit of each shopper.
+
+    Args:
+        world: The market.
+        seed: Luck; together with a shopper's id it names everything that will happen to them.
+        shoppers: (N,) ids.
+    """
+    params = world.params
+    key = hashing.absorb(hashing.stream(seed, "shopper"), shoppers)
+    # A stream of their own: under `key` stand the visits, by number.
+    own = hashing.absorb(hashing.stream(seed, "traits"), shoppers)
+    who = traits(params.shoppers, params.seed, params.n_style, params.n_brands, own)
+    n = len(shoppers)
+    zeros = np.zeros(n, dtype=np.int32)
+    first_day = hashing.integers(hashing.absorb(key, Draw.RETURN), np.maximum(1, params.shoppers.horizon_days // 4))
+    return State(
+        key=key,
+        shopper=np.asarray(shoppers, dtype=np.int64),
+        visit=zeros,
+        day=first_day.astype(np.int32),
+        search=zeros,
+        page=zeros,
+        step=zeros,
+        traits=who,
+        taste=who.taste,
+        intent=_intent(world, key, zeros, who),
+        shown=np.zeros((n, params.n_candidates), dtype=bool),
+        history=np.zeros((n, params.n_style + 1), dtype=np.float32),
+        history_weight=np.zeros(n, dtype=np.float32),
+        last_brand=np.full(n, -1, dtype=np.int32),
+        satisfaction=np.full(n, 0.5, dtype=np.float32),
+        visit_satisfaction=np.zeros(n, dtype=np.float32),
+    )
+
+
+def observe(world: World, state: State) -> Page:
+    """Steps 2 and 3, ask and retrieve: the public page that a policy ranks."""
+    terms = recognised_terms(world.lexicon, query_parts(world, state))
+    candidates = retrieve(
+        world.catalogue,
+        world.lexicon.related,
+        terms,
+        state.intent[:, 0],
+        state.day,
+        world.params.n_candidates,
+    )
+    candidates[state.shown] = -1
+    return Page(
+        shopper=state.shopper,
+        visit=state.visit,
+        day=state.day,
+        time=_time(state),
+        search=state.search,
+        page=state.page,
+        locale=state.traits.locale,
+        device=state.traits.device,
+        query_terms=terms,
+        candidates=candidates,
+        history=state.history / (state.history_weight + PRIOR_CLICKS)[:, None],
+        history_weight=state.history_weight,
+        last_brand=state.last_brand,
+    )
+
+
+def query_parts(world: World, state: State) -> QueryParts:
+    """What the shopper says of the intent, before it becomes a string.
+
+    The first query of a visit may leave words out, use an ambiguous one or misspell; when asking again they say all
+    they want in the main words, spelt right.
+    """
+    params = world.params.queries
+    key = hashing.absorb(_visit_key(state.key, state.visit, Draw.QUERY), state.search)
+    u = hashing.uniform(hashing.absorb(key[:, None], np.arange(6)))  # (N, 6)
+    again = state.search > 0
+    wants = state.intent >= 0
+    says = np.empty((len(state), 3), dtype=bool)
+    says[:, 1] = wants[:, 1] & (again | (u[:, 1] < params.brand_share))
+    says[:, 2] = wants[:, 2] & (again | (u[:, 2] < params.colour_share))
+    says[:, 0] = again | (u[:, 0] < params.category_share) | ~says[:, 1]
+    said = np.where(says, state.intent, -1)
+    locale = state.traits.locale.astype(np.int64)
+    variant = hashing.integers(hashing.absorb(key, 6), world.lexicon.n_variants[locale, state.intent[:, 0]])
+    return QueryParts(
+        locale=locale,
+        category=said[:, 0],
+        category_variant=np.where(again, 0, variant),
+        brand=said[:, 1],
+        colour=said[:, 2],
+        misspelt=says & ~again[:, None] & (u[:, 3:] < params.misspelling_rate),
+        key=hashing.absorb(key, 7),
+    )
+
+
+def queries(world: World, state: State) -> list[str]:
+    """The query strings, made only when somebody reads them."""
+    return query_strings(world.lexicon, world.catalogue.brands, query_parts(world, state))
+
+
+def slate_items(page: Page, slate: npt.NDArray[np.integer]) -> I32:
+    """Item ids of a slate of candidate positions, (N, K); -1 for an empty slot.
+
+    A slot is empty where the position is out of range, is a hole, or repeats a position higher up.
+    """
+    n_candidates = page.candidates.shape[1]
+    valid = (slate >= 0) & (slate < n_candidates)
+    items = np.take_along_axis(page.candidates, np.where(valid, slate, 0).astype(np.int64), axis=1)
+    items[~valid] = -1
+    for k in range(1, slate.shape[1]):
+        items[(slate[:, :k] == slate[:, k : k + 1]).any(axis=1), k] = -1
+    return items
+
+
+def attractions(world: World, state: State, items: I32) -> F32:
+    """Hidden: the attraction of any items (N, M) to the shoppers of a state."""
+    grade = relevance(world.catalogue, world.lexicon.department, state.intent, items)
+    match = style_match(world.catalogue, state.taste, items)
+    return attraction(world.params.attraction, world.catalogue, state.traits, match, grade, items)
+
+
+def click_values(world: World, state: State, items: I32) -> npt.NDArray[np.float64]:
+    """Hidden: the expected reward of a click on any items (N, M), in the world's unit of reward."""
+    if world.params.reward == "clicks":
+        return np.ones(items.shape)
+    grade = relevance(world.catalogue, world.lexicon.department, state.intent, items)
+    match = style_match(world.catalogue, state.taste, items)
+    cart, buy = conversion(world.params.conversion, world.catalogue, match, grade, items)
+    value = (cart * buy).astype(np.float64)
+    return value * world.catalogue.price[np.maximum(items, 0)] if world.params.reward == "revenue" else value
+
+
+def expected_reward(world: World, state: State, items: I32) -> npt.NDArray[np.float64]:
+    """Hidden: exact expected reward per slot (N, K) of a slate of items, by the click model's closed form."""
+    appeal = attractions(world, state, items)
+    clicks = world.params.click_model.click_probability(appeal).astype(np.float64)
+    return clicks * click_values(world, state, items)
+
+
+def policy_keys(state: State, seed: int) -> hashing.Keys:
+    """One key a row for the policy's own draws, from a stream that the market never uses."""
+    key = hashing.absorb(hashing.stream(seed, "policy"), state.shopper)
+    return _page_key(_visit_key(key, state.visit, Draw.POLICY), state)
+
+
+def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer]) -> tuple[State, Outcome]:
+    """Steps 5 to 8: the page is examined, clicked and bought from; the shopper reacts and remembers.
+
+    Args:
+        world: The market.
+        state: Where the shoppers are.
+        page: `observe(world, state)`.
+        slate: (N, K) positions into `page.candidates`, best first. See `slate_items` for what leaves a slot empty.
+
+    Returns:
+        The next state, already at the next page, query or visit (meaningless where the shopper is gone or truncated),
+        and what happened.
+    """
+    params, catalogue = world.params, world.catalogue
+    items = slate_items(page, slate)
+    item = np.maximum(items, 0)
+    grade = relevance(catalogue, world.lexicon.department, state.intent, items)
+
+    # 5. Examine and click: examination is keyed by the slot, what happens to an item by the item.
+    key = _page_key(_visit_key(state.key, state.visit, Draw.ATTRACT), state)
+    match = style_match(catalogue, state.taste, items)
+    appeal = attraction(params.attraction, catalogue, state.traits, match, grade, items)
+    slots = np.arange(items.shape[1])
+    examined, clicked = params.click_model.sample(
+        appeal,
+        _uniforms(key, Draw.EXAMINE, slots[None, :]),
+        _uniforms(key, Draw.ATTRACT, items),
+    )
+
+    # 6. Convert: utility is not attraction.
+    cart, buy = conversion(params.conversion, catalogue, match, grade, items)
+    carted = clicked & (_uniforms(key, Draw.CART, items) < cart)
+    purchased = carted & (_uniforms(key, Draw.BUY, items) < buy)
+    revenue = np.where(purchased, catalogue.price[item], 0.0).astype(np.float64)
+    probability = params.click_model.click_probability(appeal).astype(np.float64)
+    if params.reward == "clicks":
+        reward, expected = clicked.astype(np.float64), probability
+    elif params.reward == "purchases":
+        reward, expected = purchased.astype(np.float64), probability * cart * buy
+    else:
+        reward, expected = revenue, probability * cart * buy * catalogue.price[item]
+
+    # 7. React: buy and leave, look at the next page, ask again in other words, or leave.
+    satisfied = _satisfaction(clicked, carted, purchased)
+    visit_satisfaction = np.maximum(state.visit_satisfaction, satisfied)
+    more = (page.candidates >= 0).sum(axis=1) > (items >= 0).sum(axis=1)
+    next_page, next_search = _react(world, state, key, satisfied, more)
+    session_over = ~next_page & ~next_search
+
+    # 8. Remember.
+    taste, history, history_weight, last_brand = _remember(world, state, item, clicked)
+    satisfaction = np.where(session_over, _running(world, state.satisfaction, visit_satisfaction), state.satisfaction)
+    returns, gap = _return(world, state, satisfaction)
+    next_day = state.day + gap
+    in_time = next_day < params.shoppers.horizon_days
+    visit = state.visit + session_over
+    next_state = dataclasses.replace(
+        state,
+        visit=visit,
+        day=np.where(session_over, next_day, state.day),
+        search=np.where(session_over, 0, state.search + next_search),
+        page=np.where(next_page, state.page + 1, 0).astype(np.int32),
+        step=np.where(session_over, 0, state.step + 1).astype(np.int32),
+        taste=taste,
+        intent=np.where(session_over[:, None], _intent(world, state.key, visit, state.traits), state.intent),
+        shown=_shown(state, next_page, items, slate),
+        history=history,
+        history_weight=history_weight,
+        last_brand=last_brand,
+        satisfaction=satisfaction,
+        visit_satisfaction=np.where(session_over, np.float32(0.0), visit_satisfaction),
+    )
+    outcome = Outcome(
+        items=items,
+        examined=examined,
+        clicked=clicked,
+        carted=carted,
+        purchased=purchased,
+        revenue=revenue,
+        reward=reward,
+        expected=expected,
+        session_over=session_over,
+        gone=session_over & ~returns,
+        truncated=session_over & returns & ~in_time,
+    )
+    return next_state, outcome
+
+
+def _visit_key(key: hashing.Keys, visit: I32, draw: Draw) -> hashing.Keys:
+    return hashing.absorb(hashing.absorb(key, visit), draw)
+
+
+def _page_key(key: hashing.Keys, state: State) -> hashing.Keys:
+    return hashing.absorb(hashing.absorb(key, state.search), state.page)
+
+
+def _uniforms(key: hashing.Keys, draw: Draw, names: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    return hashing.uniform(hashing.absorb(hashing.absorb(key, draw)[:, None], names))
+
+
+def _intent(world: World, key: hashing.Keys, visit: I32, who: Traits) -> I32:
+    """What the visit is for: a favourite category or one that everybody looks for; maybe a brand, maybe a colour."""
+    params, n_categories = world.params, len(world.lexicon.categories)
+    at = _visit_key(key, visit, Draw.INTENT)
+    u = hashing.uniform(hashing.absorb(at[:, None], np.arange(6)))
+    favourite = hashing.integers(hashing.absorb(hashing.absorb(key, 100), (u[:, 1] * 3).astype(np.int64)), n_categories)
+    popular = np.searchsorted(world.category_edges, u[:, 2] * world.category_edges[-1], side="right")
+    category = np.where(u[:, 0] < 0.4, favourite, popular.clip(max=n_categories - 1))
+    any_brand = hashing.integers(hashing.absorb(at, 6), params.n_brands)
+    brand = np.where((who.favourite_brand >= 0) & (u[:, 5] < 0.6), who.favourite_brand, any_brand)
+    colour = hashing.integers(hashing.absorb(at, 7), len(world.lexicon.colours))
+    intent = np.empty((len(visit), 3), dtype=np.int32)
+    intent[:, 0] = category
+    intent[:, 1] = np.where(u[:, 3] < params.queries.want_brand, brand, -1)
+    intent[:, 2] = np.where(u[:, 4] < params.queries.want_colour, colour, -1)
+    return intent
+
+
+def _time(state: State) -> I32:
+    """A visit starts between seven in the morning and eleven at night; a page takes a minute and a half."""
+    u = hashing.uniform(hashing.absorb(_visit_key(state.key, state.visit, Draw.INTENT), 8))
+    return (3600.0 * (7.0 + 15.5 * u)).astype(np.int32) + 90 * state.step
+
+
+def _satisfaction(clicked: Bools, carted: Bools, purchased: Bools) -> F32:
+    """1 for a purchase, 0.6 for a cart, 0.3 for a click."""
+    return np.where(
+        purchased.any(axis=1), 1.0, np.where(carted.any(axis=1), 0.6, np.where(clicked.any(axis=1), 0.3, 0.0))
+    ).astype(np.float32)
+
+
+def _react(world: World, state: State, key: hashing.Keys, satisfied: F32, more: Bools) -> tuple[Bools, Bools]:
+    """Who looks at the next page where there are `more` candidates, and who asks again. Nobody after a purchase."""
+    dynamics = world.params.dynamics
+    u = hashing.uniform(hashing.absorb(hashing.absorb(key, Draw.REACT)[:, None], np.arange(2)))
+    restless = state.traits.patience * (1.0 - satisfied)
+    next_page = more & (state.page + 1 < world.params.max_pages) & (u[:, 0] < dynamics.page_down * restless)
+    next_search = ~next_page & (state.search + 1 < dynamics.max_searches) & (u[:, 1] < dynamics.reformulate * restless)
+    return next_page, next_search
+
+
+def _remember(world: World, state: State, item: I32, clicked: Bools) -> tuple[F32, F32, F32, I32]:
+    """Taste drifts toward what was clicked; the shop remembers style, price and brand of the clicks."""
+    catalogue = world.catalogue
+    count = clicked.sum(axis=1).astype(np.float32)
+    weight = clicked.astype(np.float32)[:, None, :]  # (N, 1, K)
+    style = np.matmul(weight, catalogue.style[item])[:, 0]  # (N, D)
+    price = (weight[:, 0] * catalogue.price_z[item]).sum(axis=1)
+    rate = np.float32(world.params.dynamics.taste_drift)
+    taste = state.taste + rate * (style - count[:, None] * state.taste)
+    fade = MEMORY**count
+    history = state.history * fade[:, None] + np.concatenate([style, price[:, None]], axis=1)
+    last = item.shape[1] - 1 - np.argmax(clicked[:, ::-1], axis=1)
+    brand = catalogue.brand[np.take_along_axis(item, last[:, None], axis=1)[:, 0]]
+    return taste, history, state.history_weight * fade + count, np.where(count > 0, brand, state.last_brand)
+
+
+def _shown(state: State, next_page: Bools, items: I32, slate: npt.NDArray[np.integer]) -> Bools:
+    """Candidates that the next page of the same query leaves out; none where the next page is of another query."""
+    shown = np.zeros_like(state.shown)
+    rows = np.flatnonzero(next_page)
+    shown[rows] = state.shown[rows]
+    row, slot = np.nonzero(items[rows] >= 0)
+    shown[rows[row], slate[rows[row], slot]] = True
+    return shown
+
+
+def _running(world: World, before: F32, visit: F32) -> F32:
+    memory = np.float32(world.params.dynamics.satisfaction_memory)
+    return memory * before + (np.float32(1.0) - memory) * visit
+
+
+def _return(world: World, state: State, satisfaction: F32) -> tuple[Bools, I32]:
+    """Whether the shopper comes back after this visit, and after how many days (at least one)."""
+    dynamics = world.params.dynamics
+    key = _visit_key(state.key, state.visit, Draw.RETURN)
+    returns = hashing.uniform(hashing.absorb(key, 0)) < dynamics.return_base + dynamics.return_gain * satisfaction
+    # A geometric gap has mean 1 / p; gaps start at one day.
+    p = 1.0 / np.maximum(state.traits.gap_days.astype(np.float64), 1.0 + 1e-9)
+    gap = 1.0 + np.floor(np.log(hashing.uniform_open(hashing.absorb(key, 1))) / np.log1p(-p))
+    return returns, gap.astype(np.int32)
+
+
+def keep(state: State, rows: Bools) -> State:
+    """The chosen rows of a state."""
+    return take(state, rows)

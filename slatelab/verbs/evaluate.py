@@ -1,0 +1,147 @@
+"""`slatelab evaluate`: what a policy would have been worth, from another policy's log, and whether to believe it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from slatelab.output import interval, number, print_json, print_note, print_result, print_table, stdout_kept_clean
+
+if TYPE_CHECKING:
+    from scenarios.evaluate import Evaluation
+
+
+def evaluate(
+    context: typer.Context,
+    log: Annotated[Path, typer.Option(help="The log: a folder of Parquet files, or of Open Bandit files.")],
+    log_format: Annotated[
+        Literal["native", "obd"], typer.Option("--format", help="SlateLab's own log, or Open Bandit's.")
+    ] = "native",
+    policy: Annotated[
+        str | None, typer.Option(help="For native logs: a registry name, a saved model's folder, or module:function.")
+    ] = None,
+    target_table: Annotated[
+        str | None, typer.Option(help="For Open Bandit: a CSV of the target's action probabilities, or 'uniform'.")
+    ] = None,
+    campaign: Annotated[str | None, typer.Option(help="For Open Bandit: all, men or women.")] = None,
+    estimators: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Only these, from `slatelab list estimators`.")
+    ] = None,
+    level: Annotated[float, typer.Option(min=0.5, max=0.9999, help="The level of the intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="The seed of the folds of cross-fitting.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Also leave a run folder that `slatelab report` draws.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and no table.")] = False,
+) -> None:
+    """Estimate a policy's value from a log, with its lift over the logger, an interval and a verdict."""
+    names = [name.strip() for name in estimators.split(",")] if estimators else None
+    with stdout_kept_clean():
+        if log_format == "obd":
+            evaluation = _open_bandit(log, policy, target_table, campaign, names, level)
+        else:
+            evaluation = _native(context, log, policy, target_table, campaign, names, level, seed)
+        records = evaluation.records()
+        run_dir = evaluation.write(out) if out else None
+    if as_json:
+        print_json({"estimates": records})
+    else:
+        print_estimates(records)
+    if run_dir:
+        print_note(f"Written to {run_dir}. Draw it with: slatelab report {run_dir}")
+
+
+def _native(
+    context: typer.Context,
+    log: Path,
+    policy: str | None,
+    target_table: str | None,
+    campaign: str | None,
+    names: list[str] | None,
+    level: float,
+    seed: int,
+) -> Evaluation:
+    """Evaluate a policy on SlateLab's own log."""
+    from simenv.errors import UserError
+
+    if policy is None:
+        raise UserError(
+            "a native log needs --policy: a name from `slatelab list policies`, a saved model's folder, or "
+            "module:function. For an Open Bandit log add --format obd --target-table TABLE."
+        )
+    if target_table is not None or campaign is not None:
+        raise UserError(
+            "--target-table and --campaign belong to Open Bandit logs; add --format obd, or leave them out."
+        )
+    from scenarios.evaluate import evaluate_native
+    from scenarios.progress import progress_on_stderr
+
+    with progress_on_stderr(context.obj) as progress:
+        return evaluate_native(log, policy, estimators=names, level=level, seed=seed, progress=progress)
+
+
+def _open_bandit(
+    log: Path,
+    policy: str | None,
+    target_table: str | None,
+    campaign: str | None,
+    names: list[str] | None,
+    level: float,
+) -> Evaluation:
+    """Evaluate a table of action probabilities on an Open Bandit log."""
+    from simenv.errors import UserError
+
+    if target_table is None:
+        raise UserError("an Open Bandit log needs --target-table: a CSV of action probabilities, or 'uniform'.")
+    if policy is not None:
+        raise UserError("--policy belongs to native logs; an Open Bandit log takes its target from --target-table.")
+    from scenarios.evaluate import evaluate_open_bandit
+
+    return evaluate_open_bandit(log, target_table, campaign=campaign, estimators=names, level=level)
+
+
+def print_estimates(records: Sequence[Mapping[str, Any]]) -> None:
+    """Print the estimates as a table, how to read it, and the reasons of every verdict that is less than `trust`."""
+    columns = [
+        "estimator",
+        "value",
+        "interval",
+        "lift",
+        "lift interval",
+        "effective\nrows",
+        "effective\npositives",
+        "verdict",
+    ]
+    rows = [
+        [
+            record["estimator"],
+            number(record["value"]),
+            interval(record["low"], record["high"]),
+            number(record["lift"]),
+            interval(record["lift_low"], record["lift_high"]),
+            number(record["effective_rows"]),
+            number(record["effective_positives"], digits=3),
+            record["verdict"],
+        ]
+        for record in records
+    ]
+    print_table(columns, rows, right=columns[1:-1], wrap=["interval", "lift interval"])
+    print_result("")
+    for line in dict.fromkeys(_reading(record) for record in records):
+        print_result(line)
+    names_by_reason: dict[str, list[str]] = {}
+    for record in records:
+        if record["reasons"]:
+            told = f"{record['verdict']}: {'; '.join(record['reasons'])}"
+            names_by_reason.setdefault(told, []).append(record["estimator"])
+    for told, names in names_by_reason.items():
+        print_result(f"{', '.join(names)}: {told}")
+
+
+def _reading(record: Mapping[str, Any]) -> str:
+    """Return how the numbers of one record are to be read."""
+    return (
+        f"Estimated: {record['estimand']}; {record['rows']:,} rows; {100 * record['level']:g}% intervals, "
+        f"errors clustered by {record['cluster']}; lift over the logger on the same rows."
+    )

@@ -1,0 +1,56 @@
+"""`slatelab list KIND`: the names that the other verbs understand, each with one line about it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from slatelab.output import print_json, print_table
+
+
+def list_names(
+    kind: Annotated[str, typer.Argument(metavar="worlds|scenarios|policies|estimators", help="What to list.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and no table.")] = False,
+) -> None:
+    """List worlds, scenarios, policies or estimators."""
+    from simenv.errors import unknown_name
+
+    if kind not in KINDS:
+        raise unknown_name("list of", kind, KINDS)
+    lines = KINDS[kind]()
+    if as_json:
+        print_json({kind: [{"name": name, "about": about} for name, about in lines.items()]})
+    else:
+        print_table(["name", "about"], [[name, about] for name, about in lines.items()], wrap=["about"])
+
+
+def _worlds() -> dict[str, str]:
+    """Return every world's name and question."""
+    from simenv.worlds import WORLDS
+
+    return {name: world.question for name, world in WORLDS.items()}
+
+
+def _scenarios() -> dict[str, str]:
+    """Return every scenario's name and question."""
+    from scenarios.config import scenario_names
+
+    return scenario_names()
+
+
+def _policies() -> dict[str, str]:
+    """Return every policy's name and what it does."""
+    from policies.registry import POLICIES
+
+    return {name: entry.about for name, entry in POLICIES.items()}
+
+
+def _estimators() -> dict[str, str]:
+    """Return every estimator's name and what it assumes."""
+    from offpolicy.estimators import ESTIMATORS
+
+    return {name: f"assumes: {estimator.assumption}" for name, estimator in ESTIMATORS.items()}
+
+
+KINDS = {"worlds": _worlds, "scenarios": _scenarios, "policies": _policies, "estimators": _estimators}

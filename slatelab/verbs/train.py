@@ -1,0 +1,28 @@
+"""`slatelab train SCENARIO`: one policy, learned online in the scenario's world or from a log, saved as a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from slatelab.output import print_result
+
+
+def train(
+    context: typer.Context,
+    scenario: Annotated[str, typer.Argument(help="A name from `slatelab list scenarios`, or a TOML file.")],
+    policy: Annotated[str, typer.Option(help="What learns: a name from `slatelab list policies`.")],
+    out: Annotated[Path, typer.Option(help="The model's folder.")],
+    log: Annotated[Path | None, typer.Option(help="Learn from this log instead of online.")] = None,
+    seed: Annotated[int, typer.Option(help="The seed of training.")] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks are trained.")] = "auto",
+) -> None:
+    """Train one policy and save it."""
+    from scenarios.progress import progress_on_stderr
+    from scenarios.train import train_policy
+
+    with progress_on_stderr(context.obj) as progress:
+        model = train_policy(scenario, policy, out, seed=seed, log=log, device=device, progress=progress)
+    print_result(str(model))

@@ -1,0 +1,80 @@
+"""The verdict is willing to say no, and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from offpolicy import ESTIMATORS, Evidence
+from offpolicy.diagnostics import Diagnostics
+from offpolicy.verdict import Verdict, judge
+
+MakeEvidence = Callable[..., Evidence]
+
+SOUND = Diagnostics(
+    effective_rows=5_000, effective_positives=400, mean_weight=1.0, mean_weight_z=0.5, max_weight_share=0.001
+)
+
+
+def verdict(evidence: Evidence, diagnostics: Diagnostics = SOUND, name: str = "ips", rival_z: float = 0.0) -> Verdict:
+    return judge(ESTIMATORS[name], evidence, diagnostics, 1_000, rival_z)
+
+
+def test_a_sound_estimate_is_trusted_and_says_on_what_grounds(make_evidence: MakeEvidence) -> None:
+    found = verdict(make_evidence())
+    assert found.word == "trust"
+    assert "5,000 effective rows, 400.0 effective positives" in found.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "word", "reason"),
+    [
+        ({"mean_weight_z": -3.1}, "caution", "standard errors from 1 (limit 3)"),
+        ({"mean_weight_z": 5.1}, "do not use", "standard errors from 1 (limit 5)"),
+        ({"effective_positives": 99.0}, "caution", "99 effective positives; fewer than 100"),
+        ({"effective_positives": 4.77}, "do not use", "4.8 effective positives; fewer than 10"),
+        ({"effective_rows": 499.0}, "caution", "499 effective rows; fewer than 500"),
+        ({"effective_rows": 99.0}, "do not use", "99 effective rows; fewer than 100"),
+        ({"max_weight_share": 0.06}, "caution", "one row carries 6.0% of all weight; more than 5%"),
+        ({"max_weight_share": 0.3}, "do not use", "one row carries 30.0% of all weight; more than 25%"),
+        ({"weight_error": 0.02}, "caution", "an error of 2.0% on the weights"),
+        ({"unsupported": 1}, "do not use", "no common support"),
+    ],
+)
+def test_every_threshold_that_is_crossed_is_a_reason(
+    make_evidence: MakeEvidence, change: dict[str, float], word: str, reason: str
+) -> None:
+    found = verdict(make_evidence(), replace(SOUND, **change))
+    assert found.word == word
+    assert reason in found.reasons[0]
+
+
+def test_few_shoppers_are_a_reason(make_evidence: MakeEvidence) -> None:
+    assert judge(ESTIMATORS["ips"], make_evidence(), SOUND, 39).reasons == ("39 shopper clusters; fewer than 40",)
+    assert judge(ESTIMATORS["ips"], make_evidence(), SOUND, 9).word == "do not use"
+
+
+def test_the_direct_method_rows_as_clusters_and_estimated_propensities_are_never_trusted(
+    make_evidence: MakeEvidence,
+) -> None:
+    evidence = make_evidence(rows_each=1)
+    assert verdict(evidence, name="dm").word == "caution"
+    assert verdict(replace(evidence, cluster_name="row")).word == "caution"
+    assert verdict(replace(evidence, cluster_name="session")).word == "caution"
+    assert verdict(replace(evidence, propensity_kind="estimated")).word == "caution"
+
+
+def test_the_worst_reason_decides_and_comes_first(make_evidence: MakeEvidence) -> None:
+    found = verdict(make_evidence(), replace(SOUND, effective_positives=50.0, max_weight_share=0.5), name="dm")
+    assert found.word == "do not use"
+    assert len(found.reasons) == 3
+    assert "one row carries" in found.reasons[0]
+
+
+def test_contradiction_by_an_estimator_that_assumes_less_is_a_reason(make_evidence: MakeEvidence) -> None:
+    assert verdict(make_evidence(), name="ips-item", rival_z=3.5).word == "caution"
+    found = verdict(make_evidence(), name="ips-item", rival_z=-5.5)
+    assert found.word == "do not use"
+    assert found.reasons == ("it is -5.5 standard errors from 'ips', which assumes less",)

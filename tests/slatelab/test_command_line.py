@@ -1,0 +1,166 @@
+"""The command line as a person and as a script meet it: help, mistakes, interruption, machine output."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import typer
+
+from simenv.errors import UserError
+from slatelab import main, output
+from slatelab.main import VERBS, call
+from slatelab.verbs.evaluate import print_estimates
+
+
+def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    """Somebody who knows nothing sees all there is."""
+    assert call(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f" {verb} " in shown for verb in VERBS)
+
+
+def test_no_argument_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """`slatelab` alone is a question, not a mistake."""
+    assert call([]) == 0
+    assert "demo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", list(VERBS))
+def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Help needs nothing but the verb."""
+    assert call([verb, "--help"]) == 0
+    assert "Usage" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("lsit worlds", "Try: slatelab --help"),
+        ("list world", "Did you mean 'worlds'?"),
+        ("list worlds --jsn", "Try: slatelab list --help"),
+        ("run", "Try: slatelab run --help"),
+        ("data obp", "obd"),
+        ("evaluate --log there --format obd", "needs --target-table"),
+        ("evaluate --log there", "needs --policy"),
+        ("evaluate --log there --policy uniform --campaign all", "belong to Open Bandit logs"),
+        ("evaluate --log there --format obd --target-table uniform --policy uniform", "belongs to native logs"),
+        ("simulate default --policy uniform --shoppers 0 --out there", "--shoppers"),
+    ],
+)
+def test_a_mistake_is_one_line_on_stderr_and_exit_code_two(
+    line: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line says what to do; nothing stands on stdout."""
+    assert call(line.split()) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("error: ")
+    assert told in shown.err
+    assert shown.err.count("\n") == 1
+
+
+def command_that(fails_with: BaseException) -> typer.Typer:
+    """Return a command line whose only verb, `work`, fails in a given way."""
+    command = typer.Typer(pretty_exceptions_enable=False)
+    command.callback()(main.options)
+
+    @command.command()
+    def work() -> None:
+        raise fails_with
+
+    return command
+
+
+def test_a_user_error_from_deep_inside_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever line breaks its message has."""
+    command = command_that(UserError("log row 17: propensity is 1.3;\n  expected 0 < p <= 1"))
+    assert call(["work"], command) == 2
+    assert capsys.readouterr().err == "error: log row 17: propensity is 1.3; expected 0 < p <= 1\n"
+
+
+def test_a_file_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The system's own reason and the file, without a traceback."""
+    assert call(["work"], command_that(PermissionError(13, "Permission denied", "report.html"))) == 2
+    assert capsys.readouterr().err == "error: Permission denied: report.html\n"
+
+
+@pytest.mark.parametrize("defect", [ValueError("ours"), KeyError("ours"), ConnectionError("ours")])
+def test_a_defect_of_ours_is_not_dressed_up_as_a_mistake(defect: Exception) -> None:
+    """It keeps its traceback, so that it can be reported."""
+    with pytest.raises(type(defect), match="ours"):
+        call(["work"], command_that(defect))
+
+
+def test_an_interruption_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C ends with the shell's own code for it, 130, and one line."""
+    assert call(["work"], command_that(KeyboardInterrupt())) == 130
+    shown = capsys.readouterr().err
+    assert shown.startswith("interrupted: the same command")
+    assert shown.count("\n") == 1
+
+
+def test_the_version_is_the_installed_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """One source for it: pyproject.toml."""
+    assert call(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("0.")
+
+
+@pytest.mark.parametrize("line", ["--quiet work", "work --quiet"])
+def test_quiet_may_stand_before_or_after_the_verb(line: str) -> None:
+    """People add it at the end."""
+    seen: list[bool] = []
+    command = typer.Typer()
+    command.callback()(main.options)
+
+    @command.command()
+    def work(context: typer.Context) -> None:
+        seen.append(context.obj)
+
+    assert call(line.split(), command) == 0
+    assert seen == [True]
+
+
+def test_json_knows_no_nan_and_no_numpy(capsys: pytest.CaptureFixture[str]) -> None:
+    """What JSON cannot say becomes null; what numpy counts becomes a plain number."""
+    output.print_json(
+        {"estimates": [{"value": math.nan, "rows": np.int64(3), "lift": np.float32(0.5), "names": ("a", None)}]}
+    )
+    assert json.loads(capsys.readouterr().out) == {
+        "estimates": [{"value": None, "rows": 3, "lift": 0.5, "names": ["a", None]}]
+    }
+
+
+def test_stdout_stays_clean_while_libraries_talk(capsys: pytest.CaptureFixture[str]) -> None:
+    """A print from inside the work must not break a script that reads JSON."""
+    with output.stdout_kept_clean():
+        print("a library says hello")
+    output.print_json({"estimates": []})
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == {"estimates": []}
+    assert "hello" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0045669, "0.004567"), (1643.2, "1,643"), (123456.0, "123,456"), (0.0, "0"), (math.nan, "-"), (None, "-")],
+)
+def test_numbers_are_written_as_people_read_them(value: float | None, text: str) -> None:
+    """Four significant digits, thousands apart, a dash where there is none."""
+    assert output.number(value) == text
+
+
+def test_reasons_are_told_once_for_all_estimators_that_share_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """A verdict without its reason helps nobody; the same reason seven times helps nobody either."""
+    record = {
+        "estimand": "value per search over the logger's contexts",
+        **dict.fromkeys(("value", "low", "high", "lift", "lift_low", "lift_high"), 0.0045669),
+        **{"level": 0.995, "rows": 10_000, "effective_rows": 1643.2, "effective_positives": 4.8, "cluster": "shopper"},
+        **{"verdict": "do not use", "reasons": ["4.8 effective positives"]},
+    }
+    print_estimates([{"estimator": name, **record} for name in ("ips", "snips")])
+    shown = capsys.readouterr().out
+    assert "ips, snips: do not use: 4.8 effective positives\n" in shown
+    assert "10,000 rows; 99.5% intervals, errors clustered by shopper" in shown
