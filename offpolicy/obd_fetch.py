@@ -49,9 +49,10 @@ def fetch(cache: Path) -> Path:
     Raises:
         UserError: If the wheel cannot be downloaded or is not the expected one.
     """
+    found = cached(cache)
+    if found is not None:
+        return found
     folder = cache / _FOLDER
-    if folder.is_dir():
-        return folder
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".open-bandit-", dir=cache) as temporary:
         work = Path(temporary)
@@ -65,6 +66,12 @@ def fetch(cache: Path) -> Path:
             if not folder.is_dir():  # else another process was first, with the same bytes
                 raise
     return folder
+
+
+def cached(cache: Path) -> Path | None:
+    """The folder that `fetch` made in a cache earlier; None where it did not."""
+    folder = cache / _FOLDER
+    return folder if folder.is_dir() else None
 
 
 def target_table_path(folder: Path, campaign: str) -> Path:

@@ -98,7 +98,7 @@ class LinearBandit:
         """Take the state of a saved model of the same shape."""
         self.precision = np.array(tensors["precision"], dtype=np.float64)
         self.moment = np.array(tensors["moment"], dtype=np.float64)
-        self.n_searches = int(tensors["n_searches"])
+        self.n_searches = int(tensors["n_searches"].item())
 
     def _posterior(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """The estimate (P,) and L^-1 (P, P), with precision = L L', so that |L^-1 z| is the deviation of z."""

@@ -179,7 +179,7 @@ class NeuralLinearBandit:
     def restore(self, tensors: dict[str, npt.NDArray[np.generic]]) -> None:
         """Take the weights and the posterior of a saved model of the same shape."""
         held = {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
-        self.n_searches = int(held.pop("n_searches"))
+        self.n_searches = int(held.pop("n_searches").item())
         self.last_root = held.pop("last_root").to(self.device)
         self.net.load_state_dict(held)
 

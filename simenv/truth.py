@@ -88,7 +88,7 @@ def truth_seed(seed: int) -> int:
     return hashing.stream(seed, "truth") >> 1
 
 
-def value_on_logger_contexts(
+def on_logger_contexts(
     world: World,
     logger: Policy,
     targets: Mapping[str, Policy],
@@ -96,8 +96,8 @@ def value_on_logger_contexts(
     shoppers: I64,
     n_draws: int = 2,
     advance: Advance = lambda _: None,
-) -> list[Value]:
-    """Value per search over the logger's contexts, for the logger and for each target.
+) -> dict[str, Ratio]:
+    """Expected reward and searches per shopper over the logger's contexts, for the logger and for each target.
 
     The logger plays; on each page every target draws `n_draws` slates whose expected reward is exact.
 
@@ -120,8 +120,7 @@ def value_on_logger_contexts(
         for name, target in targets.items():
             np.add.at(totals[name], who, _expected(world, target, step, seed, n_draws))
         advance(len(step.state))
-    ratios = {name: Ratio(total, count) for name, total in totals.items()}
-    return _values(ratios, logger.name, LOGGER_CONTEXTS)
+    return {name: Ratio(total, count) for name, total in totals.items()}
 
 
 def lives(
@@ -143,11 +142,21 @@ def values_by_twins(played: Mapping[str, Life], logger: str) -> list[Value]:
             name: Ratio(life.expected, getattr(life, unit) if unit else np.ones_like(life.expected))
             for name, life in played.items()
         }
-        found += _values(ratios, logger, estimand)
+        found += values(ratios, logger, estimand)
     return found
 
 
-def _values(ratios: Mapping[str, Ratio], logger: str, estimand: str) -> list[Value]:
+def gap_closed(ratios: Mapping[str, Ratio], logger: str, best: str, policy: str) -> tuple[float, float]:
+    """The share of the way from the logger to the best that a policy goes, with its standard error (delta method)."""
+    base, top, own = ratios[logger], ratios[best], ratios[policy]
+    gap = top.value - base.value
+    share = (own.value - base.value) / gap
+    influence = (own.influence() - base.influence() - share * (top.influence() - base.influence())) / gap
+    return share, _stderr(influence)
+
+
+def values(ratios: Mapping[str, Ratio], logger: str, estimand: str) -> list[Value]:
+    """Values and lifts over the logger, paired by shopper."""
     base = ratios[logger]
     return [
         Value(

@@ -128,6 +128,9 @@ def _draw_panel(axes: Axes, group: pd.DataFrame, effective: dict[str, tuple[floa
         axes.stairs(counts / total, edges, baseline=FLOOR, color=colour, alpha=0.13, fill=True, zorder=2)
         least = min(least, 0.5 / total)
     axes.axvline(0.0, color=QUIET, linewidth=0.9, zorder=1)
+    seen = group[(group["count"] > 0) & np.isfinite(group["log10_low"]) & np.isfinite(group["log10_high"])]
+    if len(seen):
+        axes.set_xlim(min(seen["log10_low"].min(), 0.0) - 0.3, max(seen["log10_high"].max(), 0.0) + 0.3)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda power, _: f"{10.0**power:,.{max(0, -round(power))}f}"))
     axes.set_yscale("log")

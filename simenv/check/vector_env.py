@@ -68,9 +68,9 @@ def check_vector_env(env: Env, n_steps: int = 200, seed: int = 0) -> None:
         _play(env, n_steps, seed, spoil=True),
         "observations are the caller's own: writing into one changed what the environment did next",
     )
-    other = _play(env, n_steps, seed + 1)
+    other = _play(env, n_steps, seed, luck=seed + 1)
     assert not all(_equal(a.observation, b.observation) for a, b in zip(first, other, strict=True)), (
-        f"seeds matter: seeds {seed} and {seed + 1} gave the same observations"
+        f"seeds matter: seeds {seed} and {seed + 1} gave the same observations under the same actions"
     )
 
 
@@ -89,13 +89,18 @@ def _play(
     env: Env,
     n_steps: int,
     seed: int,
+    luck: int | None = None,
     change: Callable[[Env, Any, Bools], Any] = lambda env, actions, rows: actions,
     spoil: bool = False,
 ) -> list[_Played]:
-    """Reset and step with sampled actions, checking each step alone. `change` alters actions of rows that reset."""
+    """Reset and step with sampled actions, checking each step alone.
+
+    `seed` is that of the actions, and of the environment where `luck` is None. `change` alters the actions of rows that
+    start anew; `spoil` writes into every observation that was returned.
+    """
     env.action_space.seed(seed)
     n = env.num_envs
-    observation, info = env.reset(seed=seed)
+    observation, info = env.reset(seed=seed if luck is None else luck)
     none = np.zeros(n, dtype=bool)
     played = [_record(env, observation, np.zeros(n), none, none, info, spoil)]
     for _ in range(n_steps):

@@ -1,0 +1,131 @@
+"""Comparing policies with the truth that a simulator knows, and saying what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from scenarios.candidates import seed_of
+from scenarios.config import Scenario
+from scenarios.folder import Row
+from scenarios.progress import Progress
+from simenv import truth as truths_of
+from simenv.log import Log
+from simenv.play import shopper_range
+from simenv.render import item_titles
+from simenv.truth import LOGGER_CONTEXTS, OWN_CONTEXTS, SESSION, SHOPPER, Life, Ratio, Value
+from simenv.world import World
+
+if TYPE_CHECKING:
+    from scenarios.run import Cast
+
+BEST_PUBLIC = "best public"
+EXAMPLES = 3  # sessions that the page shows
+MIN_PAGES = 2  # pages an example session has at least
+
+
+def truths(
+    scenario: Scenario, world: World, cast: Cast, progress: Progress
+) -> tuple[list[Row], list[Row]]:
+    """The tables truth.csv and policies.csv.
+
+    Every policy is played on shoppers that neither the log nor any learner has seen, all with the same luck; value per
+    search over the logger's contexts is computed on the logger's own play.
+    """
+    seed, shoppers = seed_of(scenario, "truth"), shopper_range(scenario.truth.shoppers)
+    everybody = cast.everybody
+    others = {name: policy for name, policy in everybody.items() if name != cast.logger.name}
+    advance = progress.task("compute the truth", None)
+    contexts = truths_of.on_logger_contexts(world, cast.logger, others, seed, shoppers, advance=advance)
+    lives = truths_of.lives(world, everybody, seed, shoppers, advance)
+    found = truths_of.values(contexts, cast.logger.name, LOGGER_CONTEXTS)
+    found += truths_of.values_by_twins(lives, cast.logger.name)
+    return [vars(value) for value in found], [
+        _policy_row(name, cast, contexts, lives[name], found) for name in everybody
+    ]
+
+
+def example_searches(world: World, log: Log, cast: Cast) -> list[Row]:
+    """A few logged sessions with several pages, one per locale, as rows of sessions.csv."""
+    import pyarrow.parquet as pq
+
+    table = next(pq.ParquetFile(log.parts[0]).iter_batches(batch_size=4000, columns=[
+        "session", "step", "locale", "query", "items", "clicked", "purchased"])).to_pylist()  # fmt: skip
+    pages: dict[int, list[dict[str, object]]] = {}
+    for row in table[:-20]:  # the last session may be cut by the batch
+        pages.setdefault(row["session"], []).append(row)
+    rows: list[Row] = []
+    for locale_name in world.lexicon.locales[:EXAMPLES]:
+        fitting = [p for p in pages.values() if p[0]["locale"] == locale_name and len(p) >= MIN_PAGES
+                   and any(any(page["clicked"]) for page in p)]  # type: ignore[arg-type]  # fmt: skip
+        if not fitting:
+            continue
+        for page in fitting[0]:
+            items = np.array(page["items"])
+            names = item_titles(world, world.lexicon.locales.index(locale_name), np.maximum(items, 0))
+            rows += [
+                {"session": page["session"], "step": page["step"], "locale": locale_name, "query": page["query"],
+                 "slot": slot + 1, "title": names[slot], "price": round(float(world.catalogue.price[item]), 2),
+                 "clicked": bool(page["clicked"][slot]), "bought": bool(page["purchased"][slot])}  # type: ignore[index]
+                for slot, item in enumerate(items) if item >= 0
+            ]  # fmt: skip
+    return rows
+
+
+def finding(cast: Cast, truth: Sequence[Row], policies: Sequence[Row], estimates: Sequence[Row]) -> str:
+    """The sentence on top of the report: the best learned policy, how sure the log made us, and whether it was right."""
+    if not cast.learned:
+        return "No policy was trained; the estimates judge fixed rankers."
+    lift = {row["policy"]: row["lift"] for row in truth if row["estimand"] == LOGGER_CONTEXTS}
+    base = next(row["value"] for row in truth if row["policy"] == cast.logger.name)
+    best = max(cast.learned, key=lambda name: lift[name])
+    share = next(row["gap_closed"] for row in policies if row["policy"] == best)
+    said = (
+        f"{best} would earn {lift[best] / base:+.0%} per search over {cast.logger.name}, {share:.0%} of the way to the "
+        "best ranking on public information"
+    )
+    own = [row for row in estimates if row["policy"] == best]
+    usable = [row for row in own if row["verdict"] != "do not use"]
+    refused = len(own) - len(usable)
+    if not usable:
+        return f"{said}; no estimate from the log could tell, and all {refused} say so themselves."
+    chosen = min(usable, key=lambda row: (row["verdict"] != "trust", row["lift_high"] - row["lift_low"]))
+    is_right = chosen["lift_low"] <= lift[best] <= chosen["lift_high"]
+    return (
+        f"{said}. From the log alone {chosen['estimator']} says {chosen['lift'] / base:+.0%} "
+        f"({chosen['level']:.0%} interval {chosen['lift_low'] / base:+.0%} to {chosen['lift_high'] / base:+.0%}, verdict "
+        f"{chosen['verdict']}), an interval that {'holds' if is_right else 'misses'} the truth; "
+        f"{refused} of {len(own)} estimates of it are marked do not use."
+    )
+
+
+def _policy_row(
+    name: str, cast: Cast, contexts: Mapping[str, Ratio], life: Life, found: Sequence[Value]
+) -> Row:
+    value = {each.estimand: each.value for each in found if each.policy == name}
+    share = low = high = float("nan")
+    if name not in (cast.logger.name, "oracle"):
+        share, error = truths_of.gap_closed(contexts, cast.logger.name, BEST_PUBLIC, name)
+        reach = float(stats.norm.ppf(0.975)) * error
+        low, high = share - reach, share + reach
+    searches = life.searches.sum()
+    return {
+        "policy": name,
+        "role": cast.role(name),
+        "value_search": value[LOGGER_CONTEXTS],
+        "value_search_own": value[OWN_CONTEXTS],
+        "value_session": value[SESSION],
+        "value_shopper": value[SHOPPER],
+        "ndcg": life.ndcg.sum() / life.ndcg_searches.sum(),
+        "mrr": life.reciprocal_rank.sum() / life.ranked_searches.sum(),
+        "clicks": life.clicks.sum() / searches,
+        "carts": life.carts.sum() / searches,
+        "purchases": life.purchases.sum() / searches,
+        "revenue": life.revenue.sum() / searches,
+        "gap_closed": share,
+        "gap_low": low,
+        "gap_high": high,
+    }

@@ -1,0 +1,148 @@
+"""Training: learners from one half of a log, or in the market itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from policies.learning import Learner, in_half, learn, learn_online, log_examples
+from policies.persistence import LearnedFrom, load_model, save_model
+from policies.ranking import RankingPolicy
+from policies.registry import entry_of, new_learner
+from scenarios.candidates import default_exploration, seed_of
+from scenarios.config import Learning, Scenario, load_scenario
+from scenarios.progress import Progress
+from simenv.errors import UserError
+from simenv.log import Log
+from simenv.play import shopper_range
+from simenv.world import World
+from simenv.worlds import load_world
+
+IN_THE_MARKET = "ppo-slate"  # learns by reinforcement, so it needs to act
+ROUNDS = 5  # of training while a bandit learns online
+SHOPPERS_PER_SEARCH = 0.2  # roughly; a shopper searches five times or more
+
+
+def train_policy(
+    scenario: str, policy: str, out: Path, *, seed: int, log: Path | None, device: str, progress: Progress
+) -> Path:
+    """Train one policy and save it.
+
+    Args:
+        scenario: Name or TOML file; its world and, where it lists the policy, its budget.
+        policy: A learner in POLICIES.
+        out: The model's folder, to be made.
+        seed: Of training.
+        log: Learn from this log (the learning half of its shoppers) instead of in the market.
+        device: "auto", "cpu" or "cuda".
+        progress: Told searches.
+
+    Returns:
+        `out`.
+    """
+    settings = load_scenario(scenario, seed)
+    if not entry_of(policy).learns:
+        new_learner(policy, load_world(settings.world).catalogue.public(), 1, seed)  # says what is wrong
+    if out.exists():
+        raise UserError(f"'{out}' exists already; a model is never overwritten. Choose another --out or remove it.")
+    listed = [learner for learner in settings.learners if learner.policy == policy]
+    learner = listed[0] if listed else Learning(policy=policy)
+    world = load_world(settings.world)
+    if policy == IN_THE_MARKET:
+        if log is not None:
+            raise UserError(f"'{policy}' learns by acting in the market; leave out --log.")
+        _train_in_market(settings, learner, world, out, device, progress)
+    elif log is not None:
+        _train_from_log(settings, learner, world, Log.open(log), 0, out, device, progress)
+    else:
+        _train_online(settings, learner, world, out, device, progress)
+    return out
+
+
+def train_on_half(
+    scenario: Scenario, learner: Learning, world: World, log: Log, half: int, folder: Path, progress: Progress
+) -> RankingPolicy:
+    """The scenario's learner, trained from a half of the log (or in the market), saved; loaded where it was saved."""
+    if not folder.is_dir():
+        if learner.policy == IN_THE_MARKET:
+            _train_in_market(scenario, learner, world, folder, "auto", progress)
+        else:
+            _train_from_log(scenario, learner, world, log, half, folder, "auto", progress)
+    return load_model(folder, world.catalogue.public(), world.params.n_slots)
+
+
+def resolve_device(device: str) -> str:
+    """The torch device for "auto", "cpu" or "cuda".
+
+    Raises:
+        UserError: where cuda is asked for and there is none.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch finds no CUDA device here. Use --device auto or cpu.")
+    return device
+
+
+def _train_from_log(
+    scenario: Scenario, learner: Learning, world: World, log: Log, half: int, out: Path, device: str, progress: Progress
+) -> None:
+    made = new_learner(
+        learner.policy,
+        log.catalogue(),
+        log.manifest["n_slots"],
+        seed_of(scenario, "training") % 2**31,
+        resolve_device(device),
+    )
+    advance = progress.task(f"train {learner.policy} from the log", None)
+    for batch in log_examples(made.feature_map, log, half):
+        made.update(batch)
+        advance(len(batch))
+    made.finish()
+    seen = LearnedFrom(log.manifest["log_hash"], log.manifest["world_hash"], log.manifest["seed"], half, made.n_searches)
+    _save(made, learner, out, log.manifest["n_slots"], seen)
+
+
+def _train_online(
+    scenario: Scenario, learner: Learning, world: World, out: Path, device: str, progress: Progress
+) -> None:
+    seed = seed_of(scenario, "training")
+    made = new_learner(
+        learner.policy, world.catalogue.public(), world.params.n_slots, seed % 2**31, resolve_device(device)
+    )
+    temperature, floor = default_exploration(learner)
+    n_shoppers = max(1, round(learner.searches * SHOPPERS_PER_SEARCH))
+    advance = progress.task(f"train {learner.policy} in the market", learner.searches)
+    told = 0
+
+    def on_round(done: int) -> None:
+        nonlocal told
+        advance(min(done, learner.searches) - told)
+        told = min(done, learner.searches)
+
+    learn_online(
+        made, world, seed, shopper_range(n_shoppers), temperature, floor, max(1, learner.searches // ROUNDS), on_round
+    )
+    _save(made, learner, out, world.params.n_slots, LearnedFrom("", world.params.digest(), seed, None, made.n_searches))
+
+
+def _train_in_market(
+    scenario: Scenario, learner: Learning, world: World, out: Path, device: str, progress: Progress
+) -> None:
+    from policies.rllib.train import train_ppo
+
+    seed = seed_of(scenario, "training")
+    advance = progress.task(f"train {learner.policy} in the market", learner.searches)
+    made: Learner = train_ppo(
+        scenario.world, seed=seed % 2**31, searches=learner.searches, device=resolve_device(device), advance=advance
+    )  # type: ignore[assignment]
+    seen = LearnedFrom("", world.params.digest(), seed % 2**31, None, learner.searches)
+    _save(made, learner, out, world.params.n_slots, seen)
+
+
+def _save(made: Learner, learner: Learning, out: Path, n_slots: int, seen: LearnedFrom) -> None:
+    save_model(made, out, n_slots, seen, metrics={}, exploration=default_exploration(learner))
+
+
+__all__ = ["in_half", "learn", "resolve_device", "train_on_half", "train_policy"]
