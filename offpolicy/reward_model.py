@@ -42,7 +42,7 @@ class RewardModel:
     levels: Floats  # (K,)
     is_logistic: bool
 
-    def expect(self, features: Floats) -> Floats:
+    def expect(self, features: npt.NDArray[np.floating]) -> Floats:
         """Expected reward of each slot: features (..., K, F) to (..., K)."""
         linear = features @ self.weights + self.levels
         if not self.is_logistic:
@@ -80,7 +80,7 @@ class FoldModels:
     fold: Ints  # (N,)
     notes: tuple[str, ...]
 
-    def expect(self, rows: Ints, features: Floats) -> Floats:
+    def expect(self, rows: Ints, features: npt.NDArray[np.floating]) -> Floats:
         """Expected reward of the slots of some rows by the models that never saw their shoppers.
 
         Args:
@@ -97,7 +97,7 @@ class FoldModels:
         return made
 
 
-def fit_folds(features: Floats, reward: Floats, cluster: Ints, n_folds: int = 5, seed: int = 0) -> FoldModels:
+def fit_folds(features: npt.NDArray[np.floating], reward: Floats, cluster: Ints, n_folds: int = 5, seed: int = 0) -> FoldModels:
     """Fit a reward model on each complement of a fold of shoppers.
 
     Args:
@@ -170,7 +170,7 @@ def folds(cluster: Ints, n_folds: int, seed: int) -> Ints:
     return dealt[codes]
 
 
-def _fit(features: Floats, reward: Floats, is_binary: bool) -> tuple[RewardModel, str]:
+def _fit(features: npt.NDArray[np.floating], reward: Floats, is_binary: bool) -> tuple[RewardModel, str]:
     """Fit on (n, K, F) and (n, K); says in words where it had to fall back on the mean."""
     n_rows, n_slots, n_features = features.shape
     mean = float(reward.mean())
@@ -200,7 +200,7 @@ def _fit(features: Floats, reward: Floats, is_binary: bool) -> tuple[RewardModel
     return RewardModel(weights, coefficients[n_features:] + intercept - float(centre @ weights), is_binary), ""
 
 
-def _check(features: Floats, reward: Floats, cluster: Ints) -> None:
+def _check(features: npt.NDArray[np.floating], reward: Floats, cluster: Ints) -> None:
     if features.ndim != 3 or features.shape[:2] != reward.shape or cluster.shape != reward.shape[:1]:
         raise UserError(
             f"features {features.shape}, reward {reward.shape} and cluster {cluster.shape} disagree; expected "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from policies.ranking import F32
 from simenv.catalogue import PublicCatalogue
@@ -44,7 +45,7 @@ class Lexical:
     def score(self, page: Page, truth: Truth | None) -> F32:
         """Weighted number of matches, 0 to 3.5."""
         item, terms = np.maximum(page.candidates, 0), page.query_terms
-        score = 2.0 * (self.catalogue.category[item] == terms[:, 0:1])
+        score: npt.NDArray[np.float64] = 2.0 * (self.catalogue.category[item] == terms[:, 0:1])
         score += self.catalogue.brand[item] == terms[:, 1:2]
         score += 0.5 * (self.catalogue.colour[item] == terms[:, 2:3])
         return score.astype(np.float32)
@@ -60,7 +61,8 @@ class Production:
     def score(self, page: Page, truth: Truth | None) -> F32:
         """Lexical score plus weighted popularity."""
         lexical = Lexical(self.catalogue).score(page, truth)
-        return lexical + np.float32(self.popularity_weight) * Popularity(self.catalogue).score(page, truth)
+        blend: F32 = lexical + np.float32(self.popularity_weight) * Popularity(self.catalogue).score(page, truth)
+        return blend
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from simenv.world import Page
 class Examples:
     """Shown slots of n searches.
 
-    features: (n, K, F) float32. reward: (n, K) float32 in [0, 1], usually clicks. shown: (n, K) bool, False for an empty
-    slot, which teaches nothing.
+    features: (n, K, F) float32. reward: (n, K) float32 in [0, 1], usually clicks. shown: (n, K) bool, False for an
+    empty slot, which teaches nothing.
     """
 
     features: npt.NDArray[np.float32]

@@ -17,10 +17,11 @@ from policies.features import FeatureMap
 from policies.ranking import F32, RankingPolicy
 from simenv import hashing
 from simenv.catalogue import I64
+from simenv.columns import take
 from simenv.decision import Truth
 from simenv.log.read import Log
-from simenv.play import play
-from simenv.world import Page, World
+from simenv.vector_env import SearchVectorEnv
+from simenv.world import Page, policy_keys
 
 Tensors = dict[str, npt.NDArray[np.generic]]
 
@@ -54,7 +55,8 @@ def in_half(shopper: I64, half: int) -> npt.NDArray[np.bool_]:
 
     A fixed function of the shopper's id, the same for every log, so that learning and evaluation never share one.
     """
-    return (hashing.absorb(hashing.stream(0, "half"), shopper) & np.uint64(1)) == half
+    inside: npt.NDArray[np.bool_] = (hashing.absorb(hashing.stream(0, "half"), shopper) & np.uint64(1)) == half
+    return inside
 
 
 def log_examples(feature_map: FeatureMap, log: Log, half: int | None) -> Iterator[Examples]:
@@ -85,31 +87,35 @@ def learn(learner: Learner, batches: Iterable[Examples], n_searches: int | None 
 
 def learn_online(
     learner: Learner,
-    world: World,
+    env: SearchVectorEnv,
     seed: int,
-    shoppers: I64,
-    temperature: float,
-    floor: float,
-    finish_every: int = 20_000,
+    searches: int,
+    exploration: tuple[float, float],
+    finish_every: int,
     on_round: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Play the market with the learner's own policy and learn from every page before the next is shown.
+    """Act in the market with the learner's own policy, and learn from every page before the next is shown.
 
     Args:
         learner: Scores and learns.
-        world: The market.
-        seed: The shoppers' luck.
-        shoppers: (U,) ids, played block by block, each block page by page.
-        temperature: Of the policy that plays.
-        floor: Of the policy that plays.
+        env: The market, N shoppers side by side; it is reset.
+        seed: Of the shoppers' luck and of the policy's.
+        searches: How many pages to learn from, about (a whole step of the rows is never split).
+        exploration: Temperature and floor of the policy that acts.
         finish_every: Searches between rounds of training.
         on_round: Told the number of searches so far after each round.
     """
-    policy = RankingPolicy(learner.kind, learner, temperature, floor)
+    policy = RankingPolicy(learner.kind, learner, *exploration)
+    env.reset(seed=seed)
     done, next_round = 0, finish_every
-    for step in play(world, policy, seed, shoppers):
-        learner.update(examples(learner.feature_map, step.page, step.decision.slate, step.outcome.clicked))
-        done += len(step.page)
+    over = np.zeros(env.num_envs, dtype=bool)
+    while done < searches:
+        page, played = env.page, ~over  # rows whose episode is over only start their next one
+        slate = policy.act(page, env.world.params.n_slots, policy_keys(env.state, seed)).slate
+        # An empty slot is told to the environment as a repeat of the first one.
+        _, _, terminated, truncated, info = env.step(np.where(slate < 0, slate[:, :1], slate))
+        learner.update(examples(learner.feature_map, take(page, played), slate[played], info["clicked"][played]))
+        done, over = done + int(played.sum()), terminated | truncated
         if done >= next_round:
             learner.finish()
             on_round(done)

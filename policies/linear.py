@@ -60,7 +60,7 @@ class LinearBandit:
 
     @staticmethod
     def empty(catalogue: PublicCatalogue, n_slots: int, settings: Mapping[str, Any]) -> LinearBandit:
-        """Untrained, from the settings of a saved one or from defaults. Nothing here is random, so a seed is ignored."""
+        """Untrained, from the settings of a saved one or from defaults. Nothing is random: a seed is ignored."""
         return LinearBandit(catalogue, n_slots, settings.get("regularisation", 10.0), settings.get("alpha", 0.0))
 
     def update(self, examples: Examples) -> None:

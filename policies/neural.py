@@ -35,6 +35,8 @@ class Torso(nn.Module):
     def __init__(self, n_features: int, hidden: tuple[int, int], generator: torch.Generator) -> None:
         """Weights from the given generator, by He's rule for ReLU layers."""
         super().__init__()
+        self.mean: Tensor
+        self.scale: Tensor
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
         self.first, self.second = nn.Linear(n_features, hidden[0]), nn.Linear(hidden[0], hidden[1])
@@ -151,7 +153,7 @@ class NeuralLinearBandit:
         schedule = torch.optim.lr_scheduler.ExponentialLR(self.optimiser, 0.1 ** (1.0 / steps))
         for _ in range(self.epochs):
             order = torch.randperm(len(x), generator=self.generator).to(self.device)
-            for rows in order.split(batch):
+            for rows in torch.split(order, batch):
                 self._descend(x[rows], reward[rows], shown[rows])
                 schedule.step()
         for group, rate in zip(self.optimiser.param_groups, start, strict=True):
@@ -202,7 +204,7 @@ class NeuralLinearBandit:
         """Precision I + sum p (1 - p) phi phi' over shown slots, at p = examination * sigmoid(f); float64."""
         precision = torch.eye(self.last_root.shape[0], dtype=torch.float64, device=self.device)
         with torch.no_grad():
-            for rows, seen in zip(x.split(8192), shown.split(8192), strict=True):
+            for rows, seen in zip(torch.split(x, 8192), torch.split(shown, 8192), strict=True):
                 phi = self.net.torso(rows)
                 p = torch.sigmoid(self.net.head(phi).squeeze(-1)) * self.net.log_examination().exp()
                 weight = (p * (1.0 - p) * seen).double().reshape(-1, 1)

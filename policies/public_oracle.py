@@ -89,7 +89,7 @@ def _fit(oracle: PublicOracle, x: Tensor, worth: Tensor, epochs: int) -> None:
     batch = 2048
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 6e-3, total_steps=epochs * (len(x) // batch + 1) + 1)
     for _ in range(epochs):
-        for rows in torch.randperm(len(x), generator=oracle.generator).split(batch):
+        for rows in torch.split(torch.randperm(len(x), generator=oracle.generator), batch):
             optimiser.zero_grad()
             nn.functional.mse_loss(oracle.forward(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()

@@ -54,10 +54,10 @@ POLICIES: dict[str, Entry] = {
         sees_truth=True,
     ),
     "linear": Entry(
-        "linear contextual bandit over shown slots", 0.05, 0.01, "policies.linear:LinearBandit", learns=True
+        "linear contextual bandit over shown slots", 0.03, 0.01, "policies.linear:LinearBandit", learns=True
     ),
     "neural-linear": Entry(
-        "neural contextual bandit with a Bayesian last layer", 0.4, 0.01, "policies.neural:NeuralLinearBandit",
+        "neural contextual bandit with a Bayesian last layer", 0.3, 0.01, "policies.neural:NeuralLinearBandit",
         learns=True,
     ),
     "ppo-slate": Entry(
@@ -119,8 +119,8 @@ def named_policy(name: str, catalogue: PublicCatalogue) -> RankingPolicy:
 def load_policy(spec: str, catalogue: PublicCatalogue, n_slots: int) -> RankingPolicy:
     """The policy that a user named: a registry name, a saved model's folder, or `module:function`.
 
-    A function is called with (catalogue, n_slots) and returns a `RankingPolicy`; its module is looked for in the current
-    folder too. Code is run only where the user names it in this form; loading a saved model runs none.
+    A function is called with (catalogue, n_slots) and returns a `RankingPolicy`; its module is looked for in the
+    current folder too. Code is run only where the user names it in this form; loading a saved model runs none.
 
     Raises:
         UserError: where nothing of that name exists or what it made is no policy.

@@ -8,17 +8,20 @@ the library that trained it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from policies.examples import Examples
 from policies.features import CHUNK, FeatureMap, page_tensors
 from policies.ranking import F32
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import take
 from simenv.decision import Truth
+from simenv.errors import UserError
 from simenv.world import Page
 
 # Where training starts from: what any shop would show before it has learned anything. Log-odds per unit of feature.
@@ -86,7 +89,7 @@ class SlateScorer:
 
     kind = "ppo-slate"
 
-    def __init__(self, catalogue: PublicCatalogue, n_slots: int, hidden: int = 32, seed: int = 0) -> None:
+    def __init__(self, catalogue: PublicCatalogue, n_slots: int, hidden: int = 64, seed: int = 0) -> None:
         """Untrained weights; `restore` or a training run puts in better ones.
 
         Args:
@@ -95,9 +98,25 @@ class SlateScorer:
             hidden: Width of the hidden layers.
             seed: Of the weights.
         """
-        self.settings = {"hidden": hidden, "seed": seed}
+        self.settings: dict[str, Any] = {"hidden": hidden, "seed": seed}
         self.net = SlateNet(catalogue, hidden, torch.Generator().manual_seed(seed))
+        self.feature_map = self.net.feature_map
         self.n_searches = 0
+
+    @staticmethod
+    def empty(catalogue: PublicCatalogue, n_slots: int, settings: Mapping[str, Any]) -> SlateScorer:
+        """Untrained, from the settings of a saved one or from defaults."""
+        return SlateScorer(catalogue, n_slots, settings.get("hidden", 64), settings.get("seed", 0))
+
+    def update(self, examples: Examples) -> None:
+        """Refused: PPO learns from slates that it draws itself."""
+        raise UserError(
+            "policy 'ppo-slate' learns by playing in a market, not from shown slots; train it with "
+            "slatelab train SCENARIO --policy ppo-slate, or policies.rllib.train.train_ppo."
+        )
+
+    def finish(self) -> None:
+        """Nothing left to do: training ends with the last update."""
 
     def score(self, page: Page, truth: Truth | None) -> F32:
         """Log-weights of the candidates up to a constant per page, -inf at holes."""

@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 
 MOST_POINTS = 300
 SIMULATED = "simulated"
-OWN_CONTEXTS = "search (own contexts)"
+OWN_CONTEXTS = "value per search over its own contexts"
 NORMAL_95 = 1.959963984540054
 
 

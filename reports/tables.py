@@ -120,7 +120,7 @@ def estimates_table(estimates: pd.DataFrame) -> Table:
     ]
     caption = "Estimates"
     if estimates["estimand"].nunique() == 1:
-        caption += f" of the value per {estimates['estimand'].iloc[0]}"
+        caption += f" of the {estimates['estimand'].iloc[0]}"
     return _table(caption, columns, "estimates")
 
 
@@ -184,7 +184,7 @@ def truth_table(truth: pd.DataFrame) -> Table:
         "The truth by estimand",
         [
             ("policy", list(truth["policy"]), False),
-            ("value per", list(truth["estimand"]), False),
+            ("estimand", list(truth["estimand"]), False),
             ("truth", [fixed(value, decimals) for value in truth["value"]], True),
             ("standard error", _column(truth["stderr"], 2), True),
             ("over the logger", [signed(value, decimals) for value in truth["lift"]], True),

@@ -27,9 +27,7 @@ EXAMPLES = 3  # sessions that the page shows
 MIN_PAGES = 2  # pages an example session has at least
 
 
-def truths(
-    scenario: Scenario, world: World, cast: Cast, progress: Progress
-) -> tuple[list[Row], list[Row]]:
+def truths(scenario: Scenario, world: World, cast: Cast, progress: Progress) -> tuple[list[Row], list[Row]]:
     """The tables truth.csv and policies.csv.
 
     Every policy is played on shoppers that neither the log nor any learner has seen, all with the same luck; value per
@@ -76,7 +74,7 @@ def example_searches(world: World, log: Log, cast: Cast) -> list[Row]:
 
 
 def finding(cast: Cast, truth: Sequence[Row], policies: Sequence[Row], estimates: Sequence[Row]) -> str:
-    """The sentence on top of the report: the best learned policy, how sure the log made us, and whether it was right."""
+    """The sentence on top: the best learned policy, how sure the log made us, and whether it was right."""
     if not cast.learned:
         return "No policy was trained; the estimates judge fixed rankers."
     lift = {row["policy"]: row["lift"] for row in truth if row["estimand"] == LOGGER_CONTEXTS}
@@ -96,15 +94,13 @@ def finding(cast: Cast, truth: Sequence[Row], policies: Sequence[Row], estimates
     is_right = chosen["lift_low"] <= lift[best] <= chosen["lift_high"]
     return (
         f"{said}. From the log alone {chosen['estimator']} says {chosen['lift'] / base:+.0%} "
-        f"({chosen['level']:.0%} interval {chosen['lift_low'] / base:+.0%} to {chosen['lift_high'] / base:+.0%}, verdict "
-        f"{chosen['verdict']}), an interval that {'holds' if is_right else 'misses'} the truth; "
+        f"({chosen['level']:.0%} interval {chosen['lift_low'] / base:+.0%} to {chosen['lift_high'] / base:+.0%}, "
+        f"verdict {chosen['verdict']}), an interval that {'holds' if is_right else 'misses'} the truth; "
         f"{refused} of {len(own)} estimates of it are marked do not use."
     )
 
 
-def _policy_row(
-    name: str, cast: Cast, contexts: Mapping[str, Ratio], life: Life, found: Sequence[Value]
-) -> Row:
+def _policy_row(name: str, cast: Cast, contexts: Mapping[str, Ratio], life: Life, found: Sequence[Value]) -> Row:
     value = {each.estimand: each.value for each in found if each.policy == name}
     share = low = high = float("nan")
     if name not in (cast.logger.name, "oracle"):

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from simenv.errors import UserError, unknown_name
 
-
 Model = TypeVar("Model", bound=BaseModel)
 
 

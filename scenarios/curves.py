@@ -46,9 +46,7 @@ class _Point:
     learned: RankingPolicy
 
 
-def learning_curves(
-    scenario: Scenario, world: World, logger: RankingPolicy, log: Log, progress: Progress
-) -> list[Row]:
+def learning_curves(scenario: Scenario, world: World, logger: RankingPolicy, log: Log, progress: Progress) -> list[Row]:
     """The table learning.csv; empty where no learner asks for a curve."""
     asked = [learner for learner in scenario.learners if learner.curve]
     if not asked:

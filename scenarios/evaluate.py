@@ -26,7 +26,8 @@ from simenv.log import Log
 BINS = np.arange(-4.0, 4.01, 0.25)  # log10 of the weights in the histogram
 
 HIDDEN_CONFOUNDER = (
-    "The logging policy's choice depended on nothing but what is in the log (no hidden confounder): no data can check it."
+    "The logging policy's choice depended on nothing but what is in the log (no hidden confounder): no data can check "
+    "it."
 )
 POSITIONS = (
     "Item-position estimators (…-item): the reward at a slot depends on the item and the slot, not on what stands "
@@ -131,8 +132,13 @@ def evaluate_native(
         weights=weight_rows("log", target.name, evidence),
         assumptions=[HIDDEN_CONFOUNDER, POSITIONS, MODEL, SAME_CONTEXTS],
         notes=[*notes, *joined.notes],
-        config={"log": str(log), "policy": policy, "temperature": target.temperature, "floor": target.floor,
-                **settings.model_dump()},  # fmt: skip
+        config={
+            "log": str(log),
+            "policy": policy,
+            "temperature": target.temperature,
+            "floor": target.floor,
+            **settings.model_dump(),
+        },
         hashes={"log": opened.manifest["log_hash"], "world": opened.manifest["world_hash"]},
         started=started,
         wall_seconds=time.monotonic() - clock,

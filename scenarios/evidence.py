@@ -111,7 +111,9 @@ def join_log(
             error = max(error, stated)
         advance(len(batch))
     if not parts:
-        raise UserError(f"no row of '{log.folder}' is left to evaluate on; the log is empty or all of it was learned from.")
+        raise UserError(
+            f"no row of '{log.folder}' is left to evaluate on; the log is empty or all of it was learned from."
+        )
     whole = join(parts)
     shown = whole.slate >= 0
     models = fit_folds(whole.features, whole.reward, whole.page.shopper, settings.folds, seed)

@@ -85,7 +85,7 @@ def write_run(folder: Path, summary: RunSummary) -> None:
         "versions": versions(),
         "hashes": dict(summary.hashes),
         "backend": "numpy",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         "wall_seconds": round(summary.wall_seconds, 1),
         "started": summary.started,
         **summary.extra,

@@ -104,8 +104,12 @@ def run_scenario(spec: str, out: Path, *, seed: int | None, overrides: list[str]
             notes=[_halves(log), *notes, *real_notes],
             config=scenario.model_dump(),
             seeds={purpose: seed_of(scenario, purpose) for purpose in ("log", "training", "truth", "yardstick")},
-            hashes={"log": log.manifest["log_hash"], "world": world.params.digest(),
-                    "catalogue": world.catalogue.digest(), "scenario": scenario.digest()},  # fmt: skip
+            hashes={
+                "log": log.manifest["log_hash"],
+                "world": world.params.digest(),
+                "catalogue": world.catalogue.digest(),
+                "scenario": scenario.digest(),
+            },
             started=started,
             wall_seconds=time.monotonic() - clock,
         ),
@@ -124,9 +128,7 @@ def _log(scenario: Scenario, world: World, logger: RankingPolicy, out: Path, pro
     return Log.open(folder)
 
 
-def _cast(
-    scenario: Scenario, world: World, logger: RankingPolicy, log: Log, out: Path, progress: Progress
-) -> Cast:
+def _cast(scenario: Scenario, world: World, logger: RankingPolicy, log: Log, out: Path, progress: Progress) -> Cast:
     catalogue = world.catalogue.public()
     learned = {}
     for learner in scenario.learners:
@@ -174,8 +176,8 @@ def _assumptions(scenario: Scenario) -> list[str]:
 
 def _halves(log: Log) -> str:
     return (
-        f"The log holds {log.n_rows:,} searches of {log.manifest['shoppers']:,} shoppers. Bandits learned from one half "
-        "of the shoppers; every estimate is from the other half. Truth comes from shoppers that are in neither."
+        f"The log holds {log.n_rows:,} searches of {log.manifest['shoppers']:,} shoppers. Bandits learned from one "
+        "half of the shoppers; every estimate is from the other half. Truth comes from shoppers that are in neither."
     )
 
 

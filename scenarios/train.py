@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from policies.learning import Learner, in_half, learn, learn_online, log_examples
+from policies.learning import Learner, learn_online, log_examples
 from policies.persistence import LearnedFrom, load_model, save_model
 from policies.ranking import RankingPolicy
 from policies.registry import entry_of, new_learner
@@ -13,13 +13,13 @@ from scenarios.config import Learning, Scenario, load_scenario
 from scenarios.progress import Progress
 from simenv.errors import UserError
 from simenv.log import Log
-from simenv.play import shopper_range
+from simenv.vector_env import SearchVectorEnv
 from simenv.world import World
 from simenv.worlds import load_world
 
 IN_THE_MARKET = "ppo-slate"  # learns by reinforcement, so it needs to act
 ROUNDS = 5  # of training while a bandit learns online
-SHOPPERS_PER_SEARCH = 0.2  # roughly; a shopper searches five times or more
+ROWS = 256  # shoppers side by side while a bandit learns online
 
 
 def train_policy(
@@ -100,7 +100,9 @@ def _train_from_log(
         made.update(batch)
         advance(len(batch))
     made.finish()
-    seen = LearnedFrom(log.manifest["log_hash"], log.manifest["world_hash"], log.manifest["seed"], half, made.n_searches)
+    seen = LearnedFrom(
+        log.manifest["log_hash"], log.manifest["world_hash"], log.manifest["seed"], half, made.n_searches
+    )
     _save(made, learner, out, log.manifest["n_slots"], seen)
 
 
@@ -111,8 +113,6 @@ def _train_online(
     made = new_learner(
         learner.policy, world.catalogue.public(), world.params.n_slots, seed % 2**31, resolve_device(device)
     )
-    temperature, floor = default_exploration(learner)
-    n_shoppers = max(1, round(learner.searches * SHOPPERS_PER_SEARCH))
     advance = progress.task(f"train {learner.policy} in the market", learner.searches)
     told = 0
 
@@ -121,9 +121,9 @@ def _train_online(
         advance(min(done, learner.searches) - told)
         told = min(done, learner.searches)
 
-    learn_online(
-        made, world, seed, shopper_range(n_shoppers), temperature, floor, max(1, learner.searches // ROUNDS), on_round
-    )
+    env = SearchVectorEnv(ROWS, scenario.world, episode="shopper")
+    every = max(1, learner.searches // ROUNDS)
+    learn_online(made, env, seed, learner.searches, default_exploration(learner), every, on_round)
     _save(made, learner, out, world.params.n_slots, LearnedFrom("", world.params.digest(), seed, None, made.n_searches))
 
 
@@ -136,13 +136,10 @@ def _train_in_market(
     advance = progress.task(f"train {learner.policy} in the market", learner.searches)
     made: Learner = train_ppo(
         scenario.world, seed=seed % 2**31, searches=learner.searches, device=resolve_device(device), advance=advance
-    )  # type: ignore[assignment]
+    )
     seen = LearnedFrom("", world.params.digest(), seed % 2**31, None, learner.searches)
     _save(made, learner, out, world.params.n_slots, seen)
 
 
 def _save(made: Learner, learner: Learning, out: Path, n_slots: int, seen: LearnedFrom) -> None:
     save_model(made, out, n_slots, seen, metrics={}, exploration=default_exploration(learner))
-
-
-__all__ = ["in_half", "learn", "resolve_device", "train_on_half", "train_policy"]

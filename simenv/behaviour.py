@@ -86,4 +86,5 @@ def conversion(params: Conversion, catalogue: Catalogue, match: F32, grade: F32,
 
 
 def _sigmoid(x: F32) -> F32:
-    return 1.0 / (1.0 + np.exp(-x))  # type: ignore[no-any-return]
+    p: F32 = np.float32(1.0) / (np.float32(1.0) + np.exp(-x))
+    return p

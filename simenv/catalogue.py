@@ -152,23 +152,27 @@ def _category_column(n_items: int, n_categories: int) -> I64:
     """Sorted category ids with sizes falling from head to tail, each category at least half of an equal share."""
     share = 0.5 / n_categories + 0.5 * _zipf(n_categories)
     edges = np.round(np.cumsum(share) * n_items).astype(np.int64)
-    return np.searchsorted(edges, np.arange(n_items), side="right").clip(max=n_categories - 1)
+    column: I64 = np.searchsorted(edges, np.arange(n_items), side="right").clip(max=n_categories - 1)
+    return column
 
 
 def _zipf(n: int) -> npt.NDArray[np.float64]:
     weight = 1.0 / np.arange(1, n + 1)
-    return weight / weight.sum()
+    share: npt.NDArray[np.float64] = weight / weight.sum()
+    return share
 
 
 def _standardise_within(values: npt.NDArray[np.float64], group: I64, n_groups: int) -> F32:
     count = np.bincount(group, minlength=n_groups).clip(1)
     mean = np.bincount(group, values, minlength=n_groups) / count
     spread = np.sqrt(np.bincount(group, (values - mean[group]) ** 2, minlength=n_groups) / count).clip(1e-6)
-    return ((values - mean[group]) / spread[group]).astype(np.float32)
+    standardised: F32 = ((values - mean[group]) / spread[group]).astype(np.float32)
+    return standardised
 
 
 def _ranges(category: I64, brand: I64, n_categories: int, n_brands: int) -> I64:
     counts = np.bincount(category * n_brands + brand, minlength=n_categories * n_brands)
     starts = np.concatenate([[0], np.cumsum(counts)])
     first = np.arange(n_categories)[:, None] * n_brands + np.arange(n_brands + 1)[None, :]
-    return starts[first].astype(np.int64)
+    ranges: I64 = starts[first].astype(np.int64)
+    return ranges

@@ -64,11 +64,13 @@ class PositionBased:
         """See `ClickModel.log_prob`."""
         p = self.click_probability(attraction)
         with np.errstate(divide="ignore"):
-            return np.where(clicks, np.log(p), np.log1p(-p)).sum(axis=1)
+            logp: Floats = np.where(clicks, np.log(p), np.log1p(-p)).sum(axis=1)
+        return logp
 
     def click_probability(self, attraction: Floats) -> Floats:
         """See `ClickModel.click_probability`."""
-        return attraction * self._curve(attraction)
+        probability: Floats = attraction * self._curve(attraction)
+        return probability
 
     def _curve(self, attraction: Floats) -> Floats:
         n_slots = attraction.shape[1]
@@ -113,7 +115,8 @@ class Cascade:
         """See `ClickModel.click_probability`."""
         survives = np.cumprod((1.0 - attraction) * self.continuation, axis=1)
         examined = np.concatenate([np.ones_like(attraction[:, :1]), survives[:, :-1]], axis=1)
-        return examined * attraction
+        probability: Floats = examined * attraction
+        return probability
 
 
 def check_click_model(model: ClickModel, n_draws: int = 200_000, seed: int = 0) -> None:

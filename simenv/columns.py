@@ -46,7 +46,7 @@ def overwrite(columns: Columns, rows: Rows, source: Columns) -> Columns:
     for field in dataclasses.fields(columns):
         old, new = getattr(columns, field.name), getattr(source, field.name)
         if dataclasses.is_dataclass(old):
-            values[field.name] = overwrite(old, rows, new)  # type: ignore[type-var]
+            values[field.name] = overwrite(old, rows, new)
         elif isinstance(old, np.ndarray):
             values[field.name] = old.copy()
             values[field.name][rows] = new

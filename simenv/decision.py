@@ -59,12 +59,29 @@ class Policy(Protocol):
         sees_truth: True for oracles only.
     """
 
-    name: str
-    temperature: float
-    floor: float
-    propensity_kind: PropensityKind
-    propensity_error: float
-    sees_truth: bool
+    @property
+    def name(self) -> str:
+        """See the attributes."""
+
+    @property
+    def temperature(self) -> float:
+        """See the attributes."""
+
+    @property
+    def floor(self) -> float:
+        """See the attributes."""
+
+    @property
+    def propensity_kind(self) -> PropensityKind:
+        """See the attributes."""
+
+    @property
+    def propensity_error(self) -> float:
+        """See the attributes."""
+
+    @property
+    def sees_truth(self) -> bool:
+        """See the attributes."""
 
     def act(self, page: Page, n_slots: int, keys: Keys, truth: Truth | None = None) -> Decision:
         """Draw a slate for each row. `keys` is (N,) uint64: the row's own luck. Never changes the policy."""

@@ -19,7 +19,8 @@ Integers = npt.NDArray[np.integer] | int
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
-_U30, _U27, _U31, _U11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
+_U30, _U27, _U31 = np.uint64(30), np.uint64(27), np.uint64(31)
+_U11, _U12 = np.uint64(11), np.uint64(12)
 _MASK = (1 << 64) - 1
 
 
@@ -60,8 +61,8 @@ def uniform(key: Keys) -> npt.NDArray[np.float64]:
 
 
 def uniform_open(key: Keys) -> npt.NDArray[np.float64]:
-    """Uniforms in the open interval (0, 1), safe for logarithms."""
-    return ((key >> _U11).astype(np.float64) + 0.5) * 2.0**-53
+    """Uniforms in the open interval (0, 1), safe for logarithms. With 53 bits the largest would round to 1."""
+    return ((key >> _U12).astype(np.float64) + 0.5) * 2.0**-52
 
 
 def integers(key: Keys, n: Integers) -> npt.NDArray[np.int64]:

@@ -29,7 +29,8 @@ def ndcg(relevance: npt.NDArray[np.floating], slate: npt.NDArray[np.integer]) ->
     gained = (_shown(relevance, slate) * discount).sum(axis=1)
     best = -np.sort(-relevance.astype(np.float64), axis=1)[:, :n_slots]
     ideal = (best * discount[: best.shape[1]]).sum(axis=1)
-    return np.divide(gained, ideal, out=np.full(len(slate), np.nan), where=ideal > 0)
+    share: F64 = np.divide(gained, ideal, out=np.full(len(slate), np.nan), where=ideal > 0)
+    return share
 
 
 def reciprocal_rank(relevance: npt.NDArray[np.floating], slate: npt.NDArray[np.integer]) -> F64:

@@ -39,7 +39,7 @@ class Prefix:
 
     @property
     def joint(self) -> Floats:
-        """log p(slate), shape (N,)."""
+        """Log p(slate), shape (N,)."""
         return self.logp[:, -1]
 
 

@@ -26,9 +26,7 @@ def page_text(world: World, state: State, page: Page, row: int) -> str:
     items = page.candidates[row]
     items = items[items >= 0][:SHOWN]
     names = item_titles(world, locale, items)
-    lines = [
-        f"[{lexicon.locales[locale]}] day {page.day[row]}, visit {page.visit[row]}: \N{LEFT-POINTING MAGNIFYING GLASS} {query}"
-    ]
+    lines = [f"[{lexicon.locales[locale]}] day {page.day[row]}, visit {page.visit[row]}: {query}"]
     lines += [
         f"{place:3d}. {name:<60.60} {catalogue.price[item]:9.2f} EUR  {catalogue.rating[item]:.1f}*"
         for place, (item, name) in enumerate(zip(items, names, strict=True), start=1)

@@ -83,6 +83,6 @@ def _walk(first: I64, end: I64, key: hashing.Keys, n: int) -> I64:
     stride = _PRIMES[hashing.integers(hashing.absorb(key, 1), len(_PRIMES))] % length
     step = np.where(stride == 0, 1, stride)  # only where length is 1
     place = np.arange(n)
-    walked = first[:, None] + (offset[:, None] + step[:, None] * place[None, :]) % length[:, None]
+    walked: I64 = first[:, None] + (offset[:, None] + step[:, None] * place[None, :]) % length[:, None]
     walked[place[None, :] >= (end - first)[:, None]] = -1
     return walked

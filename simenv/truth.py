@@ -1,9 +1,11 @@
 """The true value of a policy, for each estimand, with the error of the computation.
 
-* *search (logger's contexts)*: value per search if only the ranking changed and the logger's searches stayed what they
-  are. This is what estimators from a log are after. The slates are drawn, their reward is exact.
-* *search (own contexts)*, *session*, *shopper*: what deployment brings, where better pages change who stays. Played out
-  as twins: every policy faces the same shoppers with the same luck, so differences have small errors.
+* *value per search over the logger's contexts*: what a search would be worth if only the ranking changed and the
+  logger's searches stayed what they are. This is what estimators from a log are after. Slates are drawn, their reward
+  is exact.
+* *value per search over its own contexts*, *per session*, *per shopper*: what deployment brings, where better pages
+  change who stays. Played out as twins: every policy faces the same shoppers with the same luck, so differences have
+  small errors.
 
 Standard errors are clustered by shopper. The seeds of truth are derived from the given one under a name of their own,
 so they are never the seeds of a log.
@@ -26,10 +28,10 @@ from simenv.world import World, expected_reward, policy_keys, slate_items
 
 F64 = npt.NDArray[np.float64]
 
-LOGGER_CONTEXTS = "search (logger's contexts)"
-OWN_CONTEXTS = "search (own contexts)"
-SESSION = "session"
-SHOPPER = "shopper"
+LOGGER_CONTEXTS = "value per search over the logger's contexts"
+OWN_CONTEXTS = "value per search over its own contexts"
+SESSION = "value per session"
+SHOPPER = "value per shopper"
 
 Advance = Callable[[int], None]
 
@@ -63,7 +65,8 @@ class Ratio:
 
     def influence(self) -> F64:
         """Each shopper's first-order influence on the value, (U,), mean zero."""
-        return (self.total - self.value * self.count) / self.count.mean()
+        influence: F64 = (self.total - self.value * self.count) / self.count.mean()
+        return influence
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
         self._over = terminated | truncated
         return self._observe(), reward, terminated, truncated, self._info(outcome, ~starts)
 
-    def render(self) -> tuple[str, ...] | None:
+    def render(self) -> tuple[str, ...] | None:  # type: ignore[override]
         """The pages as text, one string a row, in render mode "ansi"."""
         if self.render_mode != "ansi":
             return None

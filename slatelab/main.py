@@ -7,6 +7,7 @@ defect of ours.
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -53,7 +54,14 @@ for name, verb in VERBS.items():
 
 
 def main() -> None:
-    """Run the command line with the arguments of this process and exit with its code."""
+    """Run the command line with the arguments of this process and exit with its code.
+
+    One thread a process: the small matrices here are slower with more, many times slower on a busy machine. Work is
+    spread over processes instead. Whoever sets OMP_NUM_THREADS is obeyed.
+    """
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     sys.exit(call(sys.argv[1:]))
 
 

@@ -15,8 +15,8 @@ import gymnasium
 import torch
 from ray.rllib.core.distribution.distribution import Distribution
 from ray.rllib.core.distribution.torch.torch_distribution import TorchDeterministic, TorchDistribution
-from ray.rllib.utils.annotations import override
 from torch import Tensor
+from typing_extensions import override
 
 from policies import plackett_luce_torch as plackett_luce
 
@@ -33,19 +33,21 @@ class SlateDistribution(TorchDistribution):  # type: ignore[misc]
         self.scores = logits
         self.logw = plackett_luce.log_weights(logits, 1.0, self.floor)
 
-    @override(TorchDistribution)
+    @override
     def _get_torch_distribution(self, *args: Any, **kwargs: Any) -> torch.distributions.Distribution:
         raise NotImplementedError("torch has no Plackett-Luce distribution")
 
     @staticmethod
-    @override(Distribution)
+    @override
     def required_input_dim(space: gymnasium.Space[Any], **kwargs: Any) -> int:
         """The number of candidates, C."""
         assert isinstance(space, gymnasium.spaces.MultiDiscrete)
         return int(space.nvec[0])
 
-    @override(TorchDistribution)
-    def sample(self, *, sample_shape: tuple[int, ...] | None = None, generator: torch.Generator | None = None) -> Tensor:
+    @override
+    def sample(
+        self, *, sample_shape: tuple[int, ...] | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Slates (..., K) int64. Where fewer than K candidates exist, the empty slots repeat the first position.
 
         The action space has no word for "nothing"; the market reads a repeated position as an empty slot, and so does
@@ -54,23 +56,23 @@ class SlateDistribution(TorchDistribution):  # type: ignore[misc]
         logw = self.logw if sample_shape is None else self.logw.expand(*sample_shape, *self.logw.shape)
         return _filled(plackett_luce.draw(logw, self.n_slots, generator))
 
-    @override(TorchDistribution)
+    @override
     def rsample(self, *, sample_shape: tuple[int, ...] | None = None) -> Tensor:
         """Refused: no gradient passes through an order."""
         raise NotImplementedError("a slate has no pathwise gradient")
 
-    @override(TorchDistribution)
+    @override
     def logp(self, value: Tensor, **kwargs: Any) -> Tensor:
         """Log-probability of whole slates (...,), float32, exact."""
         return plackett_luce.conditional(self.logw, value).sum(dim=-1).float()
 
-    @override(TorchDistribution)
+    @override
     def entropy(self) -> Tensor:
         """Entropy of the first slot (...,): a stand-in for the slate's."""
         finite = self.logw.clamp(min=plackett_luce.LOW)
         return -(finite.exp() * finite).sum(dim=-1).float()
 
-    @override(TorchDistribution)
+    @override
     def kl(self, other: SlateDistribution) -> Tensor:
         """Divergence of the first slot from that of `other` (...,): a stand-in for the slate's."""
         mine, theirs = self.logw.clamp(min=plackett_luce.LOW), other.logw.clamp(min=plackett_luce.LOW)

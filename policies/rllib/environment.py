@@ -1,8 +1,8 @@
 """The market as RLlib's environment: the native vector environment behind one flat observation.
 
-RLlib handles observations item by item, so twelve small arrays a page would cost it twelve times the work of one. The
-wrapper lays the public fields that features read side by side in a float32 vector, `PageLayout` takes them apart again.
-Integers up to 2**24 are exact in float32; a larger catalogue is refused.
+RLlib handles observations item by item, so twelve small arrays a page would cost it twelve times the work of one. Here
+the public fields that features read lie side by side in a float32 vector; `PageLayout` takes them apart again. Integers
+up to 2**24 are exact in float32; a larger catalogue is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
-from gymnasium.vector import VectorWrapper
+from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.tune.registry import register_env
@@ -74,32 +74,34 @@ def page_layout(world: World) -> PageLayout:
     return PageLayout(tuple(parts))
 
 
-class FlatSearchEnv(VectorWrapper):  # type: ignore[type-arg]
-    """`SearchVectorEnv` with flat observations and without infos, which training does not read."""
+class FlatSearchEnv(VectorEnv[F32, Actions, npt.NDArray[Any]]):
+    """`SearchVectorEnv` with flat observations, and without infos, which training does not read."""
 
-    def __init__(self, env: SearchVectorEnv, seed: int | None = None) -> None:
-        """Wrap.
+    def __init__(self, market: SearchVectorEnv, seed: int | None = None) -> None:
+        """Lay a market's observations flat.
 
         Args:
-            env: The market.
+            market: Plays.
             seed: The luck of the first `reset`, where that is given none: RLlib passes one only together with seeding
                 every global generator.
         """
-        super().__init__(env)
-        self.layout = page_layout(env.world)
-        self._seed = seed
+        self.market, self.layout, self._seed = market, page_layout(market.world), seed
+        self.num_envs, self.metadata, self.render_mode = market.num_envs, market.metadata, market.render_mode
         self.single_observation_space = spaces.Box(-np.inf, np.inf, (self.layout.width,), np.float32)
-        self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+        self.observation_space = batch_space(self.single_observation_space, market.num_envs)
+        self.single_action_space, self.action_space = market.single_action_space, market.action_space
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[F32, dict[str, Any]]:
         """See `SearchVectorEnv.reset`."""
         luck, self._seed = (self._seed if seed is None else seed), None
-        observation, _ = self.env.reset(seed=luck, options=options)
+        observation, _ = self.market.reset(seed=luck, options=options)
         return self.layout.flat(observation), {}
 
-    def step(self, actions: Actions) -> tuple[F32, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], dict[str, Any]]:
+    def step(
+        self, actions: Actions
+    ) -> tuple[F32, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], dict[str, Any]]:
         """See `SearchVectorEnv.step`."""
-        observation, reward, terminated, truncated, _ = self.env.step(actions)
+        observation, reward, terminated, truncated, _ = self.market.step(actions)
         return self.layout.flat(observation), reward, terminated, truncated, {}
 
 
@@ -111,11 +113,11 @@ def make_environment(context: Mapping[str, Any]) -> FlatSearchEnv:
 
 def with_market(
     config: AlgorithmConfig, world: str, num_envs: int, *, episode: str = "shopper", seed: int | None = None
-) -> AlgorithmConfig:
-    """An RLlib configuration that plays in a named market; remote runners find it too.
+) -> None:
+    """Let an RLlib configuration play in a named market; remote runners find it too.
 
     Args:
-        config: Of any algorithm; changed in place and returned, as RLlib's own methods do.
+        config: Of any algorithm; changed in place, as RLlib's own methods do.
         world: A name of `simenv.worlds.WORLDS`.
         num_envs: Shoppers side by side in each runner.
         episode: "session" or "shopper".
@@ -126,4 +128,3 @@ def with_market(
     # Actions are positions: nothing to normalise or clip, and copying them each step to do so is a tenth of the time.
     config.environment(normalize_actions=False, clip_actions=False, disable_env_checking=True)
     config.env_runners(num_envs_per_env_runner=num_envs, gym_env_vectorize_mode="vector_entry_point")
-    return config

@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.apis.value_function_api import ValueFunctionAPI
-from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
-from ray.rllib.utils.annotations import override
 from torch import Tensor
+from typing_extensions import override
 
 from policies.rllib.distribution import slate_distribution
 from policies.rllib.environment import page_layout
@@ -25,7 +24,7 @@ class SlateModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
     with). Observations are those of `policies.rllib.environment.FlatSearchEnv`.
     """
 
-    @override(RLModule)
+    @override
     def setup(self) -> None:
         """Build the network; the weights and the noise come from local generators."""
         settings = self.model_config
@@ -37,16 +36,16 @@ class SlateModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
         self.generator = torch.Generator().manual_seed(settings["seed"] + 1)
         self.action_dist_cls = slate_distribution(world.params.n_slots, settings["floor"])
 
-    @override(RLModule)
+    @override
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         scores, embedding = self.net(self.layout.page(batch[Columns.OBS]))
         return {Columns.ACTION_DIST_INPUTS: scores, Columns.EMBEDDINGS: embedding}
 
-    @override(RLModule)
+    @override
     def _forward_inference(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         return {Columns.ACTION_DIST_INPUTS: self._forward(batch)[Columns.ACTION_DIST_INPUTS]}
 
-    @override(RLModule)
+    @override
     def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """The slates and their log-probability, from the same numbers that drew them."""
         scores = self._forward(batch)[Columns.ACTION_DIST_INPUTS]
@@ -58,7 +57,7 @@ class SlateModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
             Columns.ACTION_LOGP: distribution.logp(slate),
         }
 
-    @override(ValueFunctionAPI)
+    @override
     def compute_values(self, batch: dict[str, Any], embeddings: Tensor | None = None) -> Tensor:
         """The value of pages (N,)."""
         if embeddings is None:

@@ -115,8 +115,8 @@ class Log:
         if not path.is_file():
             raise UserError(f"'{self.folder}' has no {CATALOGUE_FILE}; features of its items cannot be made.")
         table = pq.read_table(path)
-        columns = {name: table[name].combine_chunks().to_numpy(zero_copy_only=False) for name in
-                   ("category", "department", "brand", "colour", "price", "price_z", "rating", "popularity")}  # fmt: skip
+        names = ("category", "department", "brand", "colour", "price", "price_z", "rating", "popularity")
+        columns = {name: table[name].combine_chunks().to_numpy(zero_copy_only=False) for name in names}
         return PublicCatalogue(style=_matrix(table["style"].combine_chunks()), **columns)
 
     def batches(
@@ -242,9 +242,11 @@ def _check(made: LogBatch) -> None:
     at = np.take_along_axis(made.page.candidates, safe, axis=1)
     logp = made.logp.logp
     _refuse(made, (logp > 1e-9).any(axis=1), "logp_conditional is above 0",
-            "natural logarithms of probabilities, so at most 0. Was a probability written? Take its logarithm.")  # fmt: skip
+            "logarithms of probabilities, so at most 0. Was a probability written? Take its logarithm.")  # fmt: skip
     _refuse(made, ~np.isfinite(logp).all(axis=1), "logp_conditional is not finite",
             "the logging policy's own probability of what it showed, which is above 0.")  # fmt: skip
+    _refuse(made, (made.page.candidates < -1).any(axis=1), "candidates are out of range",
+            "item ids, or -1 for a hole.")  # fmt: skip
     _refuse(made, ((made.slate >= n_candidates) | (made.slate < -1)).any(axis=1), "slate is out of range",
             f"positions in [0, {n_candidates}) or -1 for an empty slot.")  # fmt: skip
     _refuse(made, (shown & (at < 0)).any(axis=1), "slate shows a hole of the candidates",
@@ -265,14 +267,15 @@ def _check(made: LogBatch) -> None:
     _refuse(made, ~((made.floor >= 0) & (made.floor < 1)), "floor is out of range", "0 <= floor < 1.")
 
 
-def _refuse(made: LogBatch, bad: npt.NDArray[np.bool_], what: str, expected: str) -> None:
+def _refuse(made: LogBatch, bad: npt.NDArray[np.bool_] | np.bool_, what: str, expected: str) -> None:
     if bad.any():
         raise UserError(f"log row {made.row[np.argmax(bad)]}: {what}; expected {expected}")
 
 
 def _repeats(slate: I32) -> npt.NDArray[np.bool_]:
     ranked = np.sort(slate, axis=1)
-    return ((ranked[:, 1:] == ranked[:, :-1]) & (ranked[:, 1:] >= 0)).any(axis=1)
+    twice: npt.NDArray[np.bool_] = ((ranked[:, 1:] == ranked[:, :-1]) & (ranked[:, 1:] >= 0)).any(axis=1)
+    return twice
 
 
 def _matrix(column: pa.FixedSizeListArray) -> npt.NDArray[Any]:

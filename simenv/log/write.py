@@ -24,8 +24,15 @@ from simenv.catalogue import I64, PublicCatalogue
 from simenv.columns import join
 from simenv.decision import Policy
 from simenv.errors import UserError
-from simenv.log.schema import CATALOGUE_FILE, HIDDEN_FOLDER, MANIFEST_FILE, SCHEMA_VERSION, SESSION_BITS
-from simenv.log.schema import hidden_schema, log_schema
+from simenv.log.schema import (
+    CATALOGUE_FILE,
+    HIDDEN_FOLDER,
+    MANIFEST_FILE,
+    SCHEMA_VERSION,
+    SESSION_BITS,
+    hidden_schema,
+    log_schema,
+)
 from simenv.play import BLOCK, Step, play
 from simenv.world import World, queries
 

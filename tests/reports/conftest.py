@@ -31,7 +31,7 @@ ROLES = {
     "oracle": "oracle",
 }
 LEARNED = ("linear-ts", "neural-linear", "ppo-slate")
-ESTIMAND = "search (logger's contexts)"
+ESTIMAND = "value per search over the logger's contexts"
 EVIL = "<script>alert('x')</script> röd sko & \"ankle\" NA"
 
 FACTS: dict[str, Any] = {
@@ -173,7 +173,7 @@ def truth_rows() -> pd.DataFrame:
     """The truth of every policy for two estimands."""
     rows = []
     for policy, value in VALUES.items():
-        for estimand, shift in ((ESTIMAND, 0.0), ("search (own contexts)", 0.0015)):
+        for estimand, shift in ((ESTIMAND, 0.0), ("value per search over its own contexts", 0.0015)):
             rows.append(
                 {
                     "policy": policy,

@@ -38,7 +38,7 @@ def test_the_vector_env_keeps_the_contract(episode: str, num_envs: int) -> None:
         world="tiny",
         episode=episode,
     )
-    check_vector_env(made, n_steps=80)
+    check_vector_env(made, n_steps=40)
 
 
 def test_a_world_with_too_few_items_for_a_page_is_caught() -> None:
@@ -108,7 +108,9 @@ def test_a_page_that_tells_of_taste_is_caught(monkeypatch: pytest.MonkeyPatch) -
 
     def telling(world: World, state: Any) -> Any:
         page = observe(world, state)
-        return dataclasses.replace(page, history_weight=page.history_weight + np.abs(state.taste[:, 0]) + state.taste[:, 0])
+        return dataclasses.replace(
+            page, history_weight=page.history_weight + np.abs(state.taste[:, 0]) + state.taste[:, 0]
+        )
 
     monkeypatch.setattr(simenv.check.world, "observe", telling)
     with pytest.raises(AssertionError, match="hidden truth stays hidden: history_weight"):
@@ -171,7 +173,7 @@ class _Broken(SearchVectorEnv):
 )
 def test_a_planted_fault_of_a_vector_env_is_named(fault: str, said: str) -> None:
     with pytest.raises(AssertionError, match=said):
-        check_vector_env(_Broken(fault), n_steps=60)
+        check_vector_env(_Broken(fault), n_steps=30)
 
 
 def test_a_vector_env_whose_episodes_never_end_is_not_passed() -> None:

@@ -1,0 +1,173 @@
+"""Speed on this machine, next to what was measured of the peers.
+
+Every figure is a rate per CPU-second on one core, the median of a few rounds in this very process, so that a busy
+machine does not change it much. Peers' figures were measured on another machine with their own code (sources beside
+each); a ratio of two figures of one run is exact, a ratio to a peer is a scale.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from simenv.errors import unknown_name
+from simenv.vector_env import SearchVectorEnv
+from simenv.worlds import world_params
+
+ROUNDS = 3
+N, C, K = 4096, 100, 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """A measurement: what one round does, and the peer's figure for the like.
+
+    Attributes:
+        unit: Of the rate.
+        rate: Runs one round and returns units per CPU-second.
+        peer: Whose figure stands beside, with the version; "" where nobody does the like.
+        peer_value: Their figure in the same unit.
+    """
+
+    unit: str
+    rate: Callable[[], float]
+    peer: str = ""
+    peer_value: float | None = None
+
+
+def benchmarks(names: list[str] | None) -> list[dict[str, Any]]:
+    """Run benchmarks.
+
+    Args:
+        names: Which, from BENCHMARKS; all where None.
+
+    Returns:
+        A record each: name, value, unit, peer, peer_value, ratio (None where there is no peer).
+
+    Raises:
+        UserError: for an unknown name.
+    """
+    for name in names or []:
+        if name not in BENCHMARKS:
+            raise unknown_name("benchmark", name, BENCHMARKS)
+    records = []
+    for name in names or BENCHMARKS:
+        one = BENCHMARKS[name]
+        value = statistics.median(one.rate() for _ in range(ROUNDS))
+        ratio = None if one.peer_value is None else value / one.peer_value
+        records.append(
+            {"name": name, "value": value, "unit": one.unit, "peer": one.peer, "peer_value": one.peer_value,
+             "ratio": ratio}
+        )  # fmt: skip
+    return records
+
+
+def _vector_env() -> float:
+    """Random slates, whole lives of shoppers, rows that reset not counted."""
+    params = dataclasses.replace(world_params("default"), n_candidates=C, n_slots=K)
+    env = SearchVectorEnv(N, params, episode="shopper")
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    slates = [np.argsort(rng.random((N, C)), axis=1)[:, :K] for _ in range(4)]
+    played, over = 0, np.zeros(N, dtype=bool)
+    start = time.process_time()
+    for turn in range(16):
+        played += int((~over).sum())
+        _, _, terminated, truncated, _ = env.step(slates[turn % 4])
+        over = terminated | truncated
+    return played / (time.process_time() - start)
+
+
+def _single_env() -> float:
+    """One shopper at a time, 100 candidates."""
+    params = dataclasses.replace(world_params("default"), n_candidates=C, n_slots=K)
+    env = SearchVectorEnv(1, params)
+    env.reset(seed=0)
+    slate = np.arange(K)[None]
+    start = time.process_time()
+    for _ in range(500):
+        env.step(slate)
+    return 500 / (time.process_time() - start)
+
+
+def _slates() -> float:
+    """Draw slates of 10 of 100 from given scores, with their exact log-probabilities."""
+    from policies import plackett_luce
+    from simenv import hashing
+
+    scores = np.random.default_rng(0).normal(size=(N, C)).astype(np.float32)
+    names, keys = np.tile(np.arange(C), (N, 1)), hashing.absorb(0, np.arange(N))
+    start = time.process_time()
+    logw = plackett_luce.log_weights(scores, 1.0, 0.02)
+    plackett_luce.conditional(logw, plackett_luce.draw(logw, K, keys, names))
+    return N / (time.process_time() - start)
+
+
+def _marginals() -> float:
+    """Marginal propensities of logged slates of 5 of 50, by race quadrature."""
+    from policies import plackett_luce
+    from simenv import hashing
+
+    scores = np.random.default_rng(0).normal(size=(2048, 50)).astype(np.float32)
+    logw = plackett_luce.log_weights(scores, 1.0, 0.02)
+    slate = plackett_luce.draw(logw, 5, hashing.absorb(0, np.arange(2048)), np.tile(np.arange(50), (2048, 1)))
+    start = time.process_time()
+    plackett_luce.marginal(logw, slate)
+    return 2048 / (time.process_time() - start)
+
+
+def _estimators() -> float:
+    """IPS, SNIPS, DM and DR with intervals, lifts, diagnostics and verdicts, checks included; 1,000,000 rows."""
+    from offpolicy import Evidence, evaluate
+    from simenv.propensity import Conditional
+
+    rng, n = np.random.default_rng(0), 1_000_000
+    logger = np.log(rng.uniform(0.05, 1.0, (n, 1)))
+    target = np.log(rng.uniform(0.05, 1.0, (n, 1)))
+    reward = (rng.random((n, 1)) < 0.1).astype(np.float64)
+    start = time.process_time()
+    evidence = Evidence(
+        reward=reward, logger=Conditional(logger), target=Conditional(target), cluster=np.arange(n), cluster_name="row",
+        q_logged=np.full((n, 1), 0.1), q_target=np.full(n, 0.1),
+    )  # fmt: skip
+    evaluate(evidence, ["ips", "snips", "dm", "dr"])
+    return n / (time.process_time() - start)
+
+
+def _learner(name: str) -> Callable[[], float]:
+    """Score 50 candidates of each search end to end from ids, with an untrained learner of that name."""
+
+    def rate() -> float:
+        from policies.registry import new_learner
+        from simenv.world import begin, make_world, observe
+
+        world = make_world(world_params("default"))
+        learner = new_learner(name, world.catalogue.public(), world.params.n_slots, 0)
+        page = observe(world, begin(world, 0, np.arange(2048, dtype=np.int64)))
+        start = time.process_time()
+        learner.score(page, None)
+        return len(page) / (time.process_time() - start)
+
+    return rate
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "vector env, 4,096 shoppers, 100 candidates, 10 slots": Benchmark(
+        "searches/CPU-s", _vector_env, "RecSim 0.2.4 interest evolution, 100 candidates, slate 10", 1476.0
+    ),
+    "vector env of one shopper, 100 candidates, 10 slots": Benchmark(
+        "searches/CPU-s", _single_env, "RecSim 0.2.4 interest evolution, 100 candidates, slate 10", 1476.0
+    ),
+    "Plackett-Luce slates of 10 of 100: draw and log-probability": Benchmark("slates/CPU-s", _slates),
+    "marginal propensities of slates of 5 of 50": Benchmark("slates/CPU-s", _marginals),
+    "IPS, SNIPS, DM, DR over 1,000,000 rows": Benchmark(
+        "rows/CPU-s", _estimators, "obp 0.5.7: point estimates only of IPS, DM, DR, DRos and SNIPS", 1e6 / 0.933
+    ),
+    "linear bandit, 50 candidates, from ids": Benchmark("searches/CPU-s", _learner("linear")),
+    "neural-linear bandit, 50 candidates, from ids": Benchmark("searches/CPU-s", _learner("neural-linear")),
+}

@@ -1,0 +1,238 @@
+"""Sweeps: the same question over scenarios, policies and seeds, as Ray tasks.
+
+A cell is one (scenario, policy, seed): the policy, trained if it learns, judged by the truth beside its logger and,
+from a log, by the estimators. Each cell leaves one file named by its key, whole or not at all; a sweep that is started
+again runs the cells that have none.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from scenarios.config import Learning, Scenario, load_scenario, read_toml, validated
+from scenarios.folder import Row, RunSummary, begin_run, end_run, write_json, write_run, write_table
+from scenarios.progress import Progress
+
+
+class Sweep(BaseModel):
+    """What a sweep crosses.
+
+    Attributes:
+        title, question: For the report.
+        scenarios: Names or TOML files; every path is taken from where the command runs.
+        policies: Registry names; learners are trained in each cell.
+        seeds: Each gives its own log, training and truth.
+        overrides: "key=value" settings for every scenario.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str = "Sweep"
+    question: str
+    scenarios: list[str] = Field(min_length=1)
+    policies: list[str] = Field(min_length=1)
+    seeds: list[int] = Field(min_length=1)
+    overrides: list[str] = []
+
+
+class Cell(BaseModel):
+    """One point of a sweep, with everything that a worker needs."""
+
+    model_config = ConfigDict(frozen=True)
+
+    scenario: Scenario
+    policy: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Readable and unique: names, seed, and a digest of the resolved scenario."""
+        return f"{self.scenario.name}--{self.policy}--{self.seed}--{self.scenario.digest()[:12]}"
+
+
+def run_sweep(path: Path, out: Path, *, workers: int | None, progress: Progress) -> Path:
+    """Run every cell of a sweep that has no result yet, then write the tables.
+
+    Args:
+        path: The sweep's TOML file.
+        out: The sweep's folder; one begun with the same file goes on where it stopped.
+        workers: Cells at a time; all cores where None.
+        progress: Told cells.
+
+    Raises:
+        UserError: for bad settings, before anything runs.
+    """
+    started, clock = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
+    sweep = validated(Sweep, read_toml(path), str(path))
+    cells = plan(sweep)
+    digest = hashlib.sha256("\n".join(cell.key for cell in cells).encode()).hexdigest()
+    begin_run(out, digest)
+    waiting = [cell for cell in cells if not _result(out, cell).is_file()]
+    advance = progress.task("run the cells", len(cells))
+    advance(len(cells) - len(waiting))
+    failed = _run(waiting, out, workers, lambda: advance(1))
+    tables = [_tables(out, cell) for cell in cells]
+    for name in ("cells", "cell_estimates"):
+        write_table(out, name, [row for table in tables for row in table.get(name, [])])
+    if failed:
+        raise RuntimeError(
+            f"{len(failed)} of {len(cells)} cells failed, the first with: {failed[0]}. Run again to retry."
+        )
+    write_run(
+        out,
+        RunSummary(
+            kind="sweep",
+            name=path.stem,
+            title=sweep.title,
+            question=sweep.question,
+            finding="",
+            assumptions=["Every seed has its own log, training and truth; intervals are over seeds."],
+            notes=[],
+            config=sweep.model_dump(),
+            seeds={f"seed {seed}": seed for seed in sweep.seeds},
+            hashes={"cells": digest},
+            started=started,
+            wall_seconds=time.monotonic() - clock,
+        ),
+    )
+    end_run(out)
+    return out
+
+
+def plan(sweep: Sweep) -> list[Cell]:
+    """The cells in order, every name and setting checked."""
+    from policies.registry import entry_of
+
+    for policy in sweep.policies:
+        entry_of(policy)
+    cells = []
+    for spec in sweep.scenarios:
+        for seed in sweep.seeds:
+            base = load_scenario(spec, seed, sweep.overrides)
+            for policy in sweep.policies:
+                alone = base.model_copy(update={"baselines": [], "learners": _learner(base, policy), "open_bandit": ""})
+                cells.append(Cell(scenario=alone, policy=policy, seed=seed))
+    return cells
+
+
+def run_cell(cell: Cell, work: Path) -> dict[str, list[Row]]:
+    """One cell's rows for the tables `cells` (metrics in long form) and `cell_estimates` (an estimate a row).
+
+    Args:
+        cell: What to run.
+        work: A folder of its own for the log and the model.
+    """
+    from policies.ranking import RankingPolicy
+    from policies.registry import named_policy
+    from scenarios.candidates import logging_policy, seed_of
+    from scenarios.evaluate import estimate_rows, flat
+    from scenarios.evidence import join_log
+    from scenarios.progress import SilentProgress
+    from scenarios.train import train_on_half
+    from simenv.log import Log, write_log
+    from simenv.play import shopper_range
+    from simenv.truth import LOGGER_CONTEXTS, on_logger_contexts, values
+    from simenv.worlds import load_world
+
+    scenario, silent = cell.scenario, SilentProgress()
+    world = load_world(scenario.world)
+    catalogue = world.catalogue.public()
+    logger = logging_policy(scenario, catalogue)
+    shoppers = shopper_range(scenario.logging.shoppers)
+    log = Log.open(write_log(world, scenario.world, logger, seed_of(scenario, "log"), shoppers, work / "log"))
+    policy: RankingPolicy
+    if scenario.learners:
+        policy = train_on_half(scenario, scenario.learners[0], world, log, 0, work / "model", silent)
+    else:
+        policy = named_policy(cell.policy, catalogue)
+    truth = on_logger_contexts(
+        world, logger, {"target": policy}, seed_of(scenario, "truth"), shopper_range(scenario.truth.shoppers)
+    )
+    target = next(each for each in values(truth, logger.name, LOGGER_CONTEXTS) if each.policy == "target")
+    metrics = {"value_search": target.value, "lift": target.lift}
+    estimates: list[Row] = []
+    if not policy.sees_truth:
+        evidence = join_log(
+            log, {"target": policy}, 1, scenario.estimation, seed_of(scenario, "folds"), lambda n=1: None
+        ).evidence["target"]
+        for estimate in estimate_rows("simulated", cell.policy, evidence, scenario.estimation):
+            name, lift = estimate["estimator"], estimate["lift"]
+            covers = lift is not None and estimate["lift_low"] <= target.lift <= estimate["lift_high"]
+            metrics[f"{name} error of lift"] = float("nan") if lift is None else lift - target.lift
+            metrics[f"{name} covers"] = float(covers)
+            estimates.append({**_place(cell), **flat(estimate), "true_lift": target.lift, "covers": covers})
+    return {
+        "cells": [{**_place(cell), "metric": metric, "value": value} for metric, value in metrics.items()],
+        "cell_estimates": estimates,
+    }
+
+
+def _learner(base: Scenario, policy: str) -> list[Learning]:
+    from policies.registry import entry_of
+
+    if not entry_of(policy).learns:
+        return []
+    listed = [each for each in base.learners if each.policy == policy]
+    return [listed[0] if listed else Learning(policy=policy)]
+
+
+def _run(cells: Sequence[Cell], out: Path, workers: int | None, done: Callable[[], None]) -> list[str]:
+    """Run cells as Ray tasks, at most as many at once as there are workers; returns what failed, in words."""
+    if not cells:
+        return []
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+
+    (out / "cells").mkdir(parents=True, exist_ok=True)
+    ray.init(
+        address="local", num_cpus=workers or os.cpu_count(), include_dashboard=False, log_to_driver=False,
+        configure_logging=False,
+    )  # fmt: skip
+    try:
+        task = ray.remote(num_cpus=1, max_retries=2)(_task)
+        running = {task.remote(cell.model_dump_json(), str(out.resolve())): cell for cell in cells}
+        failed = []
+        while running:
+            finished, _ = ray.wait(list(running), num_returns=1)
+            cell = running.pop(finished[0])
+            try:
+                ray.get(finished[0])
+            except ray.exceptions.RayError as error:
+                failed.append(f"{cell.key}: {str(error).strip().splitlines()[-1]}")
+            done()
+        return failed
+    finally:
+        ray.shutdown()
+
+
+def _task(cell_json: str, out: str) -> None:
+    """What a worker does: one cell, its work folder removed, its result left whole."""
+    import tempfile
+
+    os.environ["OMP_NUM_THREADS"] = "1"
+    cell = Cell.model_validate_json(cell_json)
+    with tempfile.TemporaryDirectory() as work:
+        tables = run_cell(cell, Path(work))
+    write_json(_result(Path(out), cell), {"cell": cell.key, "tables": tables})
+
+
+def _result(out: Path, cell: Cell) -> Path:
+    return out / "cells" / f"{cell.key}.json"
+
+
+def _tables(out: Path, cell: Cell) -> dict[str, list[Row]]:
+    """What a finished cell left; empty tables for one that did not finish."""
+    path = _result(out, cell)
+    return dict(json.loads(path.read_text(encoding="utf-8"))["tables"]) if path.is_file() else {}
+
+
+def _place(cell: Cell) -> Row:
+    return {"scenario": cell.scenario.name, "policy": cell.policy, "seed": cell.seed}
