@@ -62,7 +62,7 @@ def test_the_probabilities_of_all_slates_sum_to_one(n_slots: int, floor: float) 
 
 
 def test_draws_are_distributed_as_reported() -> None:
-    """Chi-square over the 24 slates of 2 of 5 minus a hole, that is 12; 40,000 draws; 31.3 is the 0.1% point of 11 df."""
+    """Chi-square over the 12 slates of 2 of 4 (one of 5 is a hole): 31.3 is the 0.1% point of 11 degrees of freedom."""
     scores = torch.tensor([0.5, -torch.inf, -1.0, 1.0, 0.0])
     logw = torch_form.log_weights(scores, 1.0, 0.1).expand(40_000, 5)
     slate = torch_form.draw(logw, 2, torch.Generator().manual_seed(5))
