@@ -47,9 +47,10 @@ class SlateNet(nn.Module):
         super().__init__()
         self.feature_map = FeatureMap(catalogue)
         names = self.feature_map.feature_names
-        self.linear = nn.Linear(len(names), 1, bias=False)
-        self.hidden, self.head = nn.Linear(len(names), hidden), nn.Linear(hidden, 1, bias=False)
-        self.value_hidden, self.value_head = nn.Linear(2 * len(names), hidden), nn.Linear(hidden, 1)
+        n_features = len(names)
+        self.linear = _unset(n_features, 1, bias=False)
+        self.hidden, self.head = _unset(n_features, hidden), _unset(hidden, 1, bias=False)
+        self.value_hidden, self.value_head = _unset(2 * n_features, hidden), _unset(hidden, 1)
         for layer in (self.hidden, self.value_hidden):
             nn.init.kaiming_normal_(layer.weight, generator=generator)
             nn.init.zeros_(layer.bias)
@@ -138,3 +139,9 @@ class SlateScorer:
         held = {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
         self.n_searches = int(held.pop("n_searches"))
         self.net.load_state_dict(held)
+
+
+def _unset(n_in: int, n_out: int, bias: bool = True) -> nn.Linear:
+    """A layer whose weights are still to be set: torch's own start would draw from the global generator."""
+    made: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=bias)  # type: ignore[no-untyped-call]
+    return made

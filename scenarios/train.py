@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from policies.device import resolve_device
 from policies.learning import Learner, learn_online, log_examples
 from policies.persistence import LearnedFrom, load_model, save_model
 from policies.ranking import RankingPolicy
@@ -68,21 +69,6 @@ def train_on_half(
         else:
             _train_from_log(scenario, learner, world, log, half, folder, "auto", progress)
     return load_model(folder, world.catalogue.public(), world.params.n_slots)
-
-
-def resolve_device(device: str) -> str:
-    """The torch device for "auto", "cpu" or "cuda".
-
-    Raises:
-        UserError: where cuda is asked for and there is none.
-    """
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch finds no CUDA device here. Use --device auto or cpu.")
-    return device
 
 
 def _train_from_log(

@@ -55,7 +55,8 @@ class Catalogue:
     Hidden:
         quality: (I,) float32, standard normal; moves satisfaction after the click.
         bait: (I,) float32, standard normal; moves the click, not the satisfaction.
-    Ranges:
+    Indexes:
+        brand_items, brand_start: (I,) int32 items sorted by brand, and (B + 1,) int64 where each brand starts there.
         range_start: (G, B + 1) int64; items of category g and brand b are `range_start[g, b]:range_start[g, b + 1]`.
     """
 
@@ -70,6 +71,8 @@ class Catalogue:
     quality: F32
     bait: F32
     range_start: I64
+    brand_items: I32
+    brand_start: I64
     brands: tuple[str, ...]
     seed: int
 
@@ -135,6 +138,8 @@ def generate_catalogue(n_items: int, n_brands: int, n_style: int, seed: int) -> 
         quality=quality,
         bait=bait,
         range_start=_ranges(category, brand, n_categories, n_brands),
+        brand_items=np.argsort(brand, kind="stable").astype(np.int32),
+        brand_start=np.concatenate([[0], np.cumsum(np.bincount(brand, minlength=n_brands))]).astype(np.int64),
         brands=brand_names(n_brands, seed),
         seed=seed,
     )

@@ -16,6 +16,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from simenv.errors import UserError
+
 Floats = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
 
@@ -75,7 +77,10 @@ class PositionBased:
     def _curve(self, attraction: Floats) -> Floats:
         n_slots = attraction.shape[1]
         if n_slots > len(self.examination):
-            raise ValueError(f"the slate has {n_slots} slots; examination is given for {len(self.examination)}")
+            raise UserError(
+                f"the slate has {n_slots} slots and examination is given for {len(self.examination)}; give one "
+                "probability for each slot."
+            )
         return np.asarray(self.examination[:n_slots], dtype=attraction.dtype)
 
 

@@ -48,7 +48,8 @@ class Queries:
     """What shoppers type. Shares after the labelled real queries described in docs/facts.md.
 
     Attributes:
-        category_share: Share of first queries that name the product type.
+        category_share: Chance that a first query which names a brand names the product type too; one without a brand
+            always does.
         brand_share: Chance that a shopper who wants a brand names it in the first query.
         colour_share: Chance that a shopper who wants a colour names it in the first query.
         want_brand: Share of intents with a brand.
@@ -68,24 +69,24 @@ class Queries:
 class Attraction:
     """Weights of the click's log-odds. See `simenv.behaviour`."""
 
-    base: float = -4.3
+    base: float = -4.0
     relevance: float = 3.4
-    taste: float = 0.38
+    taste: float = 0.32
     price: float = 0.35
     loyalty: float = 0.9
     quality: float = 0.25
-    bait: float = 0.45
+    bait: float = 0.35
 
 
 @dataclass(frozen=True)
 class Conversion:
     """Weights of the log-odds that a click becomes a cart, and of a cart becoming a purchase."""
 
-    cart_base: float = -3.0
+    cart_base: float = -4.4
     cart_relevance: float = 1.8
     cart_taste: float = 0.25
     cart_quality: float = 0.6
-    buy_base: float = 0.2
+    buy_base: float = -0.4
     buy_price: float = 0.4
 
 
@@ -103,9 +104,9 @@ class Dynamics:
         return_gain: Added chance at satisfaction 1.
     """
 
-    page_down: float = 0.55
-    reformulate: float = 0.6
-    max_searches: int = 3
+    page_down: float = 0.45
+    reformulate: float = 1.0
+    max_searches: int = 5
     taste_drift: float = 0.02
     satisfaction_memory: float = 0.6
     return_base: float = 0.6
@@ -157,7 +158,7 @@ class WorldParams:
             )
 
     def digest(self) -> str:
-        """SHA-256 of every parameter: equal digests mean equal markets."""
+        """SHA-256 of every parameter: under one version of the package, equal digests mean equal markets."""
         return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()
 
 

@@ -113,11 +113,11 @@ def on_logger_contexts(
         n_draws: Slates per page and target.
         advance: Told the number of pages done.
     """
-    first = int(shoppers.min())
+    known = np.sort(shoppers)
     totals = {name: np.zeros(len(shoppers)) for name in (logger.name, *targets)}
     count = np.zeros(len(shoppers))
     for step in play(world, logger, truth_seed(seed), shoppers):
-        who = step.state.shopper - first
+        who = np.searchsorted(known, step.state.shopper)
         np.add.at(count, who, 1.0)
         np.add.at(totals[logger.name], who, step.outcome.expected.sum(axis=1))
         for name, target in targets.items():
@@ -191,10 +191,10 @@ def _expected(world: World, target: Policy, step: Step, seed: int, n_draws: int)
 
 
 def _life(world: World, policy: Policy, seed: int, shoppers: I64, advance: Advance) -> Life:
-    first, n = int(shoppers.min()), len(shoppers)
-    sums = {name: np.zeros(n) for name in Life.__dataclass_fields__}
+    known = np.sort(shoppers)
+    sums = {name: np.zeros(len(known)) for name in Life.__dataclass_fields__}
     for step in play(world, policy, seed, shoppers):
-        who, outcome = step.state.shopper - first, step.outcome
+        who, outcome = np.searchsorted(known, step.state.shopper), step.outcome
         relevance = truth(world, step.state, step.page).relevance
         gain = ndcg(relevance, step.decision.slate)
         rank = reciprocal_rank(relevance, step.decision.slate)

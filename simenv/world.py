@@ -18,9 +18,10 @@ from simenv import hashing
 from simenv.behaviour import attraction, conversion, relevance, style_match
 from simenv.catalogue import F32, I32, I64, Catalogue, generate_catalogue
 from simenv.columns import take
+from simenv.errors import UserError
 from simenv.language import Lexicon, QueryParts, load_lexicon, query_strings, recognised_terms
 from simenv.params import WorldParams
-from simenv.retrieval import retrieve
+from simenv.retrieval import FUZZY_HIT, Understood, retrieve
 from simenv.shoppers import Traits, traits
 
 Bools = npt.NDArray[np.bool_]
@@ -43,6 +44,7 @@ class World:
     catalogue: Catalogue
     lexicon: Lexicon
     category_edges: npt.NDArray[np.float64]  # (G,) cumulative share of each category among intents
+    other_meaning: I32  # (L, G, V) the other category that a word variant of a category can mean; -1 for none
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,18 @@ class Outcome:
 
 
 def make_world(params: WorldParams) -> World:
-    """Build the market that the parameters describe. Same parameters, same bytes."""
+    """Build the market that the parameters describe. Same parameters, same bytes.
+
+    Raises:
+        UserError: for shares that do not fit the locales, or a click model that does not fit the slots.
+    """
     lexicon = load_lexicon()
+    if len(params.shoppers.locale_share) != len(lexicon.locales):
+        raise UserError(
+            f"locale_share has {len(params.shoppers.locale_share)} entries; expected {len(lexicon.locales)}, one for "
+            f"each of {', '.join(lexicon.locales)}."
+        )
+    params.click_model.click_probability(np.zeros((1, params.n_slots)))  # says what is wrong before anything runs
     rank = np.arange(1, len(lexicon.categories) + 1)
     share = 0.3 / len(lexicon.categories) + 0.7 * (1.0 / rank) / (1.0 / rank).sum()
     return World(
@@ -134,6 +146,7 @@ def make_world(params: WorldParams) -> World:
         catalogue=generate_catalogue(params.n_items, params.n_brands, params.n_style, params.seed),
         lexicon=lexicon,
         category_edges=np.cumsum(share),
+        other_meaning=_other_meanings(lexicon),
     )
 
 
@@ -175,15 +188,9 @@ def begin(world: World, seed: int, shoppers: I64) -> State:
 
 def observe(world: World, state: State) -> Page:
     """Steps 2 and 3, ask and retrieve: the public page that a policy ranks."""
-    terms = recognised_terms(world.lexicon, query_parts(world, state))
-    candidates = retrieve(
-        world.catalogue,
-        world.lexicon.related,
-        terms,
-        state.intent[:, 0],
-        state.day,
-        world.params.n_candidates,
-    )
+    parts = query_parts(world, state)
+    terms = recognised_terms(world.lexicon, parts)
+    candidates = retrieve(world.catalogue, _understood(world, parts, terms), state.day, world.params.n_candidates)
     candidates[state.shown] = -1
     return Page(
         shopper=state.shopper,
@@ -229,6 +236,24 @@ def query_parts(world: World, state: State) -> QueryParts:
         misspelt=says & ~again[:, None] & (u[:, 3:] < params.misspelling_rate),
         key=hashing.absorb(key, 7),
     )
+
+
+def _understood(world: World, parts: QueryParts, terms: I32) -> Understood:
+    """What the engine reads in the letters of the queries: both meanings of a word, and misspelt words at a guess."""
+    said = parts.category >= 0
+    category = np.maximum(parts.category, 0)
+    related = world.lexicon.related
+    by_word = hashing.stream(world.catalogue.seed, "confused")
+    u = hashing.uniform(hashing.absorb(parts.key, 50))
+    nearby = related[category, hashing.integers(hashing.absorb(parts.key, 51), related.shape[1])]
+    by_letters = np.where(u < FUZZY_HIT, category, nearby)
+    primary = np.where(said, np.where(parts.misspelt[:, 0], by_letters, terms[:, 0]), -1)
+    other = world.other_meaning[parts.locale, category, parts.category_variant]
+    word_key = hashing.absorb(hashing.absorb(by_word, primary), parts.locale)
+    confused = related[np.maximum(primary, 0), hashing.integers(word_key, related.shape[1])]
+    secondary = np.where(said, np.where((other >= 0) & ~parts.misspelt[:, 0], other, confused), -1)
+    brand = np.where(parts.misspelt[:, 1], parts.brand, terms[:, 1])
+    return Understood(primary.astype(np.int32), secondary.astype(np.int32), brand.astype(np.int32))
 
 
 def queries(world: World, state: State) -> list[str]:
@@ -369,6 +394,24 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
     return next_state, outcome
 
 
+def _other_meanings(lexicon: Lexicon) -> I32:
+    """Which other category each word means, from words that stand under two categories of one locale."""
+    other = np.full(lexicon.word_recognised.shape, -1, dtype=np.int32)
+    for locale, language in enumerate(lexicon.languages):
+        means: dict[str, list[int]] = {}
+        for category, words in enumerate(language.words):
+            for word in set(words):
+                means.setdefault(word, []).append(category)
+        for category, words in enumerate(language.words):
+            for variant, word in enumerate(words):
+                others = [each for each in means[word] if each != category]
+                if others:
+                    # Read as the dictionary's guess first, the second reading is the one that it did not guess.
+                    guessed = lexicon.word_recognised[locale, category, variant]
+                    other[locale, category, variant] = others[0] if guessed == category else category
+    return other
+
+
 def _visit_key(key: hashing.Keys, visit: I32, draw: Draw) -> hashing.Keys:
     return hashing.absorb(hashing.absorb(key, visit), draw)
 
@@ -386,7 +429,7 @@ def _intent(world: World, key: hashing.Keys, visit: I32, who: Traits) -> I32:
     params, n_categories = world.params, len(world.lexicon.categories)
     at = _visit_key(key, visit, Draw.INTENT)
     u = hashing.uniform(hashing.absorb(at[:, None], np.arange(6)))
-    favourite = hashing.integers(hashing.absorb(hashing.absorb(key, 100), (u[:, 1] * 3).astype(np.int64)), n_categories)
+    favourite = hashing.integers(hashing.absorb(hashing.absorb(key, -1), (u[:, 1] * 3).astype(np.int64)), n_categories)
     popular = np.searchsorted(world.category_edges, u[:, 2] * world.category_edges[-1], side="right")
     category = np.where(u[:, 0] < 0.4, favourite, popular.clip(max=n_categories - 1))
     any_brand = hashing.integers(hashing.absorb(at, 6), params.n_brands)

@@ -27,7 +27,7 @@ WORLDS: dict[str, WorldParams] = {
     "impersonal": dataclasses.replace(
         _DEFAULT,
         question="Does personalisation claim a gain where nobody has a taste of their own? It should not.",
-        attraction=Attraction(base=-3.7, taste=0.0, price=0.0, loyalty=0.0),
+        attraction=Attraction(base=-3.6, taste=0.0, price=0.0, loyalty=0.0),
         conversion=Conversion(cart_taste=0.0),
         shoppers=Shoppers(loyal_share=0.0),
         dynamics=Dynamics(taste_drift=0.0),
@@ -36,7 +36,7 @@ WORLDS: dict[str, WorldParams] = {
         _DEFAULT,
         question="Does a ranker that learns from clicks sell less where bait draws the clicks?",
         attraction=Attraction(bait=1.2, quality=0.0),
-        conversion=Conversion(cart_quality=1.2),
+        conversion=Conversion(cart_base=-4.2, cart_quality=1.2),
     ),
     "revenue": dataclasses.replace(
         _DEFAULT,

@@ -10,6 +10,7 @@ whole slates. Right where the market may be played; a log cannot be learned from
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,12 +95,14 @@ def train_ppo(
     """
     if searches < 1:
         raise UserError(f"searches is {searches}; expected at least 1.")
+    load_world(world_name)  # refuses an unknown name before RLlib starts
     config = ppo_config(world_name, seed, searches, num_envs, settings)
     _place(config, device)
     order = np.random.default_rng(seed)
-    with _one_thread(), _quiet():
+    with _quiet():
         runner = SingleAgentEnvRunner(config=config)
         learner = config.build_learner(spaces=runner.get_spaces())
+    with _one_thread():
         n_updates = max(1, round(searches / settings.batch))
         played = 0
         for update in range(1, n_updates + 1):
@@ -190,7 +193,10 @@ def _one_thread() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep RLlib from warning of its own deprecated `RLModuleConfig`, which every module of 2.60 still makes."""
+    """Keep RLlib 2.60 from warning of what it does itself.
+
+    Every module makes a deprecated `RLModuleConfig`; every runner of a process registers the same name again.
+    """
     logger = logging.getLogger("ray._common.deprecation")
 
     def is_news(record: logging.LogRecord) -> bool:
@@ -198,6 +204,8 @@ def _quiet() -> Iterator[None]:
 
     logger.addFilter(is_news)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "(?s).*rllib-single-agent-env-v0 already in registry", UserWarning)
+            yield
     finally:
         logger.removeFilter(is_news)

@@ -75,7 +75,7 @@ def test_two_clicks_are_impossible_under_a_cascade() -> None:
 
 
 def test_a_page_longer_than_the_examination_curve_is_refused() -> None:
-    with pytest.raises(ValueError, match="the slate has 3 slots; examination is given for 2"):
+    with pytest.raises(ValueError, match="the slate has 3 slots and examination is given for 2"):
         PositionBased((1.0, 0.5)).click_probability(np.ones((1, 3)))
 
 
