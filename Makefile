@@ -21,6 +21,7 @@ help:  ## list these targets
 setup: .venv/.installed  ## make .venv and install everything (a minute and a half plus downloads, 2.1 GB)
 
 demo: setup  ## simulate a market, learn, evaluate offline, compare with the truth; ends with a report
+	@if [ -f runs/demo/run.json ]; then echo "Removing the demo's last run."; rm -r runs/demo; fi
 	-$(BIN)/slatelab data obd
 	$(BIN)/slatelab demo --out runs/demo
 

@@ -38,9 +38,8 @@ class FeatureMap(torch.nn.Module):
             self.register_buffer(name, _tensor(getattr(catalogue, name)).long(), persistent=False)
         for name in ("price_z", "rating", "popularity", "style"):
             self.register_buffer(name, _tensor(getattr(catalogue, name)).float(), persistent=False)
-        first = np.zeros(int(catalogue.category.max()) + 2, dtype=np.int64)
-        first[catalogue.category] = catalogue.department
-        first[-1] = -1  # the department of an unrecognised category
+        first = np.full(int(catalogue.category.max()) + 2, -1, dtype=np.int64)
+        first[catalogue.category] = catalogue.department  # -1: of a category that is unrecognised or has no item
         self.register_buffer("department_of", torch.from_numpy(first), persistent=False)
         self.n_style = catalogue.style.shape[1]
         self.n_candidates_scale = 1.0 / 50.0
@@ -81,7 +80,7 @@ class FeatureMap(torch.nn.Module):
         sure = weight / (weight + 5.0)
         columns = [
             category == wanted,
-            self.department[item] == self.department_of[wanted],  # type: ignore[index]
+            self.department[item] == self.department_of[wanted.clamp(max=len(self.department_of) - 1)],  # type: ignore[index,arg-type]
             (wanted < 0).expand_as(item),
             item_brand == brand,
             (brand >= 0) & (item_brand != brand),
@@ -117,8 +116,9 @@ def page_tensors(page: Page, device: torch.device | str = "cpu") -> dict[str, Te
 def features(feature_map: FeatureMap, page: Page, positions: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
     """Features of given positions (N, M) as numpy, (N, M, F); position -1 is read as 0."""
     with torch.no_grad():
-        safe = torch.from_numpy(np.maximum(positions, 0).astype(np.int64))
-        made: npt.NDArray[np.float32] = feature_map(page_tensors(page), safe).numpy()
+        device = feature_map.style.device
+        safe = torch.from_numpy(np.maximum(positions, 0).astype(np.int64)).to(device)  # type: ignore[arg-type]
+        made: npt.NDArray[np.float32] = feature_map(page_tensors(page, device), safe).cpu().numpy()  # type: ignore[arg-type]
     return made
 
 

@@ -95,8 +95,17 @@ class LinearBandit:
         return {"precision": self.precision, "moment": self.moment, "n_searches": np.array(self.n_searches)}
 
     def restore(self, tensors: dict[str, npt.NDArray[np.generic]]) -> None:
-        """Take the state of a saved model of the same shape."""
-        self.precision = np.array(tensors["precision"], dtype=np.float64)
+        """Take the state of a saved model of the same shape.
+
+        Raises:
+            ValueError: for another shape, or numbers that are no statistics.
+        """
+        for name, own in (("precision", self.precision), ("moment", self.moment)):
+            if tensors[name].shape != own.shape:
+                raise ValueError(f"{name} has shape {tensors[name].shape}; expected {own.shape}")
+        precision = np.array(tensors["precision"], dtype=np.float64)
+        np.linalg.cholesky(precision)  # refuses what is not positive definite
+        self.precision = precision
         self.moment = np.array(tensors["moment"], dtype=np.float64)
         self.n_searches = int(tensors["n_searches"].item())
 

@@ -28,6 +28,9 @@ from simenv.columns import take
 from simenv.decision import Truth
 from simenv.world import Page
 
+BATCH = 256  # searches per gradient
+LEAST_STEPS = 500  # of a round of training
+
 
 class Torso(nn.Module):
     """x (.., F) -> features of the last layer (.., H): standardise, two ReLU layers."""
@@ -85,7 +88,7 @@ class NeuralLinearBandit:
         n_slots: int,
         hidden: tuple[int, int] = (64, 32),
         learning_rate: float = 2e-3,
-        epochs: int = 3,
+        epochs: int = 5,
         alpha: float = 0.0,
         seed: int = 0,
         device: str = "cpu",
@@ -97,7 +100,7 @@ class NeuralLinearBandit:
             n_slots: K.
             hidden: Widths of the two hidden layers.
             learning_rate: Of Adam.
-            epochs: Passes over all examples in `finish`.
+            epochs: Passes over all examples in `finish`; more where that would be fewer than LEAST_STEPS steps.
             alpha: Width of the exploration bonus in posterior standard deviations of the log-odds (0 = none).
             seed: Of the weights and of the order of training.
             device: A torch device.
@@ -125,7 +128,7 @@ class NeuralLinearBandit:
             n_slots,
             hidden=(hidden[0], hidden[1]),
             learning_rate=settings.get("learning_rate", 2e-3),
-            epochs=settings.get("epochs", 3),
+            epochs=settings.get("epochs", 5),
             alpha=settings.get("alpha", 0.0),
             seed=settings.get("seed", 0),
             device=settings.get("device", "cpu"),
@@ -133,7 +136,7 @@ class NeuralLinearBandit:
 
     def update(self, examples: Examples) -> None:
         """Keep a batch of searches, and take one optimiser step on it: learning as it goes."""
-        if not self.seen:
+        if not self.n_searches:  # a restored model has its own
             self._standardise(examples)
         self.seen.append(examples)
         self.n_searches += len(examples)
@@ -147,13 +150,13 @@ class NeuralLinearBandit:
         if not self.seen:
             return
         x, reward, shown = (torch.cat(parts) for parts in zip(*map(self._batch, self.seen), strict=True))
-        batch = 256
+        passes = max(self.epochs, -(-LEAST_STEPS * BATCH // len(x)))
         start = [group["lr"] for group in self.optimiser.param_groups]
-        steps = max(1, self.epochs * (len(x) // batch))
+        steps = passes * -(-len(x) // BATCH)
         schedule = torch.optim.lr_scheduler.ExponentialLR(self.optimiser, 0.1 ** (1.0 / steps))
-        for _ in range(self.epochs):
+        for _ in range(passes):
             order = torch.randperm(len(x), generator=self.generator).to(self.device)
-            for rows in torch.split(order, batch):
+            for rows in torch.split(order, BATCH):
                 self._descend(x[rows], reward[rows], shown[rows])
                 schedule.step()
         for group, rate in zip(self.optimiser.param_groups, start, strict=True):
@@ -179,7 +182,13 @@ class NeuralLinearBandit:
         return weights | {"last_root": self.last_root.cpu().numpy(), "n_searches": np.array(self.n_searches)}
 
     def restore(self, tensors: dict[str, npt.NDArray[np.generic]]) -> None:
-        """Take the weights and the posterior of a saved model of the same shape."""
+        """Take the weights and the posterior of a saved model of the same shape.
+
+        Raises:
+            ValueError: for another shape of the posterior; torch raises `RuntimeError` for the weights.
+        """
+        if tensors["last_root"].shape != tuple(self.last_root.shape):
+            raise ValueError(f"last_root is {tensors['last_root'].shape}; expected {tuple(self.last_root.shape)}")
         held = {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
         self.n_searches = int(held.pop("n_searches").item())
         self.last_root = held.pop("last_root").to(self.device)

@@ -25,6 +25,10 @@ from simenv.errors import UserError
 
 MODEL_FILE = "model.safetensors"
 CARD_SCHEMA = 1
+CARD_TYPES: dict[str, type | tuple[type, ...]] = {
+    "kind": str, "settings": dict, "temperature": (int, float), "floor": (int, float), "n_slots": int, "features": list,
+    "learned_from": dict,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,12 +107,19 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     try:
         card: dict[str, Any] = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(
             f"'{folder / CARD_FILE}' cannot be read ({error}). Expected a model by 'slatelab train'."
         ) from error
-    if card.get("schema") != CARD_SCHEMA:
-        raise UserError(f"'{folder}' has card schema {card.get('schema')}; this version reads {CARD_SCHEMA}.")
+    if not isinstance(card, dict) or card.get("schema") != CARD_SCHEMA:
+        found = card.get("schema") if isinstance(card, dict) else None
+        raise UserError(f"'{folder}' has card schema {found}; this version reads {CARD_SCHEMA}.")
+    wrong = [name for name, kind in CARD_TYPES.items() if not isinstance(card.get(name), kind)]
+    if wrong or set(card["learned_from"]) != set(LearnedFrom.__dataclass_fields__):
+        raise UserError(
+            f"'{folder / CARD_FILE}' is damaged: {[*wrong, 'learned_from'][0]} is missing or of another type. "
+            "Train the model again."
+        )
     return card
 
 
@@ -123,14 +134,21 @@ def load_model(folder: Path, catalogue: PublicCatalogue, n_slots: int) -> Rankin
         raise UserError(
             f"model '{folder}' ranks {card['n_slots']} slots; the log or world has {n_slots}. Train one for it."
         )
-    scorer = restored_learner(card["kind"], catalogue, n_slots, card["settings"])
+    try:
+        scorer = restored_learner(card["kind"], catalogue, n_slots, card["settings"])
+    except (TypeError, ValueError, RuntimeError, IndexError) as error:
+        raise UserError(f"'{folder / CARD_FILE}' names no model that can be made ({error}). Train it again.") from error
     if list(scorer.feature_map.feature_names) != card["features"]:
         raise UserError(f"model '{folder}' was trained on other features than this catalogue gives. Train it again.")
     try:
-        scorer.restore(load_file(folder / MODEL_FILE))
+        tensors = load_file(folder / MODEL_FILE)
+        bad = [name for name, value in tensors.items() if not np.isfinite(value).all()]
+        if bad:
+            raise ValueError(f"{bad[0]} holds a number that is NaN or infinite")
+        scorer.restore(tensors)
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"'{folder / MODEL_FILE}' is damaged or of another shape ({error}). Train the model again."
+            f"'{folder / MODEL_FILE}' is damaged or of another shape ({str(error).splitlines()[0]}). Train it again."
         ) from error
     made: Scorer = scorer
     return RankingPolicy(card["kind"], made, card["temperature"], card["floor"])

@@ -22,7 +22,10 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 
-STEP = 0.3  # of the quadrature in log time
+STEP = 0.25  # of the quadrature in log time
+SURELY = 3.6  # log of the expected arrivals after which one is missing with probability exp(-36)
+ROUNDING = 1e-11  # what is left of the error where the rule has converged
+CELLS = 8_000_000  # numbers that the quadrature holds at most
 CHUNK = 128  # rows of the quadrature at once: few enough to stay in the cache
 
 
@@ -131,8 +134,9 @@ def marginal(logw: F64, slate: I32) -> Marginal:
     """
     n_slots = slate.shape[1]
     logp, error = np.empty(slate.shape), 0.0
-    for first in range(0, len(slate), CHUNK):
-        part = slice(first, first + CHUNK)
+    rows = _rows_at_once(logw, n_slots)
+    for first in range(0, len(slate), rows):
+        part = slice(first, first + rows)
         empty = slate[part] < 0
         safe = np.where(empty, 0, slate[part]).astype(np.int64)
         log_rate, spread = _race(logw[part], n_slots)
@@ -151,7 +155,7 @@ def marginal(logw: F64, slate: I32) -> Marginal:
                     _add_arrival(before, listed[other])
             fine[:, k], coarse[:, k] = _integrate(before[k], log_rate[safe[:, k], every], spread)
         fine[empty] = coarse[empty] = 1.0
-        error = max(error, float(np.abs(fine - coarse).max(initial=0.0)) ** 2)
+        error = max(error, ROUNDING + float(np.abs(fine - coarse).max(initial=0.0)) ** 2)
         with np.errstate(divide="ignore"):
             logp[part] = np.log(fine)
     return Marginal(np.minimum(logp, 0.0), error)
@@ -170,22 +174,32 @@ def marginal_table(logw: F64, n_slots: int) -> tuple[F64, float]:
         count = _counts(np.delete(arrived, c, axis=0), n_slots)
         for k in range(n_slots):
             table[:, c, k], coarse = _integrate(count[k], log_rate[c], spread)
-            error = max(error, float(np.abs(table[:, c, k] - coarse).max()) ** 2)
+            error = max(error, ROUNDING + float(np.abs(table[:, c, k] - coarse).max()) ** 2)
     return table, error
+
+
+def _rows_at_once(logw: F64, n_slots: int) -> int:
+    """CHUNK, or fewer rows where scores of a huge scale need so many nodes that memory would grow with them."""
+    n_nodes = len(_nodes(logw, n_slots))
+    return max(1, min(CHUNK, CELLS // (logw.shape[1] * n_nodes)))
+
+
+def _nodes(logw: F64, n_slots: int) -> F64:
+    """The nodes x, up to where more than K items have surely arrived in every row."""
+    rank = max(0, logw.shape[1] - n_slots - 1)
+    enough = np.partition(logw, rank, axis=1)[:, rank]
+    last = np.where(np.isneginf(enough), np.where(np.isneginf(logw), np.inf, logw).min(axis=1), enough)
+    return np.arange(-3.0, 1.0 + SURELY - float(last.min(initial=0.0)), STEP)
 
 
 def _race(logw: F64, n_slots: int) -> tuple[F64, F64]:
     """Log of rate times node time, (C, n, G), and the spread of the nodes dt / (t dx), (G,).
 
-    t = exp(x - exp(-x)) in units of the fastest arrival, up to where more than K items have surely arrived.
+    t = exp(x - exp(-x) - 1): weights sum to one, so arrivals begin at about t = 1, where the nodes are already evenly
+    spread in log t.
     """
-    n_candidates = logw.shape[1]
-    enough = np.partition(logw, max(0, n_candidates - n_slots - 1), axis=1)[:, max(0, n_candidates - n_slots - 1)]
-    last = np.where(np.isneginf(enough), np.where(np.isneginf(logw), np.inf, logw).min(axis=1), enough)
-    longest = float((logw.max(axis=1) - last).max(initial=0.0))
-    x = np.arange(-3.2, longest + 4.5, STEP)
-    log_t = x - np.exp(-x) - logw.max(axis=1)[:, None]  # (n, G)
-    return logw.T[:, :, None] + log_t[None], 1.0 + np.exp(-x)
+    x = _nodes(logw, n_slots)
+    return logw.T[:, :, None] + (x - np.exp(-x) - 1.0), 1.0 + np.exp(-x)
 
 
 def _arrived(log_rate: F64) -> F64:

@@ -7,6 +7,7 @@ writes can judge nobody else.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,7 +36,7 @@ class RankingPolicy:
     """A scorer as a stochastic ranker; satisfies `simenv.decision.Policy`.
 
     Raises:
-        UserError: for a temperature below 0, a floor outside [0, 1), or a floor on a greedy policy.
+        UserError: for a temperature below 0 or infinite, a floor outside [0, 1), or a floor on a greedy policy.
     """
 
     name: str
@@ -48,7 +49,7 @@ class RankingPolicy:
 
     def __post_init__(self) -> None:
         """Refuse what has no distribution."""
-        if self.temperature < 0:
+        if not 0.0 <= self.temperature < math.inf:
             raise UserError(f"policy '{self.name}': temperature is {self.temperature}; expected 0 (greedy) or more.")
         if not 0.0 <= self.floor < 1.0:
             raise UserError(f"policy '{self.name}': floor is {self.floor}; expected 0 <= floor < 1.")

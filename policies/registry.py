@@ -93,8 +93,15 @@ def new_learner(name: str, catalogue: PublicCatalogue, n_slots: int, seed: int, 
 
 
 def restored_learner(kind: str, catalogue: PublicCatalogue, n_slots: int, settings: dict[str, Any]) -> Learner:
-    """A learner of a saved kind and settings, still without its numbers."""
-    made: Learner = _class(entry_of(kind).made_by).empty(catalogue, n_slots, settings)
+    """A learner of a saved kind and settings, still without its numbers.
+
+    Raises:
+        UserError: for an unknown kind, or one that has nothing to learn.
+    """
+    entry = entry_of(kind)
+    if not entry.learns:
+        raise UserError(f"policy '{kind}' has nothing to learn, so there is no saved model of it")
+    made: Learner = _class(entry.made_by).empty(catalogue, n_slots, settings)
     return made
 
 
@@ -146,7 +153,7 @@ def _from_function(spec: str, catalogue: PublicCatalogue, n_slots: int) -> Ranki
         sys.path.insert(0, here)
     try:
         function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise UserError(
             f"policy '{spec}' cannot be loaded ({error}). Expected module:function, with the module on the Python path "
             "or in the current folder."
@@ -154,6 +161,8 @@ def _from_function(spec: str, catalogue: PublicCatalogue, n_slots: int) -> Ranki
     finally:
         if added:
             sys.path.remove(here)
+    if not callable(function):
+        raise UserError(f"'{spec}' is a {type(function).__name__}; expected a function of (catalogue, n_slots).")
     made = function(catalogue, n_slots)
     if type(made) is not RankingPolicy:
         raise UserError(

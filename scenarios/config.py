@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from simenv.errors import UserError, unknown_name
 
@@ -26,7 +26,7 @@ class Ranker(_Strict):
     """A policy and how it explores; temperature and floor are the registry's where left out."""
 
     policy: str
-    temperature: float | None = Field(default=None, ge=0.0)
+    temperature: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
     floor: float | None = Field(default=None, ge=0.0, lt=1.0)
 
 
@@ -63,9 +63,18 @@ class Estimation(_Strict):
     """Which estimators, at which level; the reward model's folds and slates drawn from the target per search."""
 
     estimators: list[str] | None = None
-    level: float = Field(default=0.95, gt=0.5, lt=1.0)
+    level: float = Field(default=0.95, ge=0.5, lt=1.0)
     folds: int = Field(default=4, ge=2)
     target_slates: int = Field(default=2, ge=1)
+
+    @field_validator("estimators")
+    @classmethod
+    def _known_estimators(cls, names: list[str] | None) -> list[str] | None:
+        from offpolicy.estimators import estimator
+
+        for name in names or []:
+            estimator(name)
+        return names
 
 
 class Scenario(_Strict):
@@ -90,6 +99,25 @@ class Scenario(_Strict):
 
         world_params(name)
         return name
+
+    @model_validator(mode="after")
+    def _known_policies(self) -> Scenario:
+        """Names are checked before anything runs, not after an hour of it."""
+        from policies.registry import entry_of
+
+        for name in (self.logging.policy, *self.baselines):
+            if entry_of(name).learns:
+                raise UserError(f"'{name}' has to be trained; it belongs to the learners, not to logging or baselines")
+        for name in self.baselines:
+            if entry_of(name).sees_truth:
+                raise UserError(f"baseline '{name}' sees hidden truth, which a log does not hold; leave it out")
+        for learner in self.learners:
+            if not entry_of(learner.policy).learns:
+                raise UserError(f"learner '{learner.policy}' has nothing to learn; name it among the baselines")
+        names = [learner.policy for learner in self.learners]
+        if len(set(names)) < len(names):
+            raise UserError(f"learners name a policy twice: {', '.join(names)}")
+        return self
 
     def digest(self) -> str:
         """SHA-256 of the resolved scenario: a begun run goes on only where it is equal."""
@@ -152,9 +180,11 @@ def validated(model: type[Model], settings: dict[str, Any], source: str) -> Mode
         return model.model_validate(settings)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        place = f" setting '{'.'.join(map(str, first['loc']))}':" if first["loc"] else ""
+        said = first["msg"].removeprefix("Value error, ").rstrip(".")
+        got = "" if first["type"] == "value_error" else f"; got {first['input']!r}"
         more = f" ({error.error_count() - 1} more after it)" if error.error_count() > 1 else ""
-        raise UserError(f"{source}: setting '{place}': {first['msg']}; got {first['input']!r}.{more}") from error
+        raise UserError(f"{source}:{place} {said}{got}.{more}") from error
 
 
 def _override(settings: dict[str, Any], override: str) -> None:

@@ -231,15 +231,15 @@ def finding(rows: Sequence[Row]) -> str:
     """One sentence: the most believable estimate, or that none is."""
     order = ("trust", "caution", "do not use")
     best = min(rows, key=lambda row: (order.index(row["verdict"]), row["high"] - row["low"] if row["high"] else 0.0))
+    if best["verdict"] == "do not use":
+        return f"No estimate of {best['policy']} from this log should be used: {best['reasons'][0]}."
     said = (
         f"{best['estimator']} puts {best['policy']} at {best['value']:.4f} per search, {best['lift']:+.4f} against the "
         f"logger ({best['level']:.0%} interval {best['lift_low']:+.4f} to {best['lift_high']:+.4f})"
     )
     if best["verdict"] == "trust":
         return f"{said}; the evidence carries it."
-    if best["verdict"] == "caution":
-        return f"{said}; to be read with caution: {best['reasons'][0]}."
-    return f"No estimate of {best['policy']} from this log should be used: {best['reasons'][0]}."
+    return f"{said}; to be read with caution: {best['reasons'][0]}."
 
 
 def _now() -> str:

@@ -119,6 +119,7 @@ def join_log(
     models = fit_folds(whole.features, whole.reward, whole.page.shopper, settings.folds, seed)
     rows = np.arange(len(shown))
     q_logged = models.expect(rows, whole.features) * shown
+    exact = not whole.estimated.any()
     found = {}
     for name, pieces in told.items():
         answer = join(pieces)
@@ -131,7 +132,7 @@ def join_log(
             q_logged=q_logged,
             q_target=_expected_reward(models, feature_map, whole.page, answer.drawn),
             cluster=whole.page.shopper,
-            propensity_kind="estimated" if whole.estimated.any() else "exact",
+            propensity_kind="exact" if exact and targets[name].propensity_kind == "exact" else "estimated",
         )
     return Joined(found, models.notes, error)
 

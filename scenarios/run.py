@@ -75,9 +75,9 @@ def run_scenario(spec: str, out: Path, *, seed: int | None, overrides: list[str]
     """
     started, clock = _now(), time.monotonic()
     scenario = load_scenario(spec, seed, overrides)
-    begin_run(out, scenario.digest())
     world = load_world(scenario.world)
     logger = logging_policy(scenario, world.catalogue.public())
+    begin_run(out, scenario.digest())
     log = _log(scenario, world, logger, out, progress)
     cast = _cast(scenario, world, logger, log, out, progress)
 

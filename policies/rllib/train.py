@@ -46,7 +46,8 @@ class PPOSettings:
         epochs: Passes over a batch.
         clip: Range of the ratio of slates.
         hidden: Width of the network.
-        floor: Of the policy that plays and learns; to be wrapped with the same.
+        floor: Of the policy that plays and learns; to be wrapped with the same or less. A policy that learned without
+            one becomes so sharp that a floor put on later takes over its lower slots.
     """
 
     gamma: float = 0.0
@@ -57,7 +58,7 @@ class PPOSettings:
     epochs: int = 2
     clip: float = 0.2
     hidden: int = 64
-    floor: float = 0.0
+    floor: float = 0.01
 
 
 TUNED = PPOSettings()

@@ -24,14 +24,13 @@ def value_per_search(world: World, policy: RankingPolicy, seed: int) -> float:
 def test_ppo_beats_production_by_a_quarter_within_forty_thousand_searches() -> None:
     """A paired 99% t-interval over 6 evaluation seeds, each with the same shoppers under both policies.
 
-    Production has 0.60 clicks a search, here and in the runs that the bound was set by; those reached 0.85 or more
-    after 40,000 searches.
+    The bound was set below a run that reached 1.39 times production's value after 40,000 searches.
     """
-    from policies.rllib.train import train_ppo
+    from policies.rllib.train import TUNED, train_ppo
 
     world = load_world("default")
     scorer = train_ppo("default", seed=11, searches=40_000, device="cpu")
-    learned = RankingPolicy("ppo-slate", scorer, temperature=1.0)
+    learned = RankingPolicy("ppo-slate", scorer, temperature=1.0, floor=TUNED.floor)
     production = RankingPolicy("production", Production(world.catalogue.public()), temperature=0.7, floor=0.02)
     gain = np.array(
         [
