@@ -74,7 +74,7 @@ def check_policy(policy: RankingPolicy, world: World, seed: int = 0, n_draws: in
 
     Raises:
         AssertionError: naming the property that fails.
-        UserError: where the world has too many slates to enumerate.
+        UserError: where the world has too many slates to enumerate, or the scorer gives NaN or infinity.
     """
     met = _meet(policy, world, seed)
     decision = _act(policy, met, world.params.n_slots)
@@ -120,7 +120,7 @@ def _act(policy: RankingPolicy, met: _Met, n_slots: int) -> Decision:
 def _check_scores(met: _Met, decision: Decision) -> None:
     here = met.page.candidates >= 0
     assert decision.scores.shape == here.shape, f"scores have shape {decision.scores.shape}; expected {here.shape}"
-    assert np.isfinite(decision.scores[here]).all(), "the score of a candidate is NaN or infinite"
+    assert np.isfinite(decision.scores[here]).all(), "a candidate's score is NaN or infinite"
     assert np.isneginf(decision.scores[~here]).all(), "a hole has a score; expected -inf"
 
 

@@ -181,7 +181,7 @@ def marginal_table(logw: F64, n_slots: int) -> tuple[F64, float]:
 def _rows_at_once(logw: F64, n_slots: int) -> int:
     """CHUNK, or fewer rows where scores of a huge scale need so many nodes that memory would grow with them."""
     n_nodes = len(_nodes(logw, n_slots))
-    return max(1, min(CHUNK, CELLS // (logw.shape[1] * n_nodes)))
+    return max(1, min(CHUNK, CELLS // (int(logw.shape[1]) * n_nodes)))
 
 
 def _nodes(logw: F64, n_slots: int) -> F64:
@@ -224,6 +224,7 @@ def _add_arrival(count: F64, p: F64) -> None:
 
 def _integrate(before: F64, log_rate: F64, spread: F64) -> tuple[F64, F64]:
     """The integral over the item's own arrival time, with all nodes and with every second one."""
-    density = np.exp(log_rate - np.exp(np.minimum(log_rate, 6.5))) * spread
+    capped = np.minimum(log_rate, 6.5)  # by then it has surely arrived
+    density = np.exp(capped - np.exp(capped)) * spread
     value = before * density  # (n, G)
     return STEP * value.sum(axis=1), 2.0 * STEP * value[:, ::2].sum(axis=1)

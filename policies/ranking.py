@@ -79,9 +79,16 @@ class RankingPolicy:
         return slate_propensities(self.scores(page, truth), self.temperature, self.floor, slate, want_marginal)
 
     def scores(self, page: Page, truth: Truth | None = None) -> F32:
-        """Scores with -inf at holes, (N, C) float32, exactly as they are drawn from and logged."""
-        scores = self.scorer.score(page, truth)
-        return np.where(page.candidates >= 0, scores, -np.inf).astype(np.float32)
+        """Scores with -inf at holes, (N, C) float32, exactly as they are drawn from and logged.
+
+        Raises:
+            UserError: where the scorer gives a candidate NaN or infinity.
+        """
+        here = page.candidates >= 0
+        scores = np.where(here, self.scorer.score(page, truth), -np.inf).astype(np.float32)
+        if not np.isfinite(scores[here]).all():
+            raise UserError(f"policy '{self.name}': a candidate's score is NaN or infinite; expected finite numbers.")
+        return scores
 
     def with_exploration(self, temperature: float, floor: float) -> RankingPolicy:
         """The same scorer under another temperature and floor."""

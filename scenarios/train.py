@@ -116,14 +116,19 @@ def _train_online(
 def _train_in_market(
     scenario: Scenario, learner: Learning, world: World, out: Path, device: str, progress: Progress
 ) -> None:
-    from policies.rllib.train import train_ppo
+    from policies.rllib.train import PPOSettings, train_ppo
 
     seed = seed_of(scenario, "training")
     advance = progress.task(f"train {learner.policy} in the market", learner.searches)
     made: Learner = train_ppo(
-        scenario.world, seed=seed % 2**31, searches=learner.searches, device=resolve_device(device), advance=advance
+        scenario.world,
+        seed=seed % 2**31,
+        searches=learner.searches,
+        device=resolve_device(device),
+        settings=PPOSettings(floor=default_exploration(learner)[1]),
+        advance=advance,
     )
-    seen = LearnedFrom("", world.params.digest(), seed % 2**31, None, learner.searches)
+    seen = LearnedFrom("", world.params.digest(), seed % 2**31, None, made.n_searches)
     _save(made, learner, out, world.params.n_slots, seen)
 
 

@@ -194,5 +194,5 @@ def test_a_broken_scorer_is_caught(
     broken: Callable[[Any], Any], told: str, tiny: World, catalogue: PublicCatalogue
 ) -> None:
     honest = named_policy("production", catalogue)
-    with np.errstate(invalid="ignore"), pytest.raises(AssertionError, match=told):
+    with np.errstate(invalid="ignore"), pytest.raises((AssertionError, UserError), match=told):
         check_policy(dataclasses.replace(honest, scorer=broken(honest.scorer)), tiny)

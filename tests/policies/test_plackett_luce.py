@@ -122,6 +122,16 @@ def test_any_scale_of_scores_is_finite(scale: float, n_candidates: int) -> None:
         assert (logp <= 0).all()
 
 
+@pytest.mark.parametrize("scale", [100.0, 3000.0])
+def test_marginals_are_probabilities_at_any_scale(scale: float) -> None:
+    """Differences of thousands between scores: every sum of a slot's marginals is one, and none is NaN."""
+    logw = plackett_luce.log_weights(some_scores(scale, seed=5)[:2], 1.0, 0.0)
+    table, error = plackett_luce.marginal_table(logw, K)
+    assert np.allclose(table.sum(axis=1), 1.0, atol=C * error + 1e-9)
+    slate = plackett_luce.top(logw, K)
+    assert np.allclose(np.exp(plackett_luce.marginal(logw, slate).logp), 1.0, atol=1e-6)
+
+
 def test_temperature_divides_the_scores() -> None:
     scores = some_scores(1.0)
     halved = plackett_luce.log_weights(scores, 2.0, 0.1)
