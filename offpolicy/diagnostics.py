@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from offpolicy.estimators import Scores
+from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters, standard_error
 from offpolicy.terms import Terms
 
@@ -67,6 +68,22 @@ def diagnose(terms: Terms, by: Clusters) -> Diagnostics:
 def disagreement(one: Scores, other: Scores, by: Clusters) -> float:
     """Standardised z of the paired difference of two estimates of one value on the same rows (Hausman, 1978)."""
     return _z(one.value - other.value, standard_error(one.influence - other.influence, by))
+
+
+def interference_z(evidence: Evidence, by: Clusters) -> float | None:
+    """Z of the rewards below slot 1 on the placebo: does what stands above a slot move what happens there?
+
+    Given the context and the items below, chance alone decides what stands first, so under a position-based model the
+    mean of placebo times reward below is zero whatever shoppers like; it is negative where they stop at a good item.
+    An exact randomisation argument: the reward model's expectation is taken off to gain power and cannot bias it. None
+    where there is no placebo.
+    """
+    if evidence.placebo is None or evidence.n_slots < 2:
+        return None
+    below = evidence.reward if evidence.q_logged is None else evidence.reward - evidence.q_logged
+    product = evidence.placebo * below[:, 1:].sum(axis=1)
+    mean = float(product.mean())
+    return _z(mean, standard_error(product - mean, by))
 
 
 def _effective(column: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:

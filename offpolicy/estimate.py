@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from offpolicy.diagnostics import Diagnostics, diagnose, disagreement
+from offpolicy.diagnostics import Diagnostics, diagnose, disagreement, interference_z
 from offpolicy.estimators import ESTIMATORS, Estimator, Scores, estimator
 from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters, Interval, clusters, interval, lift
@@ -124,7 +124,7 @@ def _estimate(one: Estimator, bench: _Bench, level: float) -> Estimate:
         rows=evidence.n_rows,
         diagnostics=diagnostics,
         cluster=evidence.cluster_name,
-        verdict=judge(one, evidence, diagnostics, by.count, _rival_z(one, scores, bench)),
+        verdict=judge(one, evidence, diagnostics, by.count, _rival_z(one, scores, bench), interference_z(evidence, by)),
     )
 
 

@@ -147,7 +147,12 @@ ESTIMATORS: dict[str, Estimator] = {
         Estimator("ips", joint, ips, (), _LOGGED, _IPS),
         Estimator("snips", joint, snips, (), _LOGGED, _SNIPS),
         Estimator(
-            "dm", direct, dm, MODEL, "the reward model is right wherever the target policy goes", _DR,
+            "dm",
+            direct,
+            dm,
+            MODEL,
+            "the reward model is right wherever the target policy goes",
+            _DR,
             never_trust="it rests on the reward model alone and its interval ignores the model's error",
         ),
         Estimator("dr", joint, dr, MODEL, _LOGGED, _DR),

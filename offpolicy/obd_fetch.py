@@ -117,8 +117,18 @@ def thompson_frequencies(alpha: Floats, beta: Floats, n_draws: int = N_DRAWS, se
 
 def _download(work: Path) -> Path:
     command = [
-        sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check",
-        "--no-input", "--quiet", "-d", str(work), "obp==0.4.1",
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--quiet",
+        "-d",
+        str(work),
+        "obp==0.4.1",
     ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)

@@ -42,9 +42,9 @@ class RewardModel:
     levels: Floats  # (K,)
     is_logistic: bool
 
-    def expect(self, features: npt.NDArray[np.floating]) -> Floats:
-        """Expected reward of each slot: features (..., K, F) to (..., K)."""
-        linear = features @ self.weights + self.levels
+    def expect(self, features: npt.NDArray[np.floating], slot: int | None = None) -> Floats:
+        """Expected reward: features (..., K, F) to (..., K) slot by slot, or (..., F) to (...) all at one slot."""
+        linear = features @ self.weights + (self.levels if slot is None else self.levels[slot])
         if not self.is_logistic:
             return linear
         shrunk = np.exp(-np.abs(linear))  # never overflows
@@ -80,24 +80,27 @@ class FoldModels:
     fold: Ints  # (N,)
     notes: tuple[str, ...]
 
-    def expect(self, rows: Ints, features: npt.NDArray[np.floating]) -> Floats:
+    def expect(self, rows: Ints, features: npt.NDArray[np.floating], slot: int | None = None) -> Floats:
         """Expected reward of the slots of some rows by the models that never saw their shoppers.
 
         Args:
             rows: Numbers of the rows, (n,).
-            features: (n, ..., K, F).
+            features: (n, ..., K, F), or (n, ..., F) where `slot` is given.
+            slot: The one slot, from 0, at which all stand.
 
         Returns:
-            (n, ..., K).
+            (n, ..., K), or (n, ...) where `slot` is given.
         """
         made = np.empty(features.shape[:-1])
         fold = self.fold[rows]
         for held, model in enumerate(self.models):
-            made[fold == held] = model.expect(features[fold == held])
+            made[fold == held] = model.expect(features[fold == held], slot)
         return made
 
 
-def fit_folds(features: npt.NDArray[np.floating], reward: Floats, cluster: Ints, n_folds: int = 5, seed: int = 0) -> FoldModels:
+def fit_folds(
+    features: npt.NDArray[np.floating], reward: Floats, cluster: Ints, n_folds: int = 5, seed: int = 0
+) -> FoldModels:
     """Fit a reward model on each complement of a fold of shoppers.
 
     Args:

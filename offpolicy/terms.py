@@ -72,9 +72,7 @@ def item_position(evidence: Evidence) -> Terms:
     error = 0.0
     if evidence.logger_marginal.error > 0.0 or evidence.target_marginal.error > 0.0:
         p_logger = np.exp(evidence.logger_marginal.logp, dtype=np.float64)
-        error = float(
-            ((weight * evidence.logger_marginal.error + evidence.target_marginal.error) / p_logger).mean()
-        )
+        error = float(((weight * evidence.logger_marginal.error + evidence.target_marginal.error) / p_logger).mean())
     return Terms(weight, evidence.reward, evidence.q_logged, evidence.q_target, error)
 
 

@@ -33,6 +33,7 @@ class Thresholds:
         clusters: Independent shoppers; a clustered standard error from few clusters is too small.
         weight_error: Relative error of the weights that computed marginals state for themselves.
         rival_z: |z| of the difference to an estimator that assumes less, where that one is not itself refused.
+        interference_z: |z| of the rewards below slot 1 on the placebo, for item-position weights.
     """
 
     mean_weight_z: tuple[float, float] = (3.0, 5.0)
@@ -42,6 +43,7 @@ class Thresholds:
     clusters: tuple[float, float] = (40.0, 10.0)
     weight_error: tuple[float, float] = (0.01, 0.05)
     rival_z: tuple[float, float] = (3.0, 5.0)
+    interference_z: tuple[float, float] = (3.0, 5.0)
 
 
 THRESHOLDS = Thresholds()
@@ -61,6 +63,7 @@ def judge(
     diagnostics: Diagnostics,
     n_clusters: int,
     rival_z: float = 0.0,
+    interference_z: float | None = None,
     thresholds: Thresholds = THRESHOLDS,
 ) -> Verdict:
     """Say whether an estimate should be believed.
@@ -71,12 +74,15 @@ def judge(
         diagnostics: How much of the evidence it rests on.
         n_clusters: Number of independent clusters.
         rival_z: z of the difference to the rival estimator; 0 where there is no usable one.
+        interference_z: See `offpolicy.diagnostics.interference_z`; None where it could not be computed.
         thresholds: Where trust and use end.
     """
     found = [*_measured(diagnostics, evidence, n_clusters, thresholds), *_declared(estimator, evidence)]
     rank = _above(abs(rival_z), thresholds.rival_z)
     if rank:
         found.append((rank, f"it is {rival_z:+.1f} standard errors from '{estimator.rival}', which assumes less"))
+    if "logger_marginal" in estimator.needs and evidence.n_slots > 1:
+        found += _interference(interference_z, thresholds)
     worst = max((rank for rank, _ in found), default=0)
     reasons = tuple(reason for _, reason in sorted(found, key=lambda pair: -pair[0]))
     if not reasons:
@@ -88,16 +94,17 @@ def judge(
     return Verdict(WORDS[worst], reasons)
 
 
-def _measured(
-    seen: Diagnostics, evidence: Evidence, n_clusters: int, limits: Thresholds
-) -> Iterator[tuple[int, str]]:
+def _measured(seen: Diagnostics, evidence: Evidence, n_clusters: int, limits: Thresholds) -> Iterator[tuple[int, str]]:
     if seen.unsupported:
         yield 2, "no common support: the target policy could never have shown what the logger showed"
     rank = _above(abs(seen.mean_weight_z), limits.mean_weight_z)
     if rank:
-        yield rank, (
-            f"mean weight {seen.mean_weight:.3f} is {seen.mean_weight_z:+.1f} standard errors from 1 (limit "
-            f"{limits.mean_weight_z[rank - 1]:g}): propensities are wrong or the logger lacks support"
+        yield (
+            rank,
+            (
+                f"mean weight {seen.mean_weight:.3f} is {seen.mean_weight_z:+.1f} standard errors from 1 (limit "
+                f"{limits.mean_weight_z[rank - 1]:g}): propensities are wrong or the logger lacks support"
+            ),
         )
     for count, limit, what in (
         (seen.effective_positives, limits.effective_positives, "effective positives"),
@@ -114,6 +121,21 @@ def _measured(
     rank = _above(seen.weight_error, limits.weight_error)
     if rank:
         yield rank, f"computed marginals put an error of {seen.weight_error:.1%} on the weights"
+
+
+def _interference(z: float | None, limits: Thresholds) -> Iterator[tuple[int, str]]:
+    if z is None:
+        yield 1, "whether what stands above a slot moves its reward was not checked (the evidence has no placebo)"
+        return
+    rank = _above(abs(z), limits.interference_z)
+    if rank:
+        yield (
+            rank,
+            (
+                f"what stands above a slot moves its reward (z = {z:+.1f}, limit {limits.interference_z[rank - 1]:g}): "
+                "item-position weights do not hold here"
+            ),
+        )
 
 
 def _declared(estimator: Estimator, evidence: Evidence) -> Iterator[tuple[int, str]]:

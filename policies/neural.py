@@ -31,6 +31,8 @@ from simenv.world import Page
 BATCH = 256  # searches per gradient
 LEAST_STEPS = 500  # of a round of training
 
+CURVE_RATE = 10.0  # learning rate of the examination curve, in those of the network
+
 
 class Torso(nn.Module):
     """x (.., F) -> features of the last layer (.., H): standardise, two ReLU layers."""
@@ -113,7 +115,11 @@ class NeuralLinearBandit:
         self.feature_map = FeatureMap(catalogue).to(self.device)
         n_features = len(self.feature_map.feature_names)
         self.net = PositionBasedNet(n_features, n_slots, (hidden[0], hidden[1]), self.generator).to(self.device)
-        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=learning_rate)
+        # A handful of numbers that every click speaks of can, and must, move faster than the network: at its rate the
+        # curve is still where it started when the log ends, and what stood low on the page counts as bad.
+        curve, rest = self.net.examination, [*self.net.torso.parameters(), *self.net.head.parameters()]
+        groups: list[dict[str, Any]] = [{"params": rest}, {"params": [curve], "lr": CURVE_RATE * learning_rate}]
+        self.optimiser = torch.optim.Adam(groups, lr=learning_rate)
         self.epochs, self.alpha = epochs, alpha
         self.last_root = torch.eye(hidden[1] + 1, device=self.device)
         self.seen: list[Examples] = []

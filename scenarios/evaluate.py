@@ -31,7 +31,8 @@ HIDDEN_CONFOUNDER = (
 )
 POSITIONS = (
     "Item-position estimators (…-item): the reward at a slot depends on the item and the slot, not on what stands "
-    "around it. Wrong where shoppers stop at the first good item."
+    "around it. Wrong where shoppers stop at the first good item. The log itself is asked: chance decides what the "
+    "logger put first, and it must not move the rewards below."
 )
 MODEL = "The direct method (dm): the reward model is right. Its interval knows nothing of the model's error."
 SAME_CONTEXTS = (

@@ -6,7 +6,7 @@ marginals that item-position weights need are computed here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +52,9 @@ class _Part:
     reward: F64
     logger: F64
     logger_marginal: F64
+    scores: npt.NDArray[np.float32]
+    temperature: F64
+    floor: F64
     features: npt.NDArray[np.float32]
     estimated: npt.NDArray[np.bool_]
 
@@ -101,6 +104,9 @@ def join_log(
                 reward=batch.reward,
                 logger=batch.logp.logp,
                 logger_marginal=marginal,
+                scores=batch.scores,
+                temperature=batch.temperature,
+                floor=batch.floor,
                 features=features(feature_map, batch.page, batch.slate),
                 estimated=batch.estimated,
             )
@@ -120,6 +126,7 @@ def join_log(
     rows = np.arange(len(shown))
     q_logged = models.expect(rows, whole.features) * shown
     exact = not whole.estimated.any()
+    placebo = _placebo(models, feature_map, whole)
     found = {}
     for name, pieces in told.items():
         answer = join(pieces)
@@ -131,6 +138,7 @@ def join_log(
             target_marginal=Marginal(answer.marginal, error),
             q_logged=q_logged,
             q_target=_expected_reward(models, feature_map, whole.page, answer.drawn),
+            placebo=placebo,
             cluster=whole.page.shopper,
             propensity_kind="exact" if exact and targets[name].propensity_kind == "exact" else "estimated",
         )
@@ -140,8 +148,7 @@ def join_log(
 def _logger_marginal(batch: LogBatch) -> tuple[F64, float]:
     """The logger's marginals from its logged scores, after checking that its propensities are what they say."""
     made, error = np.empty(batch.slate.shape), 0.0
-    for temperature, floor in sorted(set(zip(batch.temperature.tolist(), batch.floor.tolist(), strict=True))):
-        rows = np.flatnonzero((batch.temperature == temperature) & (batch.floor == floor))
+    for temperature, floor, rows in _explorations(batch.temperature, batch.floor):
         conditional, marginal = slate_propensities(
             batch.scores[rows], temperature, floor, batch.slate[rows], want_marginal=True
         )
@@ -157,6 +164,12 @@ def _logger_marginal(batch: LogBatch) -> tuple[F64, float]:
             )
         made[rows], error = marginal.logp, max(error, marginal.error)
     return made, error
+
+
+def _explorations(temperature: F64, floor: F64) -> Iterator[tuple[float, float, npt.NDArray[np.int64]]]:
+    """Each (temperature, floor) that a logger used, with the rows where it did."""
+    for one, other in sorted(set(zip(temperature.tolist(), floor.tolist(), strict=True))):
+        yield one, other, np.flatnonzero((temperature == one) & (floor == other))
 
 
 def _ask(target: RankingPolicy, batch: LogBatch, n_slates: int, seed: int) -> tuple[_Target, float]:
@@ -175,6 +188,44 @@ def _ask(target: RankingPolicy, batch: LogBatch, n_slates: int, seed: int) -> tu
             axis=1,
         )
     return _Target(conditional.logp, marginal.logp, drawn), marginal.error
+
+
+def _placebo(models: FoldModels, feature_map: FeatureMap, whole: _Part) -> F64 | None:
+    """The reward model's liking of the item at slot 1, minus its expectation given the rest of the slate; (N,).
+
+    None for a greedy logger, which leaves nothing to chance, and for slates of one slot.
+    """
+    n, n_slots = whole.slate.shape
+    if n_slots < 2 or (whole.temperature == 0).any():
+        return None
+    made = np.zeros(n)
+    n_candidates = whole.page.candidates.shape[1]
+    for first in range(0, n, MODEL_CHUNK):
+        rows = np.arange(first, min(first + MODEL_CHUNK, n))
+        every = np.broadcast_to(np.arange(n_candidates), (len(rows), n_candidates))
+        liking = models.expect(rows, features(feature_map, take(whole.page, rows), every), slot=0)  # (n, C)
+        logw = np.empty(liking.shape)
+        for temperature, floor, group in _explorations(whole.temperature[rows], whole.floor[rows]):
+            logw[group] = plackett_luce.log_weights(whole.scores[rows][group], temperature, floor)
+        made[rows] = _surprise(np.exp(logw), whole.slate[rows], liking)
+    return made
+
+
+def _surprise(weight: F64, slate: I32, liking: F64) -> F64:
+    """Liking of the first item minus its mean over what the logger could have put first above the same rest, (n,).
+
+    Given the items s_2 .. s_K below, the first was j with probability proportional to
+    w_j * prod_{m=2..K} 1 / (1 - w_j - w_{s_2} - ... - w_{s_{m-1}}). Rows with empty slots are 0.
+    """
+    every, full = np.arange(len(slate)), (slate >= 0).all(axis=1)
+    below = np.maximum(slate, 0).astype(np.int64)
+    chance, taken = weight.copy(), weight.copy()
+    for m in range(1, slate.shape[1]):
+        chance /= np.maximum(1.0 - taken, 1e-12)
+        taken += weight[every, below[:, m], None]
+    np.put_along_axis(chance, below[:, 1:], 0.0, axis=1)
+    mean = (chance * np.where(chance > 0, liking, 0.0)).sum(axis=1) / np.maximum(chance.sum(axis=1), 1e-300)
+    return np.where(full, liking[every, below[:, 0]] - mean, 0.0)
 
 
 def _expected_reward(models: FoldModels, feature_map: FeatureMap, page: Page, drawn: I32) -> F64:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+from scipy import stats
 
 from scenarios.config import Learning, Scenario, load_scenario, read_toml, validated
 from scenarios.folder import Row, RunSummary, begin_run, end_run, write_json, write_run, write_table
@@ -93,7 +96,7 @@ def run_sweep(path: Path, out: Path, *, workers: int | None, progress: Progress)
             name=path.stem,
             title=sweep.title,
             question=sweep.question,
-            finding="",
+            finding=finding(tables),
             assumptions=["Every seed has its own log, training and truth; intervals are over seeds."],
             notes=[],
             config=sweep.model_dump(),
@@ -163,7 +166,8 @@ def run_cell(cell: Cell, work: Path) -> dict[str, list[Row]]:
         evidence = join_log(
             log, {"target": policy}, 1, scenario.estimation, seed_of(scenario, "folds"), lambda n=1: None
         ).evidence["target"]
-        for estimate in estimate_rows("simulated", cell.policy, evidence, scenario.estimation):
+        rows = estimate_rows("simulated", cell.policy, evidence, scenario.estimation)
+        for estimate in reversed(rows):  # the item-position ones, which carry most, come first in the report
             name, lift = estimate["estimator"], estimate["lift"]
             covers = lift is not None and estimate["lift_low"] <= target.lift <= estimate["lift_high"]
             metrics[f"{name} error of lift"] = float("nan") if lift is None else lift - target.lift
@@ -173,6 +177,35 @@ def run_cell(cell: Cell, work: Path) -> dict[str, list[Row]]:
         "cells": [{**_place(cell), "metric": metric, "value": value} for metric, value in metrics.items()],
         "cell_estimates": estimates,
     }
+
+
+def finding(tables: Sequence[Mapping[str, Sequence[Row]]]) -> str:
+    """One sentence: where each policy beats its logger for sure, and how often the estimates held the truth."""
+    lifts: dict[str, dict[str, list[float]]] = {}
+    held = {word: [0, 0] for word in ("trust", "caution", "do not use")}
+    for table in tables:
+        for row in table.get("cells", []):
+            if row["metric"] == "lift":
+                lifts.setdefault(row["policy"], {}).setdefault(row["scenario"], []).append(row["value"])
+        for row in table.get("cell_estimates", []):
+            held[row["verdict"]][0] += bool(row["covers"])
+            held[row["verdict"]][1] += 1
+    better = [
+        f"{policy} beats its logger in {sum(_is_above_zero(each) for each in by_scenario.values())} of "
+        f"{len(by_scenario)} scenarios"
+        for policy, by_scenario in lifts.items()
+    ]
+    kept = [f"{hits} of {n} marked {word}" for word, (hits, n) in held.items() if n]
+    told = f"{'; '.join(better)} (95% intervals over seeds above 0)."
+    return f"{told} Intervals of the lift that held the truth: {', '.join(kept)}." if kept else told
+
+
+def _is_above_zero(values: Sequence[float]) -> bool:
+    """Whether the 95% t-interval over seeds lies above 0; one seed has no interval."""
+    if len(values) < 2:
+        return False
+    reach = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return bool(np.mean(values) - reach > 0.0)
 
 
 def _learner(base: Scenario, policy: str) -> list[Learning]:
@@ -194,7 +227,7 @@ def _run(cells: Sequence[Cell], out: Path, workers: int | None, done: Callable[[
     (out / "cells").mkdir(parents=True, exist_ok=True)
     ray.init(
         address="local", num_cpus=workers or os.cpu_count(), include_dashboard=False, log_to_driver=False,
-        configure_logging=False,
+        logging_level=logging.ERROR,
     )  # fmt: skip
     try:
         task = ray.remote(num_cpus=1, max_retries=2)(_task)

@@ -31,8 +31,6 @@ def frozen_denominator(terms: Terms) -> Scores:
     return Scores(value, per_row - per_row.mean())
 
 
-
-
 @pytest.mark.parametrize(
     ("formula", "complaint"),
     [

@@ -22,8 +22,24 @@ from simenv.propensity import Conditional, Marginal
 MakeEvidence = Callable[..., Evidence]
 
 KEYS = [
-    "estimator", "estimand", "value", "stderr", "low", "high", "level", "lift", "lift_low", "lift_high", "rows",
-    "effective_rows", "effective_positives", "mean_weight", "mean_weight_z", "max_weight_share", "cluster", "verdict",
+    "estimator",
+    "estimand",
+    "value",
+    "stderr",
+    "low",
+    "high",
+    "level",
+    "lift",
+    "lift_low",
+    "lift_high",
+    "rows",
+    "effective_rows",
+    "effective_positives",
+    "mean_weight",
+    "mean_weight_z",
+    "max_weight_share",
+    "cluster",
+    "verdict",
     "reasons",
 ]
 
@@ -76,6 +92,7 @@ def test_self_replay_of_a_plentiful_log_is_trusted_and_is_the_logged_mean() -> N
         target=evidence.logger,
         target_marginal=evidence.logger_marginal,
         q_target=evidence.q_logged.sum(axis=1),
+        placebo=np.zeros(evidence.n_rows),
     )
     mean = evidence.reward.sum(axis=1).mean()
     for one in evaluate(replay, ["ips", "snips", "dr", "ips-item", "snips-item", "dr-item"]):
@@ -87,7 +104,8 @@ def test_self_replay_of_a_plentiful_log_is_trusted_and_is_the_logged_mean() -> N
 
 
 def test_item_position_weights_are_contradicted_where_slots_depend_on_each_other() -> None:
-    evidence, _ = enumerated_log(wrong_model=True)
+    enumerated, _ = enumerated_log(wrong_model=True)
+    evidence = replace(enumerated, placebo=np.zeros(enumerated.n_rows))
     rewarded = evidence.reward.copy()
     rewarded[:, 1] *= evidence.reward[:, 0] < 0.3  # what is liked above leaves nothing for what stands below
     found = {one.estimator: one for one in evaluate(replace(evidence, reward=rewarded), ["ips", "ips-item"])}

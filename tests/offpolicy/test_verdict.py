@@ -18,8 +18,14 @@ SOUND = Diagnostics(
 )
 
 
-def verdict(evidence: Evidence, diagnostics: Diagnostics = SOUND, name: str = "ips", rival_z: float = 0.0) -> Verdict:
-    return judge(ESTIMATORS[name], evidence, diagnostics, 1_000, rival_z)
+def verdict(
+    evidence: Evidence,
+    diagnostics: Diagnostics = SOUND,
+    name: str = "ips",
+    rival_z: float = 0.0,
+    interference_z: float | None = None,
+) -> Verdict:
+    return judge(ESTIMATORS[name], evidence, diagnostics, 1_000, rival_z, interference_z)
 
 
 def test_a_sound_estimate_is_trusted_and_says_on_what_grounds(make_evidence: MakeEvidence) -> None:
@@ -75,6 +81,15 @@ def test_the_worst_reason_decides_and_comes_first(make_evidence: MakeEvidence) -
 
 def test_contradiction_by_an_estimator_that_assumes_less_is_a_reason(make_evidence: MakeEvidence) -> None:
     assert verdict(make_evidence(), name="ips-item", rival_z=3.5).word == "caution"
-    found = verdict(make_evidence(), name="ips-item", rival_z=-5.5)
+    found = verdict(make_evidence(), name="ips-item", rival_z=-5.5, interference_z=0.0)
     assert found.word == "do not use"
     assert found.reasons == ("it is -5.5 standard errors from 'ips', which assumes less",)
+
+
+def test_item_position_weights_need_the_placebo_and_are_refused_where_it_moves_rewards(
+    make_evidence: MakeEvidence,
+) -> None:
+    words = [verdict(make_evidence(), name="dr-item", interference_z=z).word for z in (None, 0.0, -3.5, 6.0)]
+    assert words == ["caution", "trust", "caution", "do not use"]
+    joint = verdict(make_evidence(), name="dr", interference_z=-9.0)
+    assert joint.word == verdict(make_evidence(), name="dr").word  # whole slates assume nothing about slots

@@ -1,4 +1,4 @@
-"""The one Plackett-Luce definition against enumeration, at every scale of scores, with floors, holes and empty slots."""
+"""The one Plackett-Luce definition against enumeration, at every scale, with floors, holes and empty slots."""
 
 from __future__ import annotations
 

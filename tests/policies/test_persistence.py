@@ -1,0 +1,163 @@
+"""Saved models: the same bytes of scores after a round trip, no code, and a sentence for whatever does not fit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from policies.learning import Learner
+from policies.persistence import MODEL_FILE, LearnedFrom, load_model, read_card, save_model
+from policies.registry import CARD_FILE, POLICIES, load_policy
+from simenv.catalogue import PublicCatalogue
+from simenv.errors import UserError
+from simenv.play import Step
+from simenv.worlds import load_world
+
+LEARNERS = [name for name, entry in POLICIES.items() if entry.learns]
+SEEN = LearnedFrom(log_hash="abc", world_hash="def", seed=7, half=0, searches=100)
+
+
+@pytest.fixture
+def model(tmp_path: Path, trained: dict[str, Learner], request: pytest.FixtureRequest) -> Path:
+    """A saved linear bandit that a test may damage."""
+    return save_model(trained["linear"], tmp_path / "model", 3, SEEN, {"clicks": 0.5})
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_loaded_model_gives_the_same_bytes(
+    name: str, tmp_path: Path, trained: dict[str, Learner], catalogue: PublicCatalogue, steps: Step
+) -> None:
+    """Scores after loading, and after saving and loading once more; the card tells what it is and what it saw."""
+    first = save_model(trained[name], tmp_path / "first", 3, SEEN, {})
+    policy = load_model(first, catalogue, 3)
+    scores = trained[name].score(steps.page, None)
+    assert policy.scorer.score(steps.page, None).tobytes() == scores.tobytes()
+    assert (policy.name, policy.temperature, policy.floor) == (name, POLICIES[name].temperature, POLICIES[name].floor)
+    card = read_card(first)
+    assert card["learned_from"] == vars(SEEN)
+    second = save_model(policy.scorer, tmp_path / "second", 3, SEEN, {})  # type: ignore[arg-type]
+    assert (second / MODEL_FILE).read_bytes() == (first / MODEL_FILE).read_bytes()
+    assert load_policy(str(second), catalogue, 3).scorer.score(steps.page, None).tobytes() == scores.tobytes()
+
+
+def test_a_model_is_a_card_and_numbers_and_nothing_that_runs(model: Path) -> None:
+    assert sorted(path.name for path in model.iterdir()) == [CARD_FILE, MODEL_FILE]
+    assert isinstance(json.loads((model / CARD_FILE).read_text()), dict)
+    assert all(isinstance(value, np.ndarray) for value in load_file(model / MODEL_FILE).values())
+
+
+def test_loading_never_unpickles(model: Path, catalogue: PublicCatalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pickle
+
+    import torch
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a model was unpickled")
+
+    monkeypatch.setattr(pickle, "load", refuse)
+    monkeypatch.setattr(pickle, "loads", refuse)
+    monkeypatch.setattr(torch, "load", refuse)
+    load_model(model, catalogue, 3)
+
+
+def test_exploration_is_saved_where_it_is_given(
+    tmp_path: Path, trained: dict[str, Learner], catalogue: PublicCatalogue
+) -> None:
+    folder = save_model(trained["linear"], tmp_path / "model", 3, SEEN, {}, exploration=(0.0, 0.0))
+    policy = load_model(folder, catalogue, 3)
+    assert (policy.temperature, policy.floor) == (0.0, 0.0)
+
+
+def test_a_model_is_never_overwritten(model: Path, trained: dict[str, Learner]) -> None:
+    with pytest.raises(UserError, match="exists already"):
+        save_model(trained["linear"], model, 3, SEEN, {})
+
+
+def test_an_interrupted_save_leaves_nothing(
+    tmp_path: Path, trained: dict[str, Learner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("policies.persistence.save_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_model(trained["linear"], tmp_path / "model", 3, SEEN, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def edit_card(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        card = json.loads((folder / CARD_FILE).read_text())
+        (folder / CARD_FILE).write_text(json.dumps(change(card)))
+
+    return damage
+
+
+def edit_tensors(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        save_file(change(load_file(folder / MODEL_FILE)), folder / MODEL_FILE)
+
+    return damage
+
+
+def truncate(name: str) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2])
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (truncate(MODEL_FILE), "is damaged"),
+        (truncate(CARD_FILE), "cannot be read"),
+        (lambda folder: (folder / MODEL_FILE).unlink(), "is damaged"),
+        (lambda folder: (folder / CARD_FILE).unlink(), "cannot be read"),
+        (lambda folder: (folder / CARD_FILE).write_bytes(b"\xff\xfe"), "cannot be read"),
+        (edit_card(lambda card: [card]), "card schema None"),
+        (edit_card(lambda card: card | {"schema": 99}), "card schema 99; this version reads 1"),
+        (edit_card(lambda card: {k: v for k, v in card.items() if k != "n_slots"}), "n_slots is missing"),
+        (edit_card(lambda card: card | {"temperature": "hot"}), "temperature is missing or of another type"),
+        (edit_card(lambda card: card | {"temperature": -1.0}), "temperature is -1.0"),
+        (edit_card(lambda card: card | {"learned_from": {}}), "learned_from"),
+        (edit_card(lambda card: card | {"kind": "linaer"}), "Did you mean 'linear'"),
+        (edit_card(lambda card: card | {"kind": "uniform"}), "has nothing to learn"),
+        (edit_card(lambda card: card | {"features": card["features"][::-1]}), "trained on other features"),
+        (edit_card(lambda card: card | {"kind": "neural-linear"}), "is damaged or of another shape"),
+        (edit_tensors(lambda held: held | {"precision": np.eye(3)}), "precision has shape"),
+        (edit_tensors(lambda held: held | {"moment": held["moment"] * np.nan}), "moment holds a number that is NaN"),
+        (edit_tensors(lambda held: held | {"precision": -held["precision"]}), "not positive definite"),
+        (edit_tensors(lambda held: {"moment": held["moment"]}), "is damaged"),
+    ],
+)
+def test_what_is_damaged_is_refused_in_one_sentence(
+    damage: Callable[[Path], None], told: str, model: Path, catalogue: PublicCatalogue
+) -> None:
+    damage(model)
+    with pytest.raises(UserError, match=told) as error:
+        load_model(model, catalogue, 3)
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_for_other_slots_or_another_catalogue_is_refused(model: Path, catalogue: PublicCatalogue) -> None:
+    with pytest.raises(UserError, match="ranks 3 slots; the log or world has 5"):
+        load_model(model, catalogue, 5)
+    with pytest.raises(UserError, match="other features than this catalogue gives"):
+        load_model(model, load_world("default").catalogue.public(), 3)
+
+
+def test_a_model_may_move_to_another_folder(
+    model: Path, tmp_path: Path, catalogue: PublicCatalogue, steps: Step
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    moved = shutil.move(model, tmp_path / "elsewhere" / "renamed")
+    assert load_policy(str(moved), catalogue, 3).scores(steps.page).shape == steps.page.candidates.shape

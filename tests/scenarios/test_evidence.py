@@ -1,0 +1,192 @@
+"""Policies joined to a log: replaying the logger gives back the log, and nobody is judged on what they learned from."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from offpolicy import Evidence, evaluate
+from policies.learning import in_half
+from policies.persistence import LearnedFrom, save_model
+from policies.ranking import RankingPolicy
+from policies.registry import named_policy, new_learner
+from scenarios.config import Estimation
+from scenarios.evaluate import evaluate_native, unseen_half
+from scenarios.evidence import Joined, join_log
+from scenarios.progress import SilentProgress
+from simenv.catalogue import PublicCatalogue
+from simenv.columns import join
+from simenv.errors import UserError
+from simenv.log import Log, LogBatch
+from simenv.world import World
+
+
+def joined(folder: Path, targets: Mapping[str, RankingPolicy], half: int | None = None) -> Joined:
+    return join_log(Log.open(folder), targets, half, Estimation(), 0, lambda n=1: None)
+
+
+@pytest.fixture(scope="module")
+def rows(log_folder: Path) -> LogBatch:
+    return join(list(Log.open(log_folder).batches()))
+
+
+@pytest.fixture(scope="module")
+def catalogue(tiny: World) -> PublicCatalogue:
+    return tiny.catalogue.public()
+
+
+@pytest.fixture(scope="module")
+def replay(log_folder: Path, catalogue: PublicCatalogue) -> Evidence:
+    """The logger judged from its own log."""
+    return joined(log_folder, {"production": named_policy("production", catalogue)}).evidence["production"]
+
+
+def test_replaying_the_logger_gives_weights_of_exactly_one(replay: Evidence) -> None:
+    assert np.array_equal(replay.target.logp, replay.logger.logp)
+    assert replay.target_marginal is not None
+    assert replay.logger_marginal is not None
+    assert np.array_equal(replay.target_marginal.logp, replay.logger_marginal.logp)
+
+
+def test_replaying_the_logger_gives_the_logged_mean(replay: Evidence, rows: LogBatch) -> None:
+    """To the rounding of a sum of float64."""
+    mean = rows.reward.sum(axis=1).mean()
+    for estimate in evaluate(replay, ["ips", "snips", "ips-item", "snips-item"]):
+        record = estimate.record()
+        assert record["value"] == pytest.approx(mean, rel=1e-12)
+        assert record["lift"] == pytest.approx(0.0, abs=1e-12)
+        assert record["effective_rows"] == pytest.approx(len(rows), rel=1e-9)
+
+
+def test_evidence_holds_the_log_row_by_row(replay: Evidence, rows: LogBatch) -> None:
+    assert np.array_equal(replay.reward, rows.reward)
+    assert np.array_equal(replay.cluster, rows.page.shopper)
+    assert replay.cluster_name == "shopper"
+    assert replay.propensity_kind == "exact"
+    assert replay.q_logged is not None
+    assert (replay.q_logged[rows.slate < 0] == 0).all()
+
+
+def test_marginals_are_those_of_all_slates(log_folder: Path, catalogue: PublicCatalogue, rows: LogBatch) -> None:
+    """Ten rows enumerated: 336 slates, or fewer on later pages."""
+    from itertools import permutations
+
+    policy = named_policy("lexical", catalogue)
+    evidence = joined(log_folder, {"lexical": policy}).evidence["lexical"]
+    assert evidence.target_marginal is not None
+    from simenv.columns import take
+
+    for row in range(0, len(rows), len(rows) // 10):
+        here = np.flatnonzero(rows.page.candidates[row] >= 0)
+        if len(here) < 3:
+            continue
+        slates = np.array(list(permutations(here, 3)), dtype=np.int32)
+        pages = take(rows.page, np.full(len(slates), row))
+        p = np.exp(policy.log_prob(pages, slates).prefix().joint)
+        for k in range(3):
+            exact = p[slates[:, k] == rows.slate[row, k]].sum()
+            assert np.exp(evidence.target_marginal.logp[row, k]) == pytest.approx(exact, abs=1e-9)
+
+
+def test_a_target_with_estimated_propensities_makes_estimated_evidence(
+    log_folder: Path, catalogue: PublicCatalogue
+) -> None:
+    """No verdict on it is trust, whoever logged."""
+    honest = named_policy("lexical", catalogue)
+    doubtful = RankingPolicy(
+        "doubtful", honest.scorer, 0.4, 0.02, propensity_kind="estimated", propensity_error=0.1
+    )
+    found = joined(log_folder, {"lexical": honest, "doubtful": doubtful}).evidence
+    assert found["lexical"].propensity_kind == "exact"
+    assert found["doubtful"].propensity_kind == "estimated"
+
+
+def altered(folder: Path, to: Path, column: str, values: npt.NDArray[np.float64]) -> Path:
+    """A copy of a log with one column of lists changed."""
+    copy = Path(shutil.copytree(folder, to))
+    part = copy / "part-00000.parquet"
+    table = pq.read_table(part)
+    place = table.schema.get_field_index(column)
+    flat = pa.array(values.reshape(-1), type=table.schema.field(column).type.value_type)
+    made = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+    pq.write_table(table.set_column(place, table.schema.field(column), made), part)
+    return copy
+
+
+def test_a_propensity_that_the_scores_do_not_give_is_refused_by_its_row(
+    log_folder: Path, tmp_path: Path, catalogue: PublicCatalogue, rows: LogBatch
+) -> None:
+    """Off by 1e-4 at one slot of row 137: a log of remembered, rounded or floored-afterwards propensities."""
+    logp = rows.logp.logp.copy()
+    logp[137, 1] -= 1e-4
+    bad = altered(log_folder, tmp_path / "bad", "logp_conditional", logp)
+    with pytest.raises(UserError, match="log row 137: the logged log-probabilities"):
+        joined(bad, {"uniform": named_policy("uniform", catalogue)})
+    logp[137, 1] += 1e-4 - 1e-7  # within what is promised
+    fine = altered(log_folder, tmp_path / "fine", "logp_conditional", logp)
+    joined(fine, {"uniform": named_policy("uniform", catalogue)})
+
+
+def test_the_bad_row_is_named_by_its_place_in_the_whole_log(
+    log_folder: Path, tmp_path: Path, catalogue: PublicCatalogue, rows: LogBatch
+) -> None:
+    """Also where only one half of the shoppers is read."""
+    row = int(np.flatnonzero(in_half(rows.page.shopper, 1))[50])
+    logp = rows.logp.logp.copy()
+    logp[row, 0] -= 0.5
+    bad = altered(log_folder, tmp_path / "bad", "logp_conditional", logp)
+    with pytest.raises(UserError, match=f"log row {row}:"):
+        joined(bad, {"uniform": named_policy("uniform", catalogue)}, half=1)
+    joined(bad, {"uniform": named_policy("uniform", catalogue)}, half=0)
+
+
+def model_that_saw(folder: Path, catalogue: PublicCatalogue, seen: LearnedFrom) -> str:
+    learner = new_learner("linear", catalogue, 3, 0)
+    return str(save_model(learner, folder, 3, seen, {}))
+
+
+def test_a_model_is_judged_on_the_half_that_it_never_saw(
+    log_folder: Path, tmp_path: Path, catalogue: PublicCatalogue, rows: LogBatch
+) -> None:
+    manifest = Log.open(log_folder).manifest
+    for half in (0, 1):
+        seen = LearnedFrom(manifest["log_hash"], manifest["world_hash"], manifest["seed"], half, 10)
+        model = model_that_saw(tmp_path / f"half {half}", catalogue, seen)
+        evaluation = evaluate_native(
+            log_folder, model, estimators=["ips"], level=0.95, seed=0, progress=SilentProgress()
+        )
+        assert evaluation.records()[0]["rows"] == in_half(rows.page.shopper, 1 - half).sum()
+        assert any("judged on the other half" in note for note in evaluation.notes)
+
+
+def test_a_model_that_saw_all_shoppers_is_refused(
+    log_folder: Path, tmp_path: Path, catalogue: PublicCatalogue
+) -> None:
+    """By the log's own hash, and by another logger's log over the very same people."""
+    manifest = Log.open(log_folder).manifest
+    for place, (log_hash, seed) in enumerate([(manifest["log_hash"], 999), ("another log", manifest["seed"])]):
+        seen = LearnedFrom(log_hash, manifest["world_hash"], seed, None, 10)
+        model = model_that_saw(tmp_path / str(place), catalogue, seen)
+        with pytest.raises(UserError, match="learned from the shoppers of this log"):
+            evaluate_native(log_folder, model, estimators=None, level=0.95, seed=0, progress=SilentProgress())
+
+
+def test_a_model_that_saw_other_shoppers_is_judged_on_all(
+    log_folder: Path, tmp_path: Path, catalogue: PublicCatalogue
+) -> None:
+    log = Log.open(log_folder)
+    seen = LearnedFrom("another log", log.manifest["world_hash"], log.manifest["seed"] + 1, None, 10)
+    assert unseen_half(model_that_saw(tmp_path / "model", catalogue, seen), log) == (None, [])
+    assert unseen_half("lexical", log) == (None, [])
+
+
+def test_the_oracle_is_not_judged_from_a_log(log_folder: Path) -> None:
+    with pytest.raises(UserError, match="ranks by hidden truth"):
+        evaluate_native(log_folder, "oracle", estimators=None, level=0.95, seed=0, progress=SilentProgress())
