@@ -23,6 +23,7 @@ from scipy import stats
 from scenarios.config import Learning, Scenario, load_scenario, read_toml, validated
 from scenarios.folder import Row, RunSummary, begin_run, end_run, write_json, write_run, write_table
 from scenarios.progress import Progress
+from simenv.errors import UserError
 
 
 class Sweep(BaseModel):
@@ -123,6 +124,10 @@ def plan(sweep: Sweep) -> list[Cell]:
             for policy in sweep.policies:
                 alone = base.model_copy(update={"baselines": [], "learners": _learner(base, policy), "open_bandit": ""})
                 cells.append(Cell(scenario=alone, policy=policy, seed=seed))
+    keys = [cell.key for cell in cells]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise UserError(f"the sweep holds cell '{twice}' twice; name each scenario, policy and seed once.")
     return cells
 
 

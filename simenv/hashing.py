@@ -16,6 +16,7 @@ import numpy.typing as npt
 Keys = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.integer] | int
 
+_ONE = np.uint64(1)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
@@ -47,12 +48,14 @@ def absorb(key: Keys | int, value: Integers) -> Keys:
     Returns:
         New keys of the broadcast shape, uint64.
     """
-    base = np.asarray(key if isinstance(key, np.ndarray) else np.uint64(key))
-    step = np.asarray(value).astype(np.uint64)
-    with np.errstate(over="ignore"):
-        mixed = np.atleast_1d((step + np.uint64(1)) * _GOLDEN + base)
-        _mix(mixed)
-    return mixed.reshape(np.broadcast_shapes(base.shape, step.shape))
+    base = key if isinstance(key, np.ndarray) else np.asarray(np.uint64(key))
+    step = np.asarray(value)
+    mixed = np.atleast_1d(step).astype(np.uint64)  # arrays wrap around silently, scalars would warn
+    mixed += _ONE
+    mixed *= _GOLDEN
+    mixed = mixed + base
+    _mix(mixed)
+    return mixed if step.ndim or base.ndim else mixed.reshape(())
 
 
 def uniform(key: Keys) -> npt.NDArray[np.float64]:

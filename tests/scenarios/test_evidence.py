@@ -100,9 +100,7 @@ def test_a_target_with_estimated_propensities_makes_estimated_evidence(
 ) -> None:
     """No verdict on it is trust, whoever logged."""
     honest = named_policy("lexical", catalogue)
-    doubtful = RankingPolicy(
-        "doubtful", honest.scorer, 0.4, 0.02, propensity_kind="estimated", propensity_error=0.1
-    )
+    doubtful = RankingPolicy("doubtful", honest.scorer, 0.4, 0.02, propensity_kind="estimated", propensity_error=0.1)
     found = joined(log_folder, {"lexical": honest, "doubtful": doubtful}).evidence
     assert found["lexical"].propensity_kind == "exact"
     assert found["doubtful"].propensity_kind == "estimated"
@@ -166,9 +164,7 @@ def test_a_model_is_judged_on_the_half_that_it_never_saw(
         assert any("judged on the other half" in note for note in evaluation.notes)
 
 
-def test_a_model_that_saw_all_shoppers_is_refused(
-    log_folder: Path, tmp_path: Path, catalogue: PublicCatalogue
-) -> None:
+def test_a_model_that_saw_all_shoppers_is_refused(log_folder: Path, tmp_path: Path, catalogue: PublicCatalogue) -> None:
     """By the log's own hash, and by another logger's log over the very same people."""
     manifest = Log.open(log_folder).manifest
     for place, (log_hash, seed) in enumerate([(manifest["log_hash"], 999), ("another log", manifest["seed"])]):

@@ -1,0 +1,132 @@
+"""A scenario from its name to a complete folder; interrupted anywhere, it goes on and ends the same."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+
+from reports import report
+from scenarios.progress import Advance, SilentProgress
+from scenarios.run import run_scenario
+from simenv.errors import UserError
+
+SMALL = [
+    "logging.shoppers=120", "truth.shoppers=60", "truth.curve_shoppers=30", "truth.oracle_shoppers=40",
+    'learners=[{policy="linear", curve=[100], curve_seeds=2}, {policy="neural-linear"}]',
+]  # fmt: skip
+STAGES = ["log the market", "train linear", "train neural-linear", "judge the policies", "compute the truth",
+          "draw learning curves"]  # fmt: skip
+
+
+class Interrupts(SilentProgress):
+    """Stops the run when a stage begins, or at its first step."""
+
+    def __init__(self, stage: str, at_once: bool) -> None:
+        self.stage, self.at_once = stage, at_once
+
+    def task(self, description: str, total: int | None = None) -> Advance:
+        if not description.startswith(self.stage):
+            return super().task(description, total)
+        if self.at_once:
+            raise KeyboardInterrupt
+
+        def advance(n: int = 1) -> None:
+            raise KeyboardInterrupt
+
+        return advance
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to close."""
+
+
+def run(out: Path, progress: SilentProgress | None = None, seed: int = 3) -> Path:
+    return run_scenario("quick", out, seed=seed, overrides=SMALL, progress=progress or SilentProgress())
+
+
+def table(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / "tables" / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody disturbed; tests leave its tables as they are."""
+    return run(tmp_path_factory.mktemp("runs") / "quick")
+
+
+def test_a_run_leaves_every_table_and_every_fact(finished: Path) -> None:
+    told = json.loads((finished / "run.json").read_text())
+    assert told["kind"] == "experiment"
+    assert told["finding"]
+    assert told["assumptions"]
+    assert told["config"]["logging"]["shoppers"] == 120
+    assert len(set(told["seeds"].values())) == len(told["seeds"])
+    assert {path.stem for path in (finished / "tables").iterdir()} >= {
+        "estimates", "weights", "truth", "policies", "learning", "sessions"}  # fmt: skip
+    assert not list(finished.rglob("*.partial"))
+    assert not (finished / ".begun").exists()
+    roles = {row["policy"]: row["role"] for row in table(finished, "policies")}
+    assert roles == {
+        "production": "logger", "uniform": "baseline", "linear": "learned", "neural-linear": "learned",
+        "best public": "oracle", "oracle": "oracle",
+    }  # fmt: skip
+    judged = {row["policy"] for row in table(finished, "estimates")}
+    assert judged == {"uniform", "linear", "neural-linear"}
+    points = [(row["policy"], row["seed"], int(row["searches"])) for row in table(finished, "learning")]
+    assert [point[0] for point in points] == ["linear"] * 4
+    assert {point[2] for point in points[::2]} == {100}
+
+
+def test_tables_agree_with_each_other(finished: Path) -> None:
+    """The logger has no lift over itself; values of one estimand are those of the other table."""
+    truth = {(row["policy"], row["estimand"]): float(row["value"]) for row in table(finished, "truth")}
+    for row in table(finished, "policies"):
+        assert float(row["value_search"]) == truth[row["policy"], "value per search over the logger's contexts"]
+    lifts = {row["policy"]: float(row["lift"]) for row in table(finished, "truth")}
+    assert lifts["production"] == 0.0
+
+
+def test_a_report_is_drawn_from_it(finished: Path) -> None:
+    page = report(finished)
+    text = Path(page).read_text()
+    assert "linear" in text
+    assert "http" not in text.split("</head>")[0].replace("http-equiv", "").replace("http://www.w3.org", "")
+
+
+def test_a_finished_run_is_not_run_again(finished: Path) -> None:
+    with pytest.raises(UserError, match="finished run"):
+        run(finished)
+
+
+@pytest.mark.parametrize(("stage", "at_once"), [(STAGES[0], False), (STAGES[2], False), (STAGES[4], True)])
+def test_an_interrupted_run_goes_on_and_ends_the_same(
+    stage: str, at_once: bool, finished: Path, tmp_path: Path
+) -> None:
+    """What was whole is kept, what was half is gone, other settings are refused, and the tables are byte for byte."""
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run(out, Interrupts(stage, at_once))
+    assert not (out / "run.json").exists()
+    assert (out / "log").is_dir() == (stage != STAGES[0])
+    with pytest.raises(UserError, match="begun with other settings"):
+        run(out, seed=4)
+    run(out)
+    for path in (finished / "tables").iterdir():
+        assert path.read_bytes() == (out / "tables" / path.name).read_bytes(), path.name
+    told = [json.loads((folder / "run.json").read_text()) for folder in (finished, out)]
+    for changing in ("wall_seconds", "started"):
+        for each in told:
+            del each[changing]
+    assert told[0] == told[1]
+    assert not list(out.rglob(".*.partial"))
+
+
+def test_another_seed_is_another_run(finished: Path, tmp_path: Path) -> None:
+    other = run(tmp_path / "run", seed=4)
+    assert table(other, "estimates") != table(finished, "estimates")
