@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simenv.errors import UserError
-from simenv.hashing import absorb, stream
+from simenv.hashing import absorb, integers, stream
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -72,19 +72,19 @@ class FoldModels:
 
     Attributes:
         models: One per fold.
-        fold: Fold of each row, (N,).
+        seed: Names the split; with it the fold of any shopper is known, also of one that no model was fitted on.
         notes: What a reader should know: folds that had too little to learn from.
     """
 
     models: tuple[RewardModel, ...]
-    fold: Ints  # (N,)
+    seed: int
     notes: tuple[str, ...]
 
-    def expect(self, rows: Ints, features: npt.NDArray[np.floating], slot: int | None = None) -> Floats:
-        """Expected reward of the slots of some rows by the models that never saw their shoppers.
+    def expect(self, cluster: Ints, features: npt.NDArray[np.floating], slot: int | None = None) -> Floats:
+        """Expected reward of slots by the models that never saw their shoppers.
 
         Args:
-            rows: Numbers of the rows, (n,).
+            cluster: Shopper of each row, (n,).
             features: (n, ..., K, F), or (n, ..., F) where `slot` is given.
             slot: The one slot, from 0, at which all stand.
 
@@ -92,7 +92,7 @@ class FoldModels:
             (n, ..., K), or (n, ...) where `slot` is given.
         """
         made = np.empty(features.shape[:-1])
-        fold = self.fold[rows]
+        fold = folds(cluster, len(self.models), self.seed)
         for held, model in enumerate(self.models):
             made[fold == held] = model.expect(features[fold == held], slot)
         return made
@@ -114,11 +114,18 @@ def fit_folds(
         UserError: If shapes disagree, a feature is not finite, or there are fewer shoppers than folds.
     """
     _check(features, reward, cluster)
+    n_clusters = len(np.unique(cluster))
+    if not 2 <= n_folds <= n_clusters:
+        raise UserError(
+            f"n_folds is {n_folds} for {n_clusters} shoppers; expected at least 2 and at most one a shopper."
+        )
     fold = folds(cluster, n_folds, seed)
+    if (fold == fold[0]).all():
+        raise UserError(f"all {n_clusters} shoppers fell into one of {n_folds} folds; log more shoppers.")
     is_binary = bool(np.isin(reward, (0.0, 1.0)).all())
     fitted = [_fit(features[fold != held], reward[fold != held], is_binary) for held in range(n_folds)]
     notes = tuple(f"fold {held + 1} of {n_folds}: {note}" for held, (_, note) in enumerate(fitted) if note)
-    return FoldModels(tuple(model for model, _ in fitted), fold, notes)
+    return FoldModels(tuple(model for model, _ in fitted), seed, notes)
 
 
 def cross_fit(
@@ -147,30 +154,20 @@ def cross_fit(
     q_logged, q_target = np.empty(reward.shape), np.empty(len(reward))
     for first in range(0, len(reward), _CHUNK):
         part = np.arange(first, min(first + _CHUNK, len(reward)))
-        q_logged[part] = fitted.expect(part, features[part])
+        q_logged[part] = fitted.expect(cluster[part], features[part])
         drawn = target_features(part) if callable(target_features) else target_features[part]
         if drawn.ndim != 4 or drawn.shape[:1] + drawn.shape[2:] != (len(part), *features.shape[1:]):
             raise UserError(
                 f"target features of {len(part)} rows have shape {drawn.shape}; expected (rows, M, K, F) with K, F "
                 f"= {features.shape[1:]} as in the logged features."
             )
-        q_target[part] = fitted.expect(part, drawn).sum(axis=2).mean(axis=1)
+        q_target[part] = fitted.expect(cluster[part], drawn).sum(axis=2).mean(axis=1)
     return CrossFit(q_logged, q_target, fitted.notes)
 
 
 def folds(cluster: Ints, n_folds: int, seed: int) -> Ints:
-    """Fold of each row, (N,): shoppers in hashed order, dealt out in turn, whatever the order of the rows.
-
-    Raises:
-        UserError: If there are fewer than two folds or fewer shoppers than folds.
-    """
-    ids, codes = np.unique(cluster, return_inverse=True)
-    if not 2 <= n_folds <= len(ids):
-        raise UserError(f"n_folds is {n_folds} for {len(ids)} shoppers; expected at least 2 and at most one a shopper.")
-    order = np.argsort(absorb(stream(seed, "reward model fold"), ids), kind="stable")
-    dealt = np.empty(len(ids), dtype=np.int64)
-    dealt[order] = np.arange(len(ids)) % n_folds
-    return dealt[codes]
+    """Fold of each row, (N,): a hash of its shopper, so that it depends on nothing else in the log."""
+    return integers(absorb(stream(seed, "reward model fold"), cluster), n_folds)
 
 
 def _fit(features: npt.NDArray[np.floating], reward: Floats, is_binary: bool) -> tuple[RewardModel, str]:

@@ -38,14 +38,14 @@ class LearnedFrom:
     Attributes:
         log_hash: Of the log, or "" where it learned in the market.
         world_hash: Of the world.
-        seed: Of the shoppers' luck: shoppers of equal world, seed and id are the same people.
+        seed: Of the shoppers' luck: simulated shoppers of equal seed and id are the same people; None for real ones.
         half: Which half of the shoppers (`policies.learning.in_half`), or None for all.
         searches: How many.
     """
 
     log_hash: str
     world_hash: str
-    seed: int
+    seed: int | None
     half: int | None
     searches: int
 

@@ -1,12 +1,14 @@
 """Joining policies to a log: where a policy and logged rows become the columns that estimators see.
 
-The logger's propensities are computed again from the logged scores and must agree with what was logged to 1e-6; the
-marginals that item-position weights need are computed here and nowhere else.
+The log is read twice: once to fit the reward model, on at most MODEL_SEARCHES searches, and once to make the columns,
+batch by batch; what is kept of a search is its columns, never its candidates or features. The logger's propensities are
+computed again from the logged scores and must agree with what was logged to 1e-6; the marginals that item-position
+weights need are computed here and nowhere else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,42 +23,41 @@ from policies.ranking import RankingPolicy, slate_propensities
 from scenarios.config import Estimation
 from scenarios.progress import Advance
 from simenv import hashing
-from simenv.columns import join, take
+from simenv.catalogue import I64
+from simenv.columns import join
 from simenv.errors import UserError
 from simenv.log import Log, LogBatch
 from simenv.propensity import Conditional, Marginal
-from simenv.world import Page
 
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
+Keep = Callable[[I64], npt.NDArray[np.bool_]] | None
 
 REPLAY_TOLERANCE = 1e-6  # between logged and recomputed conditional log-probabilities
-MODEL_CHUNK = 2048  # searches whose candidate features are in memory at once
+BATCH = 4096  # searches in memory with all their candidates' features
+MODEL_SEARCHES = 100_000  # that the reward model is fitted on, at most
 
 
 @dataclass(frozen=True)
-class _Target:
-    """What one policy says of some logged rows: propensities of the logged slates, and slates of its own."""
+class _Logged:
+    """What the log says of some rows, once for all targets."""
+
+    reward: F64  # (N, K)
+    logger: F64  # (N, K)
+    marginal: F64  # (N, K)
+    q_logged: F64  # (N, K)
+    placebo: F64  # (N,) NaN where the logger left nothing to chance
+    shopper: I64  # (N,)
+    estimated: npt.NDArray[np.bool_]  # (N,)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What one target policy says of the same rows."""
 
     conditional: F64  # (N, K)
     marginal: F64  # (N, K)
-    drawn: I32  # (N, M, K) positions
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One batch of the log with what is needed of it."""
-
-    page: Page
-    slate: I32
-    reward: F64
-    logger: F64
-    logger_marginal: F64
-    scores: npt.NDArray[np.float32]
-    temperature: F64
-    floor: F64
-    features: npt.NDArray[np.float32]
-    estimated: npt.NDArray[np.bool_]
+    q_target: F64  # (N,)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def join_log(
     seed: int,
     advance: Advance,
 ) -> Joined:
-    """Read a log once and make the evidence on each target policy.
+    """Read a log and make the evidence on each target policy.
 
     Args:
         log: The log.
@@ -90,59 +91,76 @@ def join_log(
         UserError: where the logged propensities cannot be recomputed from the logged scores, or no row is left.
     """
     feature_map = FeatureMap(log.catalogue())
-    keep = None if half is None else (lambda shopper: in_half(shopper, half))
-    parts: list[_Part] = []
-    told: dict[str, list[_Target]] = {name: [] for name in targets}
+    keep: Keep = None if half is None else (lambda shopper: in_half(shopper, half))
+    models = _reward_model(log, feature_map, keep, settings.folds, seed)
+    logged: list[_Logged] = []
+    asked: dict[str, list[_Asked]] = {name: [] for name in targets}
     error = 0.0
-    for batch in log.batches(keep, batch=8192):
-        marginal, stated = _logger_marginal(batch)
+    for batch in log.batches(keep, batch=BATCH):
+        every = np.broadcast_to(np.arange(batch.page.candidates.shape[1]), batch.page.candidates.shape)
+        x = features(feature_map, batch.page, every)  # (N, C, F)
+        row, stated = _logged(batch, x, models)
+        logged.append(row)
         error = max(error, stated)
-        parts.append(
-            _Part(
-                page=batch.page,
-                slate=batch.slate,
-                reward=batch.reward,
-                logger=batch.logp.logp,
-                logger_marginal=marginal,
-                scores=batch.scores,
-                temperature=batch.temperature,
-                floor=batch.floor,
-                features=features(feature_map, batch.page, batch.slate),
-                estimated=batch.estimated,
-            )
-        )
         for name, target in targets.items():
-            answer, stated = _ask(target, batch, settings.target_slates, seed)
-            told[name].append(answer)
+            answer, stated = _ask(target, batch, x, models, settings.target_slates, seed)
+            asked[name].append(answer)
             error = max(error, stated)
         advance(len(batch))
-    if not parts:
+    whole = join(logged)
+    return Joined(
+        {name: _evidence(whole, join(answers), targets[name], error) for name, answers in asked.items()},
+        models.notes,
+        error,
+    )
+
+
+def _reward_model(log: Log, feature_map: FeatureMap, keep: Keep, n_folds: int, seed: int) -> FoldModels:
+    """Fit on whole shoppers in the log's order, until there are enough searches."""
+    x, reward, shopper = [], [], []
+    n = 0
+    for batch in log.batches(keep, batch=BATCH):
+        x.append(features(feature_map, batch.page, batch.slate))
+        reward.append(batch.reward)
+        shopper.append(batch.page.shopper)
+        n += len(batch)
+        if n >= MODEL_SEARCHES:
+            break
+    if not n:
         raise UserError(
             f"no row of '{log.folder}' is left to evaluate on; the log is empty or all of it was learned from."
         )
-    whole = join(parts)
-    shown = whole.slate >= 0
-    models = fit_folds(whole.features, whole.reward, whole.page.shopper, settings.folds, seed)
-    rows = np.arange(len(shown))
-    q_logged = models.expect(rows, whole.features) * shown
-    exact = not whole.estimated.any()
-    placebo = _placebo(models, feature_map, whole)
-    found = {}
-    for name, pieces in told.items():
-        answer = join(pieces)
-        found[name] = Evidence(
-            reward=whole.reward,
-            logger=Conditional(whole.logger),
-            target=Conditional(answer.conditional),
-            logger_marginal=Marginal(whole.logger_marginal, error),
-            target_marginal=Marginal(answer.marginal, error),
-            q_logged=q_logged,
-            q_target=_expected_reward(models, feature_map, whole.page, answer.drawn),
-            placebo=placebo,
-            cluster=whole.page.shopper,
-            propensity_kind="exact" if exact and targets[name].propensity_kind == "exact" else "estimated",
-        )
-    return Joined(found, models.notes, error)
+    return fit_folds(np.concatenate(x), np.concatenate(reward), np.concatenate(shopper), n_folds, seed)
+
+
+def _evidence(whole: _Logged, answer: _Asked, target: RankingPolicy, error: float) -> Evidence:
+    estimated = bool(whole.estimated.any()) or target.propensity_kind == "estimated"
+    return Evidence(
+        reward=whole.reward,
+        logger=Conditional(whole.logger),
+        target=Conditional(answer.conditional),
+        logger_marginal=Marginal(whole.marginal, error),
+        target_marginal=Marginal(answer.marginal, error),
+        q_logged=whole.q_logged,
+        q_target=answer.q_target,
+        placebo=None if np.isnan(whole.placebo).any() else whole.placebo,
+        cluster=whole.shopper,
+        propensity_kind="estimated" if estimated else "exact",
+    )
+
+
+def _logged(batch: LogBatch, x: npt.NDArray[np.float32], models: FoldModels) -> tuple[_Logged, float]:
+    marginal, error = _logger_marginal(batch)
+    shopper = batch.page.shopper
+    return _Logged(
+        reward=batch.reward,
+        logger=batch.logp.logp,
+        marginal=marginal,
+        q_logged=models.expect(shopper, _at(x, batch.slate)) * (batch.slate >= 0),
+        placebo=_placebo(batch, models.expect(shopper, x, slot=0)),
+        shopper=shopper,
+        estimated=batch.estimated,
+    ), error
 
 
 def _logger_marginal(batch: LogBatch) -> tuple[F64, float]:
@@ -172,42 +190,48 @@ def _explorations(temperature: F64, floor: F64) -> Iterator[tuple[float, float, 
         yield one, other, np.flatnonzero((temperature == one) & (floor == other))
 
 
-def _ask(target: RankingPolicy, batch: LogBatch, n_slates: int, seed: int) -> tuple[_Target, float]:
-    """One policy's propensities of a batch's slates, and slates that it draws itself."""
+def _ask(
+    target: RankingPolicy,
+    batch: LogBatch,
+    x: npt.NDArray[np.float32],
+    models: FoldModels,
+    n_slates: int,
+    seed: int,
+) -> tuple[_Asked, float]:
+    """One policy's propensities of a batch's slates, and what the reward model expects of slates of its own."""
     scores = target.scores(batch.page)
     conditional, marginal = slate_propensities(scores, target.temperature, target.floor, batch.slate, True)
     assert marginal is not None
     n_slots = batch.slate.shape[1]
     if target.temperature == 0:
-        drawn = plackett_luce.top(scores, n_slots)[:, None, :]
+        drawn = [plackett_luce.top(scores, n_slots)]
     else:
         logw = plackett_luce.log_weights(scores, target.temperature, target.floor)
         key = hashing.absorb(hashing.stream(seed, "target slates"), batch.row)
-        drawn = np.stack(
-            [plackett_luce.draw(logw, n_slots, hashing.absorb(key, m), batch.page.candidates) for m in range(n_slates)],
-            axis=1,
-        )
-    return _Target(conditional.logp, marginal.logp, drawn), marginal.error
+        drawn = [
+            plackett_luce.draw(logw, n_slots, hashing.absorb(key, m), batch.page.candidates) for m in range(n_slates)
+        ]
+    worth = [models.expect(batch.page.shopper, _at(x, slate)) * (slate >= 0) for slate in drawn]
+    return _Asked(conditional.logp, marginal.logp, np.mean(worth, axis=0).sum(axis=1)), marginal.error
 
 
-def _placebo(models: FoldModels, feature_map: FeatureMap, whole: _Part) -> F64 | None:
-    """The reward model's liking of the item at slot 1, minus its expectation given the rest of the slate; (N,).
+def _at(x: npt.NDArray[np.float32], slate: I32) -> npt.NDArray[np.float32]:
+    """Features of the slate's items, (N, K, F); of the first candidate at empty slots."""
+    return x[np.arange(len(x))[:, None], np.maximum(slate, 0)]
 
-    None for a greedy logger, which leaves nothing to chance, and for slates of one slot.
+
+def _placebo(batch: LogBatch, liking: F64) -> F64:
+    """The reward model's liking (N, C) of the item at slot 1, minus its expectation given the rest of the slate.
+
+    NaN for a greedy logger, which leaves nothing to chance, and for slates of one slot.
     """
-    n, n_slots = whole.slate.shape
-    if n_slots < 2 or (whole.temperature == 0).any():
-        return None
-    made = np.zeros(n)
-    n_candidates = whole.page.candidates.shape[1]
-    for first in range(0, n, MODEL_CHUNK):
-        rows = np.arange(first, min(first + MODEL_CHUNK, n))
-        every = np.broadcast_to(np.arange(n_candidates), (len(rows), n_candidates))
-        liking = models.expect(rows, features(feature_map, take(whole.page, rows), every), slot=0)  # (n, C)
-        logw = np.empty(liking.shape)
-        for temperature, floor, group in _explorations(whole.temperature[rows], whole.floor[rows]):
-            logw[group] = plackett_luce.log_weights(whole.scores[rows][group], temperature, floor)
-        made[rows] = _surprise(np.exp(logw), whole.slate[rows], liking)
+    made = np.full(len(batch), np.nan)
+    if batch.slate.shape[1] < 2:
+        return made
+    for temperature, floor, rows in _explorations(batch.temperature, batch.floor):
+        if temperature > 0:
+            logw = plackett_luce.log_weights(batch.scores[rows], temperature, floor)
+            made[rows] = _surprise(np.exp(logw), batch.slate[rows], liking[rows])
     return made
 
 
@@ -226,16 +250,3 @@ def _surprise(weight: F64, slate: I32, liking: F64) -> F64:
     np.put_along_axis(chance, below[:, 1:], 0.0, axis=1)
     mean = (chance * np.where(chance > 0, liking, 0.0)).sum(axis=1) / np.maximum(chance.sum(axis=1), 1e-300)
     return np.where(full, liking[every, below[:, 0]] - mean, 0.0)
-
-
-def _expected_reward(models: FoldModels, feature_map: FeatureMap, page: Page, drawn: I32) -> F64:
-    """The reward model's expectation of the target's slates, (N,), in chunks."""
-    n, n_slates, n_slots = drawn.shape
-    made = np.empty(n)
-    for first in range(0, n, MODEL_CHUNK):
-        rows = np.arange(first, min(first + MODEL_CHUNK, n))
-        flat = drawn[rows].reshape(len(rows), -1)
-        x = features(feature_map, take(page, rows), flat).reshape(len(rows), n_slates, n_slots, -1)
-        worth = models.expect(rows, x) * (drawn[rows] >= 0)
-        made[rows] = worth.sum(axis=2).mean(axis=1)
-    return made

@@ -105,7 +105,7 @@ def run_scenario(spec: str, out: Path, *, seed: int | None, overrides: list[str]
             config=scenario.model_dump(),
             seeds={purpose: seed_of(scenario, purpose) for purpose in ("log", "training", "truth", "yardstick")},
             hashes={
-                "log": log.manifest["log_hash"],
+                "log": log.digest,
                 "world": world.params.digest(),
                 "catalogue": world.catalogue.digest(),
                 "scenario": scenario.digest(),

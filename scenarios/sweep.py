@@ -26,6 +26,10 @@ from scenarios.progress import Progress
 from simenv.errors import UserError
 
 
+class CellsFailedError(RuntimeError):
+    """Some cells of a sweep failed for a reason of ours; what is finished is kept."""
+
+
 class Sweep(BaseModel):
     """What a sweep crosses.
 
@@ -87,9 +91,7 @@ def run_sweep(path: Path, out: Path, *, workers: int | None, progress: Progress)
     for name in ("cells", "cell_estimates"):
         write_table(out, name, [row for table in tables for row in table.get(name, [])])
     if failed:
-        raise RuntimeError(
-            f"{len(failed)} of {len(cells)} cells failed, the first with: {failed[0]}. Run again to retry."
-        )
+        raise CellsFailedError(f"{len(failed)} of {len(cells)} cells failed. Run again to retry. First: {failed[0]}")
     write_run(
         out,
         RunSummary(

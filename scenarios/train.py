@@ -86,9 +86,7 @@ def _train_from_log(
         made.update(batch)
         advance(len(batch))
     made.finish()
-    seen = LearnedFrom(
-        log.manifest["log_hash"], log.manifest["world_hash"], log.manifest["seed"], half, made.n_searches
-    )
+    seen = LearnedFrom(log.digest, log.world_hash, log.seed, half, made.n_searches)
     _save(made, learner, out, log.manifest["n_slots"], seen)
 
 

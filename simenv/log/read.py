@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from simenv.catalogue import I32, I64, PublicCatalogue
 from simenv.errors import UserError
-from simenv.log.schema import CATALOGUE_FILE, LOG_PART, MANIFEST_FILE, SCHEMA_VERSION, log_schema
+from simenv.log.schema import CATALOGUE_FILE, LOG_PART, MANIFEST_FILE, SCHEMA_VERSION, log_digest, log_schema
 from simenv.propensity import Conditional
 from simenv.world import Page
 
@@ -103,6 +103,21 @@ class Log:
                 "added; copy the log again."
             )
         return Log(folder, parts, manifest)
+
+    @property
+    def digest(self) -> str:
+        """What the log holds, as a hash: from the manifest, or computed where the manifest has none."""
+        return str(self.manifest.get("log_hash") or log_digest(self.folder))
+
+    @property
+    def world_hash(self) -> str:
+        """The simulated market it comes from; "" for a log that no simulator wrote."""
+        return str(self.manifest.get("world_hash", ""))
+
+    @property
+    def seed(self) -> int | None:
+        """The luck of its simulated shoppers; None for real ones."""
+        return self.manifest.get("seed")
 
     @property
     def n_rows(self) -> int:

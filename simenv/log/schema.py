@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import pyarrow as pa
 
 SCHEMA_VERSION = 1
@@ -68,3 +71,13 @@ def hidden_schema(n_slots: int, n_style: int) -> pa.Schema:
         ("expected_reward", pa.list_(pa.float64(), n_slots)),
     ]
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns])
+
+
+def log_digest(folder: Path) -> str:
+    """SHA-256 over the parts and the catalogue, in the order of their names."""
+    state = hashlib.sha256()
+    for path in sorted(folder.glob("*.parquet")):
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                state.update(block)
+    return state.hexdigest()

@@ -6,7 +6,6 @@ whole or not at all. Rows are in the order of (shopper, visit, step), whatever t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -31,6 +30,7 @@ from simenv.log.schema import (
     SCHEMA_VERSION,
     SESSION_BITS,
     hidden_schema,
+    log_digest,
     log_schema,
 )
 from simenv.play import BLOCK, Step, play
@@ -89,7 +89,7 @@ def write_log(
             "n_slots": world.params.n_slots,
             "n_style": world.params.n_style,
             "reward": world.params.reward,
-            "log_hash": _digest(draft),
+            "log_hash": log_digest(draft),
         }
         (draft / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         draft.rename(out)
@@ -207,10 +207,3 @@ def _fixed(column: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
 
 def _words(index: npt.NDArray[np.integer], words: tuple[str, ...]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32)), pa.array(words, type=pa.string()))
-
-
-def _digest(folder: Path) -> str:
-    state = hashlib.sha256()
-    for path in sorted(folder.glob("*.parquet")):
-        state.update(path.read_bytes())
-    return state.hexdigest()

@@ -83,7 +83,7 @@ def test_future_rewards_cannot_change_past_slates(name: str, catalogue: PublicCa
     shown = []
     for lies_from in (5, 1000):
         env = Watched(lies_from)
-        learn_online(new_learner(name, catalogue, 3, 0), env, 3, 500, (0.05, 0.01), finish_every=200)
+        learn_online(new_learner(name, catalogue, 3, 0), env, 3, 300, (0.05, 0.01), finish_every=200)
         shown.append(env.shown)
     same = [bool((a == b).all()) for a, b in zip(*shown, strict=False)]
     assert all(same[:6])
