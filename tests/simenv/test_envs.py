@@ -221,19 +221,6 @@ def test_a_repeated_position_earns_nothing_twice() -> None:
     assert info["clicked"][:, 0].any()
 
 
-def test_rendering_shows_the_query_and_its_candidates() -> None:
-    env = SearchVectorEnv(2, "tiny", render_mode="ansi")
-    env.reset(seed=0)
-    pages = env.render()
-    assert pages is not None
-    for text, query in zip(pages, env.query_strings(), strict=True):
-        assert query in text.splitlines()[0]
-        assert "EUR" in text
-    silent = SearchVectorEnv(2, "tiny")
-    silent.reset(seed=0)
-    assert silent.render() is None
-
-
 def test_worlds_in_one_process_do_not_meet() -> None:
     """Playing another world in between changes nothing."""
     alone, beside, other = SearchVectorEnv(3, "tiny"), SearchVectorEnv(3, "tiny"), SearchVectorEnv(3, "clickbait")
