@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,10 +69,12 @@ class ResultPage:
         understood: (kind, word) of what a plain dictionary recognises in the query, words in the shopper's language.
         where: Day, time and device.
         place: Which page of which search of which visit, counted from 1.
+        is_first: Whether it is the first page of its query.
         n_results: Candidates that the engine found for this page.
         n_slots: K.
         cards: K results, None for an empty slot; nothing at all where no page was shown yet.
-        ending: What came after: "goes on", "leaves"; "" where no page was shown yet.
+        ending: What came after: "leaves", "goes on", "looks further" (at the next page) or "asks again"; "" where no
+            page was shown yet.
     """
 
     locale: str
@@ -79,6 +82,7 @@ class ResultPage:
     understood: tuple[tuple[str, str], ...]
     where: str
     place: str
+    is_first: bool
     n_results: int
     n_slots: int
     cards: tuple[Card | None, ...]
@@ -108,11 +112,17 @@ def read_page(
         understood=_understood(world, page),
         where=f"day {page.day[0]}, {minutes // 60:02d}:{minutes % 60:02d}, {DEVICES[int(page.device[0])]}",
         place=f"visit {page.visit[0] + 1}, search {page.search[0] + 1}, page {page.page[0] + 1}",
+        is_first=bool(page.page[0] == 0),
         n_results=int((page.candidates >= 0).sum()),
         n_slots=world.params.n_slots,
         cards=() if outcome is None else _cards(world, state, page, take(outcome, one), show_truth),
         ending="" if outcome is None else ("leaves" if outcome.session_over[row] else "goes on"),
     )
+
+
+def with_next(page: ResultPage, is_same_query: bool) -> ResultPage:
+    """The page of a shopper who went on, saying how: to the next page of the same query, or with another query."""
+    return dataclasses.replace(page, ending="looks further" if is_same_query else "asks again")
 
 
 def page_text(page: ResultPage) -> str:

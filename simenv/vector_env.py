@@ -151,14 +151,15 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
 
     def result_page(self, row: int) -> ResultPage:
         """What a row's shopper sees and did: the last page shown, or the query where the row has just started."""
-        from simenv.render import read_page
+        from simenv.render import read_page, with_next
 
         if self.luck is None:
             raise ResetNeeded("call reset() before rendering.")
         if self._shown is None or not self._shown[2][row]:
             return read_page(self.world, self.state, self.page, row)
         state, page, _ = self._shown
-        return read_page(self.world, state, page, row, self.outcome, self.show_truth)
+        shown = read_page(self.world, state, page, row, self.outcome, self.show_truth)
+        return shown if shown.ending == "leaves" else with_next(shown, bool(self.state.page[row] > 0))
 
     @property
     def candidates(self) -> npt.NDArray[np.int32]:
