@@ -32,12 +32,13 @@ def top_slate(scores: Any, candidates: I32, n_slots: int) -> I64:
         raise UserError(
             f"the scores have shape {array.shape} and dtype {array.dtype}; expected {candidates.shape}, numbers."
         )
-    cost = -array.astype(np.float64)
+    cost = -array.astype(np.float64 if array.dtype.kind != "f" else array.dtype)
     if np.isnan(cost).any():
         row = int(np.argmax(np.isnan(cost).any(axis=1)))
         raise UserError(f"row {row} of the scores has NaN, which has no place in a ranking; expected numbers.")
     # Even a candidate of score -inf stands before a hole.
-    cost = np.where(candidates < 0, np.inf, np.minimum(cost, np.finfo(np.float64).max))
+    np.minimum(cost, np.finfo(cost.dtype).max, out=cost)
+    cost[candidates < 0] = np.inf
     return np.argsort(cost, axis=1, kind="stable")[:, :n_slots]
 
 
