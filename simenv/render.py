@@ -1,17 +1,97 @@
-"""A page as text: the query, what was understood, and the candidates that the engine returned."""
+"""A page of results in people's words: as plain data, and as text. `simenv.draw` makes a picture of the same data."""
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
+import numpy.typing as npt
 
 from simenv import hashing
+from simenv.catalogue import I32
+from simenv.columns import take
 from simenv.language.titles import titles
-from simenv.world import Page, State, World, queries
+from simenv.shoppers import DEVICES
+from simenv.world import Outcome, Page, State, World, attractions, click_values, queries
 
-SHOWN = 10  # candidates that are printed
+Mark = Literal["", "examined", "clicked", "carted", "bought"]
+
+BAR = 10  # characters of a full bar of true worth
 
 
-def page_text(world: World, state: State, page: Page, row: int) -> str:
+@dataclass(frozen=True)
+class Card:
+    """One result.
+
+    Attributes:
+        title, price: As the shopper's locale writes them.
+        brand: The brand's name.
+        rating: Stars, 1 to 5.
+        colour: The item's internal colour name, "" for none.
+        examined, clicked, carted, bought: What the shopper did. Whether a result was examined is hidden truth, which no
+            log of a real shop holds.
+        worth: Hidden: the expected reward of the result once examined, as a share of the best candidate's; None where
+            truth was not asked for.
+    """
+
+    title: str
+    price: str
+    brand: str
+    rating: float
+    colour: str
+    examined: bool
+    clicked: bool
+    carted: bool
+    bought: bool
+    worth: float | None
+
+    @property
+    def mark(self) -> Mark:
+        """The furthest that the shopper went with this result."""
+        if self.bought:
+            return "bought"
+        if self.carted:
+            return "carted"
+        if self.clicked:
+            return "clicked"
+        return "examined" if self.examined else ""
+
+
+@dataclass(frozen=True)
+class ResultPage:
+    """One page of one search.
+
+    Attributes:
+        locale: For example "de-DE".
+        query: As typed.
+        understood: (kind, word) of what a plain dictionary recognises in the query, words in the shopper's language.
+        where: Day, time and device.
+        place: Which page of which search of which visit, counted from 1.
+        is_first: Whether it is the first page of its query.
+        n_results: Candidates that the engine found for this page.
+        n_slots: K.
+        cards: K results, None for an empty slot; nothing at all where no page was shown yet.
+        ending: What came after: "leaves", "goes on", "looks further" (at the next page) or "asks again"; "" where no
+            page was shown yet.
+    """
+
+    locale: str
+    query: str
+    understood: tuple[tuple[str, str], ...]
+    where: str
+    place: str
+    is_first: bool
+    n_results: int
+    n_slots: int
+    cards: tuple[Card | None, ...]
+    ending: str
+
+
+def read_page(
+    world: World, state: State, page: Page, row: int, outcome: Outcome | None = None, show_truth: bool = False
+) -> ResultPage:
     """One row's page, for people.
 
     Args:
@@ -19,22 +99,70 @@ def page_text(world: World, state: State, page: Page, row: int) -> str:
         state: The state that `page` was observed from.
         page: The page.
         row: Which row.
+        outcome: What came of showing it; None before that.
+        show_truth: Whether to say how good each result truly was.
     """
-    lexicon, catalogue = world.lexicon, world.catalogue
-    locale = int(page.locale[row])
-    query = queries(world, state)[row]
-    items = page.candidates[row]
-    items = items[items >= 0][:SHOWN]
-    names = item_titles(world, locale, items)
-    lines = [f"[{lexicon.locales[locale]}] day {page.day[row]}, visit {page.visit[row]}: {query}"]
-    lines += [
-        f"{place:3d}. {name:<60.60} {catalogue.price[item]:9.2f} EUR  {catalogue.rating[item]:.1f}*"
-        for place, (item, name) in enumerate(zip(items, names, strict=True), start=1)
+    one = slice(row, row + 1)
+    state, page = take(state, one), take(page, one)
+    locale = world.lexicon.locales[int(page.locale[0])]
+    minutes = int(page.time[0]) // 60
+    return ResultPage(
+        locale=locale,
+        query=queries(world, state)[0],
+        understood=_understood(world, page),
+        where=f"day {page.day[0]}, {minutes // 60:02d}:{minutes % 60:02d}, {DEVICES[int(page.device[0])]}",
+        place=f"visit {page.visit[0] + 1}, search {page.search[0] + 1}, page {page.page[0] + 1}",
+        is_first=bool(page.page[0] == 0),
+        n_results=int((page.candidates >= 0).sum()),
+        n_slots=world.params.n_slots,
+        cards=() if outcome is None else _cards(world, state, page, take(outcome, one), show_truth),
+        ending="" if outcome is None else ("leaves" if outcome.session_over[row] else "goes on"),
+    )
+
+
+def with_next(page: ResultPage, is_same_query: bool) -> ResultPage:
+    """The page of a shopper who went on, saying how: to the next page of the same query, or with another query."""
+    return dataclasses.replace(page, ending="looks further" if is_same_query else "asks again")
+
+
+def page_text(page: ResultPage) -> str:
+    """The page as plain text: the query, what was understood, and a line a result with what the shopper did."""
+    words = ", ".join(f"{kind} {word}" for kind, word in page.understood) or "nothing"
+    lines = [
+        f"[{page.locale}] {page.query}",
+        f"  understood: {words}",
+        f"  {page.where}; {page.place}; {page.n_results} results",
     ]
+    for slot, card in enumerate(page.cards, start=1):
+        if card is None:
+            lines.append(f"{slot:3d}. -")
+            continue
+        worth = "" if card.worth is None else f"  worth {_bar(card.worth)}"
+        lines.append(
+            f"{slot:3d}. {card.title:<56.56} {card.price:>11}  {stars(card.rating)} {card.rating:.1f}{worth}"
+            f"  {card.mark}".rstrip()
+        )
+    if page.ending:
+        lines.append(f"  the shopper {page.ending}")
     return "\n".join(lines)
 
 
-def item_titles(world: World, locale: int, items: np.ndarray[tuple[int, ...], np.dtype[np.integer]]) -> list[str]:
+def stars(rating: float) -> str:
+    """Five stars, as many of them full as the rating says when rounded."""
+    full = int(rating + 0.5)
+    return "★" * full + "☆" * (5 - full)
+
+
+def price_text(locale: str, price: float) -> str:
+    """A price in euros as the locale writes it, without separators of thousands."""
+    language = locale.partition("-")[0]
+    if language == "en":
+        return f"€{price:.2f}"
+    amount = f"{price:.2f}".replace(".", ",")
+    return f"€ {amount}" if language == "nl" else f"{amount} €"
+
+
+def item_titles(world: World, locale: int, items: npt.NDArray[np.integer]) -> list[str]:
     """Titles of items in a locale."""
     catalogue = world.catalogue
     key = hashing.absorb(hashing.stream(catalogue.seed, "title"), items)
@@ -47,3 +175,50 @@ def item_titles(world: World, locale: int, items: np.ndarray[tuple[int, ...], np
         catalogue.colour[items],
         key,
     )
+
+
+def _understood(world: World, page: Page) -> tuple[tuple[str, str], ...]:
+    language = world.lexicon.languages[int(page.locale[0])]
+    category, brand, colour = page.query_terms[0].tolist()
+    words = (
+        ("category", language.nouns[category] if category >= 0 else ""),
+        ("brand", world.catalogue.brands[brand] if brand >= 0 else ""),
+        ("colour", language.colours[colour][0][0] if colour >= 0 else ""),
+    )
+    return tuple((kind, word) for kind, word in words if word)
+
+
+def _cards(world: World, state: State, page: Page, outcome: Outcome, show_truth: bool) -> tuple[Card | None, ...]:
+    catalogue, lexicon, locale = world.catalogue, world.lexicon, int(page.locale[0])
+    items = outcome.items[0]
+    names = item_titles(world, locale, np.maximum(items, 0))
+    worth = _worth(world, state, page, outcome.items).tolist() if show_truth else [None] * len(items)
+    return tuple(
+        None
+        if item < 0
+        else Card(
+            title=names[slot],
+            price=price_text(lexicon.locales[locale], float(catalogue.price[item])),
+            brand=catalogue.brands[catalogue.brand[item]],
+            rating=float(catalogue.rating[item]),
+            colour=lexicon.colours[catalogue.colour[item]] if catalogue.colour[item] >= 0 else "",
+            examined=bool(outcome.examined[0, slot]),
+            clicked=bool(outcome.clicked[0, slot]),
+            carted=bool(outcome.carted[0, slot]),
+            bought=bool(outcome.purchased[0, slot]),
+            worth=worth[slot],
+        )
+        for slot, item in enumerate(items.tolist())
+    )
+
+
+def _worth(world: World, state: State, page: Page, items: I32) -> npt.NDArray[np.float64]:
+    """(K,) expected reward of examined items, as a share of the best candidate's."""
+    best = (attractions(world, state, page.candidates) * click_values(world, state, page.candidates)).max()
+    worth: npt.NDArray[np.float64] = (attractions(world, state, items) * click_values(world, state, items))[0]
+    return worth / best if best > 0 else np.zeros_like(worth)
+
+
+def _bar(share: float) -> str:
+    full = round(share * BAR)
+    return "▰" * full + "▱" * (BAR - full)

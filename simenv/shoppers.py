@@ -15,6 +15,8 @@ from simenv import hashing
 from simenv.catalogue import F32, I32, I64
 from simenv.params import Shoppers
 
+DEVICES = ("phone", "desktop", "tablet")  # in the order of `Shoppers.device_share`
+
 
 @dataclass(frozen=True)
 class Traits:

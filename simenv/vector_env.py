@@ -2,12 +2,14 @@
 
 Autoreset is NEXT_STEP, as RLlib needs: the step after an episode's end ignores the row's action, gives reward 0 and the
 first observation of the row's next episode. Row i plays shoppers i, i + N, i + 2N, ... of the seed's population.
+
+Wrappers for libraries that want flat observations, scores or a single choice are in `simenv.wrappers`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +19,22 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from simenv.columns import overwrite, take
-from simenv.errors import UserError
+from simenv.errors import UserError, unknown_name
 from simenv.params import WorldParams
 from simenv.world import Outcome, Page, State, World, begin, make_world, observe, queries, step
 from simenv.worlds import load_world
 
+if TYPE_CHECKING:
+    from simenv.render import ResultPage
+
 Episode = Literal["session", "shopper"]
+Frame = str | npt.NDArray[np.uint8]
 Observation = dict[str, npt.NDArray[Any]]
 Actions = npt.NDArray[np.integer[Any]]
 
 FLOAT_LIMIT = 1e6  # of observed floats; real values are of order 1
 INT_LIMIT = 2**31 - 1
+RENDER_MODES = ("ansi", "rgb_array")
 
 
 class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
@@ -37,15 +44,22 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
     are the columns of `world.catalogue.public()`, gathered by whoever needs them.
 
     Action: (N, K) positions into `candidates`, best first. A slot stays empty where the position is a hole or repeats
-    one higher up; out-of-range positions and wrong dtypes or shapes raise `UserError`.
+    one higher up: nobody sees it, and it earns nothing. Positions outside [0, C), other shapes, and dtypes that are not
+    integers (floats that happen to be whole and booleans too) raise `UserError`, and the environment is as it was.
 
     Reward: the sum over slots of what the world counts (clicks by default).
 
-    Episode: "session" ends (terminated) when the shopper leaves; "shopper" ends when they never come back (terminated)
-    or would come back after the horizon (truncated).
+    Episode: "session" ends (terminated) when the shopper leaves; it is never truncated. "shopper" ends when they never
+    come back (terminated) or would come back after the horizon (truncated: they would have gone on, and a learner may
+    bootstrap). Never both.
 
     Info: `items`, `clicked`, `carted`, `purchased`, `revenue`, each (N, K), with Gymnasium's `_key` masks that are
-    False in rows that were reset.
+    False in rows that were reset. `action_mask`, (N, C) int8, belongs to the observation that comes with it: 1 where a
+    position holds a candidate, 0 where it is a hole (a short candidate list, or shown on an earlier page).
+
+    Rendering: a tuple of one text ("ansi") or one (height, width, 3) uint8 picture ("rgb_array") a row: the last page
+    with what the shopper did, or only the query where none was shown yet. `show_truth` adds how good each result truly
+    was.
     """
 
     def __init__(
@@ -54,15 +68,18 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
         world: str | WorldParams = "default",
         episode: Episode = "session",
         render_mode: str | None = None,
+        show_truth: bool = False,
     ) -> None:
         """Make the market; nothing is drawn before `reset`."""
         if episode not in ("session", "shopper"):
             raise UserError(f"episode is '{episode}'; expected 'session' or 'shopper'.")
         if num_envs < 1:
             raise UserError(f"num_envs is {num_envs}; expected at least 1.")
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            raise unknown_name("render mode", render_mode, RENDER_MODES)
         self.world: World = make_world(world) if isinstance(world, WorldParams) else load_world(world)
-        self.episode, self.num_envs, self.render_mode = episode, num_envs, render_mode
-        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": ["ansi"], "render_fps": 1}
+        self.episode, self.num_envs, self.render_mode, self.show_truth = episode, num_envs, render_mode, show_truth
+        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": list(RENDER_MODES), "render_fps": 1}
         self.single_observation_space = observation_space_of(self.world)
         self.single_action_space = action_space_of(self.world)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -71,6 +88,7 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
         self.state: State
         self.page: Page
         self.outcome: Outcome | None = None
+        self._shown: tuple[State, Page, npt.NDArray[np.bool_]] | None = None  # what is rendered; the rows that played
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -90,8 +108,9 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
         self._next = self._next + self.num_envs
         self._over = np.zeros(self.num_envs, dtype=bool)
         self._left = np.zeros(self.num_envs, dtype=bool)
-        self.outcome = None
-        return self._observe(), {}
+        self.outcome = self._shown = None
+        made = self._observe()
+        return made, self._info(None, np.ones(self.num_envs, dtype=bool))
 
     def step(
         self, actions: Actions
@@ -102,6 +121,8 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
         slate = self._checked(actions)
         starts = self._over
         after, outcome = step(self.world, self.state, self.page, slate)
+        if self.render_mode is not None:
+            self._shown = self.state, self.page, ~starts
         if starts.any():
             after = overwrite(after, starts, take(self._with_new_shoppers(), starts))
         self.state, self.outcome = after, outcome
@@ -112,15 +133,40 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
         else:
             terminated, truncated = outcome.gone & ~starts, outcome.truncated & ~starts
         self._over = terminated | truncated
-        return self._observe(), reward, terminated, truncated, self._info(outcome, ~starts)
+        made = self._observe()
+        return made, reward, terminated, truncated, self._info(outcome, ~starts)
 
-    def render(self) -> tuple[str, ...] | None:  # type: ignore[override]
-        """The pages as text, one string a row, in render mode "ansi"."""
-        if self.render_mode != "ansi":
+    def render(self) -> tuple[Frame, ...] | None:  # type: ignore[override]
+        """One frame a row, see the class; None without a render mode."""
+        if self.render_mode is None:
             return None
-        from simenv.render import page_text
+        pages = [self.result_page(row) for row in range(self.num_envs)]
+        if self.render_mode == "ansi":
+            from simenv.render import page_text
 
-        return tuple(page_text(self.world, self.state, self.page, row) for row in range(self.num_envs))
+            return tuple(page_text(page) for page in pages)
+        from simenv.draw import page_pixels  # loads Pillow
+
+        return tuple(page_pixels(page) for page in pages)
+
+    def result_page(self, row: int) -> ResultPage:
+        """What a row's shopper sees and did: the last page shown, or the query where the row has just started."""
+        from simenv.render import read_page, with_next
+
+        if self.luck is None:
+            raise ResetNeeded("call reset() before rendering.")
+        if self._shown is None or not self._shown[2][row]:
+            return read_page(self.world, self.state, self.page, row)
+        state, page, _ = self._shown
+        shown = read_page(self.world, state, page, row, self.outcome, self.show_truth)
+        return shown if shown.ending == "leaves" else with_next(shown, bool(self.state.page[row] > 0))
+
+    @property
+    def candidates(self) -> npt.NDArray[np.int32]:
+        """(N, C) item ids of the current pages, -1 for a hole; not to be written into."""
+        if self.luck is None:
+            raise ResetNeeded("call reset() first: there are no candidates yet.")
+        return self.page.candidates
 
     def query_strings(self) -> list[str]:
         """What the shoppers typed, N strings. Made on demand: nobody pays for strings that nobody reads."""
@@ -149,7 +195,7 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
         return overwrite(self.state, rows, fresh)
 
     def _checked(self, actions: Actions) -> npt.NDArray[np.integer[Any]]:
-        slate = np.asarray(actions)
+        slate = as_array(actions)
         shape = (self.num_envs, self.world.params.n_slots)
         if slate.shape != shape or not np.issubdtype(slate.dtype, np.integer):
             raise UserError(f"the action has shape {slate.shape} and dtype {slate.dtype}; expected {shape}, integers.")
@@ -161,12 +207,27 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
             )
         return slate
 
-    @staticmethod
-    def _info(outcome: Outcome, played: npt.NDArray[np.bool_]) -> dict[str, Any]:
-        info: dict[str, Any] = {}
-        for name in ("items", "clicked", "carted", "purchased", "revenue"):
-            info[name], info[f"_{name}"] = getattr(outcome, name), played
+    def _info(self, outcome: Outcome | None, played: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        info: dict[str, Any] = {
+            "action_mask": (self.page.candidates >= 0).view(np.int8),
+            "_action_mask": np.ones(self.num_envs, dtype=bool),
+        }
+        if outcome is not None:
+            for name in ("items", "clicked", "carted", "purchased", "revenue"):
+                info[name], info[f"_{name}"] = getattr(outcome, name), played
         return info
+
+
+def as_array(actions: Any) -> npt.NDArray[Any]:
+    """An action as an array of whatever dtype it has.
+
+    Raises:
+        UserError: for ragged lists, which are no array.
+    """
+    try:
+        return np.asarray(actions)
+    except ValueError as error:
+        raise UserError(f"the action is no array of numbers ({error}); expected rows of equal length.") from error
 
 
 def observation_space_of(world: World) -> spaces.Dict:

@@ -26,11 +26,13 @@ from slatelab.verbs.run import run
 from slatelab.verbs.simulate import simulate
 from slatelab.verbs.sweep import sweep
 from slatelab.verbs.train import train
+from slatelab.verbs.watch import watch
 
 VERBS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "run": run,
     "simulate": simulate,
+    "watch": watch,
     "train": train,
     "evaluate": evaluate,
     "sweep": sweep,

@@ -27,7 +27,7 @@ OURS: dict[str, tuple[str, ...]] = {
 }
 # Rooms that may import nothing of others' but this and the standard library.
 ONLY_LIBRARIES: dict[str, frozenset[str]] = {
-    "simenv": frozenset({"numpy", "gymnasium", "pyarrow", "numba"}),
+    "simenv": frozenset({"numpy", "gymnasium", "pyarrow", "numba", "PIL"}),
     "reports": frozenset({"numpy", "scipy", "pandas", "matplotlib", "jinja2", "markupsafe"}),
 }
 # The standard library, and the types of it that only type checkers know.

@@ -20,11 +20,11 @@ from simenv.catalogue import I32, I64, PublicCatalogue
 from simenv.errors import UserError
 from simenv.log.schema import CATALOGUE_FILE, LOG_PART, MANIFEST_FILE, SCHEMA_VERSION, log_digest, log_schema
 from simenv.propensity import Conditional
+from simenv.shoppers import DEVICES
 from simenv.world import Page
 
 BATCH = 32_768  # rows in memory at once
 LOCALES = ("en-GB", "de-DE", "fr-FR")
-DEVICES = ("phone", "desktop", "tablet")
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,9 @@ from simenv.log.schema import (
     log_schema,
 )
 from simenv.play import BLOCK, Step, play
+from simenv.shoppers import DEVICES
 from simenv.world import World, queries
 
-DEVICES = ("phone", "desktop", "tablet")
 BLOCKS_A_PART = 16
 
 

@@ -18,6 +18,7 @@ import simenv
 from simenv.columns import take
 from simenv.env import SearchEnv
 from simenv.errors import UserError
+from simenv.params import WorldParams
 from simenv.vector_env import Episode, SearchVectorEnv, observation
 from simenv.world import Page, begin, keep, observe, slate_items, step
 from simenv.worlds import WORLDS, load_world
@@ -37,6 +38,7 @@ def fixed_actions(n_steps: int, n: int, world: str = "tiny", seed: int = 0) -> n
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("episode", EPISODES)
 def test_gymnasium_finds_nothing_to_warn_of(world: str, episode: str) -> None:
+    """Its checks of rendering make the environment anew in every declared render mode."""
     env = gymnasium.make("simenv/Search-v0", world=world, episode=episode, render_mode="ansi")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -179,13 +181,124 @@ def test_reset_without_a_seed_goes_on_with_new_shoppers() -> None:
         (np.array([[0, 1, 2], [0, 8, 1]]), r"row 1 of the action is \[0, 8, 1\].*not item ids"),
         (np.array([[0, 1, -1], [0, 1, 2]]), "row 0"),
         (np.array([["a"] * 3] * 2), "integers"),
+        (np.ones((2, 3), bool), "dtype bool; expected"),
+        (np.array([[0.0, 1.0, 2.0]] * 2), "dtype float64; expected"),
+        (np.array([[0, 1, 2]] * 2, dtype=object), "dtype object"),
+        ([[0, 1], [0, 1, 2]], "no array of numbers .* rows of equal length"),
     ],
 )
-def test_an_action_that_means_nothing_is_refused_with_help(action: np.ndarray, said: str) -> None:
-    env = SearchVectorEnv(2, "tiny")
+def test_an_action_that_means_nothing_is_refused_with_help(action: Any, said: str) -> None:
+    """And the environment is as if nobody had asked."""
+    env, other = SearchVectorEnv(2, "tiny"), SearchVectorEnv(2, "tiny")
     env.reset(seed=0)
+    other.reset(seed=0)
     with pytest.raises(UserError, match=said):
         env.step(action)
+    slate = np.array([[0, 1, 2]] * 2)
+    one, two = env.step(slate), other.step(slate)
+    assert same(one[0], two[0])
+    assert np.array_equal(one[1], two[1])
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64])
+def test_integers_of_every_width_and_plain_lists_mean_the_same(dtype: type) -> None:
+    shown = []
+    for action in (np.array([[0, 1, 2]], dtype), np.array([[0, 1, 2]]), [[0, 1, 2]]):
+        env = SearchVectorEnv(1, "tiny")
+        env.reset(seed=0)
+        shown.append(env.step(cast(np.ndarray, action))[4]["items"].tolist())
+    assert shown[0] == shown[1] == shown[2]
+
+
+def test_the_single_environment_refuses_the_same() -> None:
+    env = SearchEnv("tiny")
+    env.reset(seed=0)
+    for action, said in (
+        (np.zeros(4, int), r"shape \(4,\); expected \(3,\)"),
+        (np.zeros((1, 3), int), r"shape \(1, 3\)"),
+        (np.zeros(3), "dtype float64"),
+        (np.ones(3, bool), "dtype bool"),
+        (np.array([0, 1, 8]), "not item ids"),
+    ):
+        with pytest.raises(UserError, match=said):
+            env.step(action)
+
+
+def one_day_world() -> WorldParams:
+    """Nobody can come back in time: every shopper has one visit."""
+    params = WORLDS["tiny"]
+    return dataclasses.replace(params, shoppers=dataclasses.replace(params.shoppers, horizon_days=1))
+
+
+def test_a_session_ends_terminated_and_is_never_truncated() -> None:
+    for world in (one_day_world(), WORLDS["tiny"]):
+        env = SearchVectorEnv(50, world, "session")
+        env.reset(seed=0)
+        n_ends = 0
+        for action in fixed_actions(30, 50):
+            *_, terminated, truncated, _ = env.step(action)
+            n_ends += int(terminated.sum())
+            assert not truncated.any()
+        assert n_ends > 200
+
+
+def test_a_life_ends_terminated_for_who_stays_away_and_truncated_for_who_comes_back_too_late() -> None:
+    """With a horizon of one day, every visit is a life; who would come back is told by the physics."""
+    env = SearchVectorEnv(400, one_day_world(), "shopper")
+    env.reset(seed=0)
+    over, gone, late = np.zeros(400, dtype=bool), 0, 0
+    for action in fixed_actions(12, 400):
+        *_, terminated, truncated, _ = env.step(action)
+        assert env.outcome is not None
+        played = ~over
+        assert not (terminated & truncated).any()
+        np.testing.assert_array_equal(terminated, env.outcome.gone & played)
+        np.testing.assert_array_equal(terminated | truncated, env.outcome.session_over & played)
+        gone, late, over = gone + int(terminated.sum()), late + int(truncated.sum()), terminated | truncated
+    # Come back 60% (never satisfied) to 95% (always): four standard errors of a share of over 1,000 are 0.06.
+    assert gone + late > 1000
+    assert 0.54 < late / (gone + late) < 1.0
+
+
+def test_a_longer_horizon_truncates_fewer() -> None:
+    shares = []
+    for days in (1, 7, 28):
+        params = WORLDS["tiny"]
+        world = dataclasses.replace(params, shoppers=dataclasses.replace(params.shoppers, horizon_days=days))
+        env = SearchVectorEnv(200, world, "shopper")
+        env.reset(seed=0)
+        ends = np.zeros(2)
+        for action in fixed_actions(100, 200):
+            *_, terminated, truncated, _ = env.step(action)
+            ends += terminated.sum(), truncated.sum()
+        shares.append(ends[1] / ends.sum())
+    assert shares[0] > shares[1] > shares[2] > 0.0
+
+
+def test_a_finished_episode_wants_a_reset() -> None:
+    env = SearchEnv("tiny")
+    env.reset(seed=0)
+    over = False
+    while not over:
+        *_, terminated, truncated, _ = env.step(np.arange(3))
+        over = terminated or truncated
+    with pytest.raises(ResetNeeded, match="over"):
+        env.step(np.arange(3))
+    env.reset()
+    env.step(np.arange(3))
+
+
+def test_masks_belong_to_the_observation_they_come_with() -> None:
+    env = SearchVectorEnv(40, "tiny")
+    made, info = env.reset(seed=0)
+    n_holes = 0
+    for action in fixed_actions(30, 40):
+        assert info["action_mask"].dtype == np.int8
+        np.testing.assert_array_equal(info["action_mask"] == 1, made["candidates"] >= 0)
+        assert info["_action_mask"].all()
+        n_holes += int((info["action_mask"] == 0).sum())
+        made, *_, info = env.step(action)
+    assert n_holes > 100
 
 
 def test_other_mistakes_are_named_too() -> None:
@@ -195,6 +308,8 @@ def test_other_mistakes_are_named_too() -> None:
         SearchVectorEnv(0, "tiny")
     with pytest.raises(UserError, match="Did you mean 'tiny'"):
         SearchEnv("tinny")
+    with pytest.raises(UserError, match="Did you mean 'rgb_array'"):
+        SearchEnv("tiny", render_mode="rgb_aray")
     with pytest.raises(ResetNeeded, match="reset"):
         SearchVectorEnv(1, "tiny").step(np.zeros((1, 3), int))
 
@@ -219,19 +334,6 @@ def test_a_repeated_position_earns_nothing_twice() -> None:
     assert (info["items"][:, 1:] == -1).all()
     assert not info["clicked"][:, 1:].any()
     assert info["clicked"][:, 0].any()
-
-
-def test_rendering_shows_the_query_and_its_candidates() -> None:
-    env = SearchVectorEnv(2, "tiny", render_mode="ansi")
-    env.reset(seed=0)
-    pages = env.render()
-    assert pages is not None
-    for text, query in zip(pages, env.query_strings(), strict=True):
-        assert query in text.splitlines()[0]
-        assert "EUR" in text
-    silent = SearchVectorEnv(2, "tiny")
-    silent.reset(seed=0)
-    assert silent.render() is None
 
 
 def test_worlds_in_one_process_do_not_meet() -> None:
