@@ -85,6 +85,16 @@ def conversion(params: Conversion, catalogue: Catalogue, match: F32, grade: F32,
     return cart, buy
 
 
+def satisfying(params: Conversion, cart: F32) -> F32:
+    """P(a clicked item satisfies, so that its page is read no further), from the same utility as P(cart | click).
+
+    The odds of the one are `satisfaction_odds` times the odds of the other. Same shape as `cart`.
+    """
+    odds = np.float32(params.satisfaction_odds)
+    satisfied: F32 = odds * cart / (1 + (odds - 1) * cart)
+    return satisfied
+
+
 def _sigmoid(x: F32) -> F32:
     p: F32 = np.float32(1.0) / (np.float32(1.0) + np.exp(-x))
     return p

@@ -80,7 +80,12 @@ class Attraction:
 
 @dataclass(frozen=True)
 class Conversion:
-    """Weights of the log-odds that a click becomes a cart, and of a cart becoming a purchase."""
+    """Weights of the log-odds that a click becomes a cart, and of a cart becoming a purchase.
+
+    Attributes:
+        satisfaction_odds: The odds that a clicked item ends the look at the page are this many times the odds that it
+            goes into the cart. Only click models that know satisfaction use it.
+    """
 
     cart_base: float = -4.4
     cart_relevance: float = 1.8
@@ -88,6 +93,7 @@ class Conversion:
     cart_quality: float = 0.6
     buy_base: float = -0.4
     buy_price: float = 0.4
+    satisfaction_odds: float = 20.0
 
 
 @dataclass(frozen=True)

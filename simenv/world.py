@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from simenv import hashing
-from simenv.behaviour import attraction, conversion, relevance, style_match
+from simenv.behaviour import attraction, conversion, relevance, satisfying, style_match
 from simenv.catalogue import F32, I32, I64, Catalogue, generate_catalogue
+from simenv.clicks import Appeal
 from simenv.columns import take
 from simenv.errors import UserError
 from simenv.language import Lexicon, QueryParts, load_lexicon, query_strings, recognised_terms
@@ -138,7 +139,8 @@ def make_world(params: WorldParams) -> World:
             f"locale_share has {len(params.shoppers.locale_share)} entries; expected {len(lexicon.locales)}, one for "
             f"each of {', '.join(lexicon.locales)}."
         )
-    params.click_model.click_probability(np.zeros((1, params.n_slots)))  # says what is wrong before anything runs
+    nothing = np.zeros((1, params.n_slots))
+    params.click_model.click_probability(Appeal(nothing, nothing))  # says what is wrong before anything runs
     rank = np.arange(1, len(lexicon.categories) + 1)
     share = 0.3 / len(lexicon.categories) + 0.7 * (1.0 / rank) / (1.0 / rank).sum()
     return World(
@@ -282,6 +284,17 @@ def attractions(world: World, state: State, items: I32) -> F32:
     return attraction(world.params.attraction, world.catalogue, state.traits, match, grade, items)
 
 
+def appeals(world: World, state: State, items: I32) -> Appeal:
+    """Hidden: attraction and satisfaction of any items (N, M); what click models are told."""
+    grade = relevance(world.catalogue, world.lexicon.department, state.intent, items)
+    match = style_match(world.catalogue, state.taste, items)
+    cart, _ = conversion(world.params.conversion, world.catalogue, match, grade, items)
+    return Appeal(
+        attraction(world.params.attraction, world.catalogue, state.traits, match, grade, items),
+        satisfying(world.params.conversion, cart),
+    )
+
+
 def click_values(world: World, state: State, items: I32) -> npt.NDArray[np.float64]:
     """Hidden: the expected reward of a click on any items (N, M), in the world's unit of reward."""
     if world.params.reward == "clicks":
@@ -295,8 +308,7 @@ def click_values(world: World, state: State, items: I32) -> npt.NDArray[np.float
 
 def expected_reward(world: World, state: State, items: I32) -> npt.NDArray[np.float64]:
     """Hidden: exact expected reward per slot (N, K) of a slate of items, by the click model's closed form."""
-    appeal = attractions(world, state, items)
-    clicks = world.params.click_model.click_probability(appeal).astype(np.float64)
+    clicks = world.params.click_model.click_probability(appeals(world, state, items)).astype(np.float64)
     return clicks * click_values(world, state, items)
 
 
@@ -327,7 +339,11 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
     # 5. Examine and click: examination is keyed by the slot, what happens to an item by the item.
     key = _page_key(_visit_key(state.key, state.visit, Draw.ATTRACT), state)
     match = style_match(catalogue, state.taste, items)
-    appeal = attraction(params.attraction, catalogue, state.traits, match, grade, items)
+    cart, buy = conversion(params.conversion, catalogue, match, grade, items)
+    appeal = Appeal(
+        attraction(params.attraction, catalogue, state.traits, match, grade, items),
+        satisfying(params.conversion, cart),
+    )
     slots = np.arange(items.shape[1])
     examined, clicked = params.click_model.sample(
         appeal,
@@ -336,7 +352,6 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
     )
 
     # 6. Convert: utility is not attraction.
-    cart, buy = conversion(params.conversion, catalogue, match, grade, items)
     carted = clicked & (_uniforms(key, Draw.CART, items) < cart)
     purchased = carted & (_uniforms(key, Draw.BUY, items) < buy)
     revenue = np.where(purchased, catalogue.price[item], 0.0).astype(np.float64)

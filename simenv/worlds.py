@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from functools import lru_cache
 
-from simenv.clicks import Cascade
+from simenv.clicks import CLICK_MODELS, Cascade
 from simenv.errors import unknown_name
 from simenv.params import Attraction, Conversion, Dynamics, Shoppers, WorldParams
 from simenv.world import World, make_world
@@ -23,6 +23,21 @@ WORLDS: dict[str, WorldParams] = {
         _DEFAULT,
         question="What happens to item-position weights when shoppers stop at the first attractive item?",
         click_model=Cascade(continuation=0.95),
+    ),
+    "dbn": dataclasses.replace(
+        _DEFAULT,
+        question="Where the item that satisfies ends the page, is clickbait at the top still worth its clicks?",
+        click_model=CLICK_MODELS["dbn"](50),
+    ),
+    "ubm": dataclasses.replace(
+        _DEFAULT,
+        question="Where a click draws the eye to the slots below it, how far off are item-position weights?",
+        click_model=CLICK_MODELS["user-browsing"](50),
+    ),
+    "choice": dataclasses.replace(
+        _DEFAULT,
+        question="Where the items of a page compete for one click, does anything but joint weights find its value?",
+        click_model=CLICK_MODELS["multinomial-logit"](50),
     ),
     "impersonal": dataclasses.replace(
         _DEFAULT,

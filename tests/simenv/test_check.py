@@ -13,7 +13,7 @@ import simenv.world
 from simenv import hashing
 from simenv.check import check_vector_env, check_world
 from simenv.check.ranker import UniformByHash
-from simenv.clicks import Cascade, PositionBased, check_click_model
+from simenv.clicks import Cascade, ClickModel, DynamicBayesian, MultinomialLogit, PositionBased, check_click_model
 from simenv.errors import UserError
 from simenv.params import WorldParams
 from simenv.vector_env import SearchVectorEnv
@@ -49,8 +49,8 @@ def test_a_world_with_too_few_items_for_a_page_is_caught() -> None:
 
 def test_expectations_that_are_wrong_by_a_fifth_are_caught() -> None:
     class Boasting(PositionBased):
-        def click_probability(self, attraction: Any) -> Any:
-            return 0.8 * super().click_probability(attraction)
+        def click_probability(self, appeal: Any) -> Any:
+            return 0.8 * super().click_probability(appeal)
 
     with pytest.raises(AssertionError, match="samples disagree with log_prob"):
         check_click_model(Boasting((1.0, 0.8, 0.6, 0.4)))
@@ -183,16 +183,23 @@ def test_a_vector_env_whose_episodes_never_end_is_not_passed() -> None:
 
 @pytest.mark.parametrize(
     "model",
-    [
-        PositionBased((1.0, 0.6, 0.3, 0.1)),
-        PositionBased((1.0, 1.0, 1.0, 1.0)),
-        Cascade(),
-        Cascade(continuation=0.8),
-    ],
+    [PositionBased((1.0, 1.0, 1.0, 1.0)), Cascade(), Cascade(continuation=0.0), DynamicBayesian(1.0)],
     ids=repr,
 )
-def test_every_click_model_passes_its_check(model: PositionBased | Cascade) -> None:
+def test_click_models_at_their_bounds_pass_their_check(model: ClickModel) -> None:
     check_click_model(model, n_draws=50_000)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (Cascade(0.8, identified_by="item-position"), "item-position weights identify it, but .* on items above"),
+        (MultinomialLogit(identified_by="prefix"), "prefix weights identify it, but .* on items below"),
+    ],
+)
+def test_a_click_model_that_claims_to_be_identified_too_easily_is_caught(model: ClickModel, said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        check_click_model(model, n_draws=1_000)
 
 
 def test_the_ranker_of_the_checks_says_how_likely_its_slates_are() -> None:

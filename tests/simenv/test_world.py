@@ -9,13 +9,15 @@ import pytest
 
 from simenv import behaviour
 from simenv.check.ranker import UniformByHash
-from simenv.clicks import Cascade, PositionBased
+from simenv.clicks import CLICK_MODELS, Appeal, PositionBased
 from simenv.columns import join
 from simenv.hashing import stream
+from simenv.params import Reward
 from simenv.play import Step, play, shopper_range
 from simenv.shoppers import Traits
 from simenv.world import (
     World,
+    appeals,
     attractions,
     begin,
     click_values,
@@ -134,13 +136,56 @@ def test_expectations_are_the_click_model_over_hidden_attractions(world: World, 
 
 
 @pytest.mark.parametrize("reward", ["clicks", "purchases", "revenue"])
-@pytest.mark.parametrize("model", [PositionBased((1.0, 0.6, 0.4)), Cascade(0.9)], ids=lambda model: model.name)
-def test_expected_reward_of_a_slate_agrees_with_what_step_says(reward: str, model: PositionBased | Cascade) -> None:
-    made = make_world(dataclasses.replace(world_params("tiny"), reward=reward, click_model=model))
+@pytest.mark.parametrize("name", CLICK_MODELS)
+def test_expected_reward_of_a_slate_agrees_with_what_step_says(reward: Reward, name: str) -> None:
+    made = make_world(dataclasses.replace(world_params("tiny"), reward=reward, click_model=CLICK_MODELS[name](3)))
     steps = join(list(play(made, UniformByHash(), 0, shopper_range(80))))
     again = expected_reward(made, steps.state, steps.outcome.items)
     np.testing.assert_allclose(again, steps.outcome.expected, rtol=1e-6, atol=1e-9)
     assert (click_values(made, steps.state, steps.outcome.items) >= 0).all()
+
+
+@pytest.mark.parametrize("name", CLICK_MODELS)
+def test_clicks_and_purchases_come_as_often_as_every_click_model_expects(name: str) -> None:
+    """Per slot, over first pages of different shoppers (independent rows), within five standard errors."""
+    made = make_world(dataclasses.replace(world_params("tiny"), click_model=CLICK_MODELS[name](3)))
+    state = begin(made, 3, shopper_range(N))
+    page = observe(made, state)
+    slate = np.tile(np.arange(3), (N, 1))
+    _, outcome = step(made, state, page, slate)
+    bought = dataclasses.replace(made, params=dataclasses.replace(made.params, reward="purchases"))
+    _, sales = step(bought, state, page, slate)
+    for got in (outcome, sales):
+        difference = got.reward - got.expected
+        assert (abs(difference.mean(axis=0)) <= 5 * difference.std(axis=0) / np.sqrt(N)).all()
+        assert got.expected.sum() > 0
+
+
+def test_satisfaction_follows_utility_and_not_attraction(world: World) -> None:
+    """Bait draws and does not satisfy, quality satisfies more than it draws; the odds are those of a cart, scaled."""
+    state = begin(world, 0, shopper_range(500))
+    items = observe(world, state).candidates
+    appeal = appeals(world, state, items)
+    real = items >= 0
+    assert np.array_equal(appeal.attraction, attractions(world, state, items))
+    assert ((appeal.satisfaction > 0) & (appeal.satisfaction < 1)).all()
+    lured = dataclasses.replace(world.catalogue, bait=world.catalogue.bait + 1)
+    better = dataclasses.replace(world.catalogue, quality=world.catalogue.quality + 1)
+    with_bait = appeals(dataclasses.replace(world, catalogue=lured), state, items)
+    with_quality = appeals(dataclasses.replace(world, catalogue=better), state, items)
+    assert np.array_equal(with_bait.satisfaction, appeal.satisfaction)
+    assert (with_bait.attraction > appeal.attraction)[real].all()
+    assert (with_quality.satisfaction > appeal.satisfaction)[real].all()
+
+
+def test_the_satisfaction_of_an_item_changes_what_a_dynamic_network_expects_and_nothing_else() -> None:
+    for name, moves in (("dbn", True), ("default", False), ("ubm", False), ("choice", False)):
+        made = load_world(name)
+        state = begin(made, 0, shopper_range(50))
+        appeal = appeals(made, state, observe(made, state).candidates[:, :5])
+        never = Appeal(appeal.attraction, np.zeros_like(appeal.satisfaction))
+        model = made.params.click_model
+        assert np.array_equal(model.click_probability(appeal), model.click_probability(never)) != moves
 
 
 def test_examination_falls_with_the_slot_as_the_curve_says(world: World, played: Step) -> None:
@@ -273,12 +318,15 @@ def test_nothing_personal_is_left_in_the_impersonal_world() -> None:
 def test_parameters_are_told_apart_by_their_digest(name: str) -> None:
     params = world_params(name)
     assert params.digest() == dataclasses.replace(params).digest()
+    models = [CLICK_MODELS[model](n_slots) for model in CLICK_MODELS for n_slots in (6, 7)]
+    models = [model for k, model in enumerate(models) if model not in [params.click_model, *models[:k]]]
     changes = [
         dataclasses.replace(params, seed=params.seed + 1),
         dataclasses.replace(params, click_model=PositionBased((0.5,) * 60)),
+        *(dataclasses.replace(params, click_model=model) for model in models),
         dataclasses.replace(params, dynamics=dataclasses.replace(params.dynamics, taste_drift=0.123)),
     ]
-    assert len({one.digest() for one in [params, *changes]}) == 4
+    assert len({one.digest() for one in [params, *changes]}) == len(changes) + 1
 
 
 def test_the_catalogue_is_a_shop_that_a_person_would_know(world: World) -> None:
