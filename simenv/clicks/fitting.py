@@ -3,6 +3,11 @@
 A log says, per page, which document stood in each slot and which were clicked. A document is whatever attraction is a
 property of: an item, or better a pair of query and item. Nothing about the policy that ranked is needed, but documents
 must have moved between slots: a log in which each stays in its place cannot tell examination from attraction.
+
+Every document brings parameters of its own, so intervals of the global ones are sound only where documents are shown
+often: with hundreds of impressions each they cover as they say, with 8 each a 95% interval of a position-based model
+covered about 85% of the time and a dynamic Bayesian network's 67%. Merge rare documents, or leave them out by how often
+they were shown (never by how often they were clicked).
 """
 
 from __future__ import annotations
