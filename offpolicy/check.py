@@ -94,6 +94,7 @@ def take(evidence: Evidence, rows: Ints) -> Evidence:
         target_marginal=_take_marginal(evidence.target_marginal, rows),
         q_logged=None if evidence.q_logged is None else evidence.q_logged[rows],
         q_target=None if evidence.q_target is None else evidence.q_target[rows],
+        placebo=None if evidence.placebo is None else evidence.placebo[rows],
         cluster=evidence.cluster[rows],
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -71,19 +72,28 @@ def disagreement(one: Scores, other: Scores, by: Clusters) -> float:
 
 
 def interference_z(evidence: Evidence, by: Clusters) -> float | None:
-    """Z of the rewards below slot 1 on the placebo: does what stands above a slot move what happens there?
+    """Does what stands in one slot move the rewards of others? |z| of the strongest sign, corrected for all the looks.
 
-    Given the context and the items below, chance alone decides what stands first, so under a position-based model the
-    mean of placebo times reward below is zero whatever shoppers like; it is negative where they stop at a good item.
-    An exact randomisation argument: the reward model's expectation is taken off to gain power and cannot bias it. None
-    where there is no placebo.
+    Given the context and the rest of the slate, chance alone decides which item stands at a slot, so under a
+    position-based model placebo times reward elsewhere has mean zero whatever shoppers like: exactly, with no model to
+    be right or wrong. The reward model's expectation is taken off to gain power and cannot bias it. Looked at are each
+    slot against all below and all above it, and the two sums over slots; the smallest p is corrected by Bonferroni and
+    told as the |z| of a single look. None where there is no placebo.
     """
     if evidence.placebo is None or evidence.n_slots < 2:
         return None
-    below = evidence.reward if evidence.q_logged is None else evidence.reward - evidence.q_logged
-    product = evidence.placebo * below[:, 1:].sum(axis=1)
-    mean = float(product.mean())
-    return _z(mean, standard_error(product - mean, by))
+    rest = evidence.reward if evidence.q_logged is None else evidence.reward - evidence.q_logged
+    above = np.cumsum(rest, axis=1) - rest
+    below = rest.sum(axis=1, keepdims=True) - rest - above
+    products = np.concatenate([(evidence.placebo * below)[:, :-1], (evidence.placebo * above)[:, 1:]], axis=1)
+    k = evidence.n_slots - 1
+    looks = [*products.T, products[:, :k].sum(axis=1), products[:, k:].sum(axis=1)]
+    strongest = max(abs(_z(float(look.mean()), standard_error(look - look.mean(), by))) for look in looks)
+    normal = NormalDist()
+    p = len(looks) * 2.0 * normal.cdf(-strongest)
+    if p >= 1.0:
+        return 0.0
+    return strongest if p < 1e-280 else -normal.inv_cdf(p / 2.0)
 
 
 def _effective(column: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
@@ -97,6 +107,6 @@ def _effective(column: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> flo
 
 
 def _z(difference: float, stderr: float) -> float:
-    if abs(difference) < 1e-9:  # rounding of weights that are all 1
+    if abs(difference) <= 1e-9 * max(1.0, stderr):  # rounding of weights that are all 1
         return 0.0
     return difference / stderr if stderr > 0.0 else math.copysign(math.inf, difference)

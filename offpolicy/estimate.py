@@ -84,7 +84,8 @@ def evaluate(evidence: Evidence, estimators: Sequence[str] | None = None, level:
     chosen = _applicable(evidence) if estimators is None else [estimator(name) for name in estimators]
     for one in chosen:
         one.require(evidence)
-    bench = _Bench(evidence, clusters(evidence), {})
+    by = clusters(evidence)
+    bench = _Bench(evidence, by, {}, interference_z(evidence, by))
     return [_estimate(one, bench, level) for one in chosen]
 
 
@@ -95,6 +96,7 @@ class _Bench:
     evidence: Evidence
     by: Clusters
     cuts: dict[Callable[[Evidence], Terms], tuple[Terms, Diagnostics]]
+    interference_z: float | None
 
     def cut(self, how: Callable[[Evidence], Terms]) -> tuple[Terms, Diagnostics]:
         if how not in self.cuts:
@@ -124,7 +126,7 @@ def _estimate(one: Estimator, bench: _Bench, level: float) -> Estimate:
         rows=evidence.n_rows,
         diagnostics=diagnostics,
         cluster=evidence.cluster_name,
-        verdict=judge(one, evidence, diagnostics, by.count, _rival_z(one, scores, bench), interference_z(evidence, by)),
+        verdict=judge(one, evidence, diagnostics, by.effective, _rival_z(one, scores, bench), bench.interference_z),
     )
 
 
@@ -133,7 +135,7 @@ def _rival_z(one: Estimator, scores: Scores, bench: _Bench) -> float:
         return 0.0
     rival = ESTIMATORS[one.rival]
     terms, diagnostics = bench.cut(rival.terms)
-    if judge(rival, bench.evidence, diagnostics, bench.by.count).word == WORDS[2]:
+    if judge(rival, bench.evidence, diagnostics, bench.by.effective).word == WORDS[2]:
         return 0.0  # too little left to contradict anybody
     return disagreement(scores, rival.formula(terms), bench.by)
 

@@ -97,6 +97,7 @@ class Estimator:
         paper: Where it comes from.
         estimand: What it estimates; `{unit}` is filled in with the unit of the evidence.
         never_trust: Why no estimate of it may be called `trust`; empty where it may.
+        slotwise: Whether it assumes that the reward of a slot depends on its own item and place alone.
         rival: Estimator of the same value that assumes less; where it is usable and the two disagree, the assumption
             is wrong. Empty if there is none.
     """
@@ -109,6 +110,7 @@ class Estimator:
     paper: str
     estimand: str = "value per {unit} over the logger's contexts"
     never_trust: str = ""
+    slotwise: bool = False
     rival: str = ""
 
     def missing(self, evidence: Evidence) -> tuple[str, ...]:
@@ -154,11 +156,17 @@ ESTIMATORS: dict[str, Estimator] = {
             "the reward model is right wherever the target policy goes",
             _DR,
             never_trust="it rests on the reward model alone and its interval ignores the model's error",
+            slotwise=True,
+            rival="dr",
         ),
         Estimator("dr", joint, dr, MODEL, _LOGGED, _DR),
-        Estimator("ips-item", item_position, ips, MARGINALS, _SLOTWISE, _LI, rival="ips"),
-        Estimator("snips-item", item_position, snips, MARGINALS, _SLOTWISE, f"{_LI}; {_SNIPS}", rival="snips"),
-        Estimator("dr-item", item_position, dr, MARGINALS + MODEL, _SLOTWISE, f"{_LI}; {_DR}", rival="dr"),
+        Estimator("ips-item", item_position, ips, MARGINALS, _SLOTWISE, _LI, slotwise=True, rival="ips"),
+        Estimator(
+            "snips-item", item_position, snips, MARGINALS, _SLOTWISE, f"{_LI}; {_SNIPS}", slotwise=True, rival="snips"
+        ),
+        Estimator(
+            "dr-item", item_position, dr, MARGINALS + MODEL, _SLOTWISE, f"{_LI}; {_DR}", slotwise=True, rival="dr"
+        ),
     )
 }
 

@@ -45,9 +45,9 @@ class Evidence:
         target_marginal: The same under the target policy.
         q_logged: Reward of each logged slot as a reward model that never saw this row's shopper expects it, (N, K).
         q_target: Total reward of the row under the target policy by the same model, (N,).
-        placebo: How attractive the item at slot 1 is, by any measure, minus its expectation under the logger given the
-            context and the items below; (N,). Chance alone moves it, so it must not move the rewards below where
-            item-position weights are right. None where it was not computed.
+        placebo: How attractive the item at each slot is, by any measure, minus its expectation under the logger given
+            the context and the rest of the slate; (N, K). Chance alone moves it, so it must not move the rewards of
+            other slots where item-position weights are right. None where it was not computed.
         cluster: Identifier of the independent unit each row belongs to, (N,) integers.
         cluster_name: What a cluster is. "row" must be declared and says that rows are taken for independent; "shopper"
             is the only one under which an estimate can be trusted.
@@ -67,7 +67,7 @@ class Evidence:
     target_marginal: Marginal | None = None  # (N, K)
     q_logged: Floats | None = None  # (N, K)
     q_target: Floats | None = None  # (N,)
-    placebo: Floats | None = None  # (N,)
+    placebo: Floats | None = None  # (N, K)
     propensity_kind: PropensityKind = "exact"
     unit: str = "search"
 
@@ -113,7 +113,7 @@ def check_evidence(evidence: Evidence) -> None:
     if evidence.q_target is not None:
         _check_finite("q_target", evidence.q_target, shape[:1])
     if evidence.placebo is not None:
-        _check_finite("placebo", evidence.placebo, shape[:1])
+        _check_finite("placebo", evidence.placebo, shape)
     _check_cluster(evidence.cluster, evidence.cluster_name, shape[0])
     if evidence.propensity_kind not in PROPENSITY_KINDS:
         raise UserError(f"propensity_kind is {evidence.propensity_kind!r}; expected one of {PROPENSITY_KINDS}.")

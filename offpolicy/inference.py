@@ -34,6 +34,14 @@ class Clusters:
     size: int
     count: int
 
+    @property
+    def effective(self) -> float:
+        """(sum n)^2 / sum n^2 over the clusters' numbers of rows: G where all are alike, few where a few have most."""
+        if self.codes is None:
+            return float(self.count)
+        n = np.bincount(self.codes, minlength=self.size).astype(np.float64)
+        return float(n.sum() ** 2 / (n @ n))
+
     def sums(self, column: Floats) -> Floats:
         """The sum of a column (N,) within each cluster."""
         if self.codes is None:

@@ -30,10 +30,12 @@ class Thresholds:
             it; with fewer than 10 the interval itself is not known.
         effective_rows: Rows the estimate rests on; below 100 the mean of skewed weights is far from normal.
         max_weight_share: One row's share of all weight.
-        clusters: Independent shoppers; a clustered standard error from few clusters is too small.
+        clusters: Effective number of independent shoppers, (sum n)^2 / sum n^2 over their rows: a clustered standard
+            error is too small where there are few, or where a few have most of the rows (bots).
         weight_error: Relative error of the weights that computed marginals state for themselves.
         rival_z: |z| of the difference to an estimator that assumes less, where that one is not itself refused.
-        interference_z: |z| of the rewards below slot 1 on the placebo, for item-position weights.
+        interference_z: |z|, corrected for several looks, of rewards on the placebo of other slots, for what assumes
+            that slots do not touch each other. Its mean is exactly 0 where that holds, so past 3 it is refused.
     """
 
     mean_weight_z: tuple[float, float] = (3.0, 5.0)
@@ -43,7 +45,7 @@ class Thresholds:
     clusters: tuple[float, float] = (40.0, 10.0)
     weight_error: tuple[float, float] = (0.01, 0.05)
     rival_z: tuple[float, float] = (3.0, 5.0)
-    interference_z: tuple[float, float] = (3.0, 5.0)
+    interference_z: tuple[float, float] = (2.5, 3.0)
 
 
 THRESHOLDS = Thresholds()
@@ -61,7 +63,7 @@ def judge(
     estimator: Estimator,
     evidence: Evidence,
     diagnostics: Diagnostics,
-    n_clusters: int,
+    n_clusters: float,
     rival_z: float = 0.0,
     interference_z: float | None = None,
     thresholds: Thresholds = THRESHOLDS,
@@ -72,7 +74,7 @@ def judge(
         estimator: What made the estimate.
         evidence: What it was made from.
         diagnostics: How much of the evidence it rests on.
-        n_clusters: Number of independent clusters.
+        n_clusters: Effective number of independent clusters.
         rival_z: z of the difference to the rival estimator; 0 where there is no usable one.
         interference_z: See `offpolicy.diagnostics.interference_z`; None where it could not be computed.
         thresholds: Where trust and use end.
@@ -81,7 +83,7 @@ def judge(
     rank = _above(abs(rival_z), thresholds.rival_z)
     if rank:
         found.append((rank, f"it is {rival_z:+.1f} standard errors from '{estimator.rival}', which assumes less"))
-    if "logger_marginal" in estimator.needs and evidence.n_slots > 1:
+    if estimator.slotwise and evidence.n_slots > 1:
         found += _interference(interference_z, thresholds)
     worst = max((rank for rank, _ in found), default=0)
     reasons = tuple(reason for _, reason in sorted(found, key=lambda pair: -pair[0]))
@@ -94,7 +96,9 @@ def judge(
     return Verdict(WORDS[worst], reasons)
 
 
-def _measured(seen: Diagnostics, evidence: Evidence, n_clusters: int, limits: Thresholds) -> Iterator[tuple[int, str]]:
+def _measured(
+    seen: Diagnostics, evidence: Evidence, n_clusters: float, limits: Thresholds
+) -> Iterator[tuple[int, str]]:
     if seen.unsupported:
         yield 2, "no common support: the target policy could never have shown what the logger showed"
     rank = _above(abs(seen.mean_weight_z), limits.mean_weight_z)
@@ -109,7 +113,7 @@ def _measured(seen: Diagnostics, evidence: Evidence, n_clusters: int, limits: Th
     for count, limit, what in (
         (seen.effective_positives, limits.effective_positives, "effective positives"),
         (seen.effective_rows, limits.effective_rows, "effective rows"),
-        (float(n_clusters), limits.clusters, f"{evidence.cluster_name} clusters"),
+        (n_clusters, limits.clusters, f"effective {evidence.cluster_name} clusters"),
     ):
         rank = _below(count, limit)
         if rank:
@@ -125,15 +129,15 @@ def _measured(seen: Diagnostics, evidence: Evidence, n_clusters: int, limits: Th
 
 def _interference(z: float | None, limits: Thresholds) -> Iterator[tuple[int, str]]:
     if z is None:
-        yield 1, "whether what stands above a slot moves its reward was not checked (the evidence has no placebo)"
+        yield 1, "whether what stands in one slot moves the rewards of others was not checked (there is no placebo)"
         return
     rank = _above(abs(z), limits.interference_z)
     if rank:
         yield (
             rank,
             (
-                f"what stands above a slot moves its reward (z = {z:+.1f}, limit {limits.interference_z[rank - 1]:g}): "
-                "item-position weights do not hold here"
+                f"what stands in one slot moves the rewards of others (z = {z:.1f}, limit "
+                f"{limits.interference_z[rank - 1]:g}): a slot's reward is not its own here"
             ),
         )
 

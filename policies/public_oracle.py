@@ -22,6 +22,11 @@ from simenv.play import play, truth
 from simenv.world import Page, World
 
 
+BATCH = 2048  # candidates per gradient
+ITEM_RATE = 2e-2  # learning rate of the item effects
+SHRINK = 0.05  # weight decay of the item effects
+
+
 class PublicOracle:
     """Scores by the fitted E[attraction * value | public]; higher is better."""
 
@@ -33,20 +38,23 @@ class PublicOracle:
         self.feature_map = FeatureMap(world.catalogue.public())
         self.torso = Torso(len(self.feature_map.feature_names), hidden, self.generator)
         self.head = nn.Linear(hidden[1], 1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.item = nn.Embedding(world.catalogue.n_items, 1)
+        for weight in (self.head.weight, self.head.bias, self.item.weight):
+            nn.init.zeros_(weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores of features (.., F) -> (..)."""
-        return self.head(self.torso(x)).squeeze(-1)  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, item: Tensor) -> Tensor:
+        """Log of the expected worth, up to a constant: features (.., F) and item ids (..) -> (..)."""
+        own: Tensor = self.head(self.torso(x)).squeeze(-1) + self.item(item).squeeze(-1)
+        return own
 
     def score(self, page: Page, truth: Truth | None) -> F32:
         """See `policies.ranking.Scorer`."""
         made = []
         with torch.no_grad():
             for first in range(0, len(page), CHUNK):
-                x = self.feature_map(page_tensors(take(page, slice(first, first + CHUNK))))
-                made.append(self.forward(x).numpy())
+                part = page_tensors(take(page, slice(first, first + CHUNK)))
+                item = part["candidates"].long().clamp(min=0)
+                made.append(self.forward(self.feature_map(part), item).numpy())
         return np.concatenate(made)
 
 
@@ -65,7 +73,7 @@ def fit_public_oracle(
     """
     oracle = PublicOracle(world, seed=seed % 2**31)
     rng = np.random.default_rng(seed)
-    xs, ys = [], []
+    xs, items, ys = [], [], []
     for step in play(world, behaviour, seed, shoppers):
         known = truth(world, step.state, step.page)
         positions = rng.integers(0, world.params.n_candidates, (len(step.page), n_candidates))
@@ -74,23 +82,31 @@ def fit_public_oracle(
         with torch.no_grad():
             x = oracle.feature_map(page_tensors(step.page), torch.from_numpy(positions))
         xs.append(x[torch.from_numpy(real)])
+        items.append(torch.from_numpy(np.take_along_axis(step.page.candidates, positions, axis=1)[real]).long())
         ys.append(torch.from_numpy(worth[real].astype(np.float32)))
-    _fit(oracle, torch.cat(xs), torch.cat(ys), epochs)
+    _fit(oracle, torch.cat(xs), torch.cat(items), torch.cat(ys), epochs)
     return oracle
 
 
-def _fit(oracle: PublicOracle, x: Tensor, worth: Tensor, epochs: int) -> None:
-    """Least squares by Adam with a falling rate; worth is scaled to unit deviation."""
+def _fit(oracle: PublicOracle, x: Tensor, item: Tensor, worth: Tensor, epochs: int) -> None:
+    """Least squares of exp(score) to worth in units of its mean, by Adam with a falling rate.
+
+    Item effects are shrunk to 0: an item's own worth is public to whoever has seen it often, and hidden qualities that
+    go with the id must be in the yardstick.
+    """
     oracle.torso.mean.copy_(x.mean(dim=0))
     oracle.torso.scale.copy_(x.std(dim=0).clamp(min=0.05))
-    y = (worth - worth.mean()) / worth.std()
-    weights = [*oracle.torso.parameters(), *oracle.head.parameters()]
-    optimiser = torch.optim.Adam(weights, lr=3e-3)
-    batch = 2048
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 6e-3, total_steps=epochs * (len(x) // batch + 1) + 1)
+    y = worth / worth.mean()
+    nets = [*oracle.torso.parameters(), *oracle.head.parameters()]
+    optimiser = torch.optim.AdamW(
+        [{"params": nets, "weight_decay": 0.0}, {"params": oracle.item.parameters(), "weight_decay": SHRINK}]
+    )
+    steps = epochs * -(-len(x) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [6e-3, ITEM_RATE], total_steps=steps + 1)
     for _ in range(epochs):
-        for rows in torch.split(torch.randperm(len(x), generator=oracle.generator), batch):
+        for rows in torch.split(torch.randperm(len(x), generator=oracle.generator), BATCH):
             optimiser.zero_grad()
-            nn.functional.mse_loss(oracle.forward(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
+            expected = oracle.forward(x[rows], item[rows]).clamp(max=6.0).exp()
+            nn.functional.mse_loss(expected, y[rows]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()

@@ -46,7 +46,7 @@ class _Logged:
     logger: F64  # (N, K)
     marginal: F64  # (N, K)
     q_logged: F64  # (N, K)
-    placebo: F64  # (N,) NaN where the logger left nothing to chance
+    placebo: F64  # (N, K) NaN where the logger left nothing to chance
     shopper: I64  # (N,)
     estimated: npt.NDArray[np.bool_]  # (N,)
 
@@ -143,7 +143,7 @@ def _evidence(whole: _Logged, answer: _Asked, target: RankingPolicy, error: floa
         target_marginal=Marginal(answer.marginal, error),
         q_logged=whole.q_logged,
         q_target=answer.q_target,
-        placebo=None if np.isnan(whole.placebo).any() else whole.placebo,
+        placebo=None if whole.placebo.shape[1] < 2 or np.isnan(whole.placebo).any() else whole.placebo,
         cluster=whole.shopper,
         propensity_kind="estimated" if estimated else "exact",
     )
@@ -221,32 +221,35 @@ def _at(x: npt.NDArray[np.float32], slate: I32) -> npt.NDArray[np.float32]:
 
 
 def _placebo(batch: LogBatch, liking: F64) -> F64:
-    """The reward model's liking (N, C) of the item at slot 1, minus its expectation given the rest of the slate.
+    """The reward model's liking (N, C) of each slot's item, minus its expectation given the rest of the slate; (N, K).
 
-    NaN for a greedy logger, which leaves nothing to chance, and for slates of one slot.
+    NaN for a greedy logger, which leaves nothing to chance.
     """
-    made = np.full(len(batch), np.nan)
-    if batch.slate.shape[1] < 2:
-        return made
+    made = np.full(batch.slate.shape, np.nan)
     for temperature, floor, rows in _explorations(batch.temperature, batch.floor):
         if temperature > 0:
-            logw = plackett_luce.log_weights(batch.scores[rows], temperature, floor)
-            made[rows] = _surprise(np.exp(logw), batch.slate[rows], liking[rows])
+            weight = np.exp(plackett_luce.log_weights(batch.scores[rows], temperature, floor))
+            made[rows] = _surprise(weight, batch.slate[rows], liking[rows])
     return made
 
 
 def _surprise(weight: F64, slate: I32, liking: F64) -> F64:
-    """Liking of the first item minus its mean over what the logger could have put first above the same rest, (n,).
+    """Liking of each slot's item minus its mean over what the logger could have put there in the same rest, (n, K).
 
-    Given the items s_2 .. s_K below, the first was j with probability proportional to
-    w_j * prod_{m=2..K} 1 / (1 - w_j - w_{s_2} - ... - w_{s_{m-1}}). Rows with empty slots are 0.
+    Given the rest, the item at slot k was j with probability proportional to
+    w_j * prod_{m>k} 1 / (1 - w_j - sum of the weights of the rest above slot m). Rows with empty slots are 0.
     """
+    n_slots = slate.shape[1]
     every, full = np.arange(len(slate)), (slate >= 0).all(axis=1)
-    below = np.maximum(slate, 0).astype(np.int64)
-    chance, taken = weight.copy(), weight.copy()
-    for m in range(1, slate.shape[1]):
-        chance /= np.maximum(1.0 - taken, 1e-12)
-        taken += weight[every, below[:, m], None]
-    np.put_along_axis(chance, below[:, 1:], 0.0, axis=1)
-    mean = (chance * np.where(chance > 0, liking, 0.0)).sum(axis=1) / np.maximum(chance.sum(axis=1), 1e-300)
-    return np.where(full, liking[every, below[:, 0]] - mean, 0.0)
+    place = np.maximum(slate, 0).astype(np.int64)
+    own = np.take_along_axis(weight, place, axis=1)  # (n, K)
+    made = np.zeros(slate.shape)
+    for k in range(n_slots):
+        chance, taken = weight.copy(), weight + own[:, :k].sum(axis=1, keepdims=True)
+        for m in range(k + 1, n_slots):
+            chance /= np.maximum(1.0 - taken, 1e-12)
+            taken += own[:, m : m + 1]
+        np.put_along_axis(chance, np.delete(place, k, axis=1), 0.0, axis=1)
+        mean = (chance * np.where(chance > 0, liking, 0.0)).sum(axis=1) / np.maximum(chance.sum(axis=1), 1e-300)
+        made[:, k] = np.where(full, liking[every, place[:, k]] - mean, 0.0)
+    return made

@@ -92,7 +92,7 @@ def test_self_replay_of_a_plentiful_log_is_trusted_and_is_the_logged_mean() -> N
         target=evidence.logger,
         target_marginal=evidence.logger_marginal,
         q_target=evidence.q_logged.sum(axis=1),
-        placebo=np.zeros(evidence.n_rows),
+        placebo=np.zeros(evidence.reward.shape),
     )
     mean = evidence.reward.sum(axis=1).mean()
     for one in evaluate(replay, ["ips", "snips", "dr", "ips-item", "snips-item", "dr-item"]):
@@ -105,7 +105,7 @@ def test_self_replay_of_a_plentiful_log_is_trusted_and_is_the_logged_mean() -> N
 
 def test_item_position_weights_are_contradicted_where_slots_depend_on_each_other() -> None:
     enumerated, _ = enumerated_log(wrong_model=True)
-    evidence = replace(enumerated, placebo=np.zeros(enumerated.n_rows))
+    evidence = replace(enumerated, placebo=np.zeros(enumerated.reward.shape))
     rewarded = evidence.reward.copy()
     rewarded[:, 1] *= evidence.reward[:, 0] < 0.3  # what is liked above leaves nothing for what stands below
     found = {one.estimator: one for one in evaluate(replace(evidence, reward=rewarded), ["ips", "ips-item"])}

@@ -58,7 +58,9 @@ def test_every_threshold_that_is_crossed_is_a_reason(
 
 
 def test_few_shoppers_are_a_reason(make_evidence: MakeEvidence) -> None:
-    assert judge(ESTIMATORS["ips"], make_evidence(), SOUND, 39).reasons == ("39 shopper clusters; fewer than 40",)
+    assert judge(ESTIMATORS["ips"], make_evidence(), SOUND, 39).reasons == (
+        "39 effective shopper clusters; fewer than 40",
+    )
     assert judge(ESTIMATORS["ips"], make_evidence(), SOUND, 9).word == "do not use"
 
 
@@ -75,7 +77,7 @@ def test_the_direct_method_rows_as_clusters_and_estimated_propensities_are_never
 def test_the_worst_reason_decides_and_comes_first(make_evidence: MakeEvidence) -> None:
     found = verdict(make_evidence(), replace(SOUND, effective_positives=50.0, max_weight_share=0.5), name="dm")
     assert found.word == "do not use"
-    assert len(found.reasons) == 3
+    assert len(found.reasons) == 4  # the share, the positives, that dm is a model's word, and that slots were not checked
     assert "one row carries" in found.reasons[0]
 
 
@@ -89,7 +91,7 @@ def test_contradiction_by_an_estimator_that_assumes_less_is_a_reason(make_eviden
 def test_item_position_weights_need_the_placebo_and_are_refused_where_it_moves_rewards(
     make_evidence: MakeEvidence,
 ) -> None:
-    words = [verdict(make_evidence(), name="dr-item", interference_z=z).word for z in (None, 0.0, -3.5, 6.0)]
+    words = [verdict(make_evidence(), name="dr-item", interference_z=z).word for z in (None, 0.0, 2.7, 6.0)]
     assert words == ["caution", "trust", "caution", "do not use"]
-    joint = verdict(make_evidence(), name="dr", interference_z=-9.0)
+    joint = verdict(make_evidence(), name="dr", interference_z=9.0)
     assert joint.word == verdict(make_evidence(), name="dr").word  # whole slates assume nothing about slots
