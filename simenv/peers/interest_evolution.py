@@ -18,8 +18,9 @@ What the peer got wrong, and what is different here:
 - It tells the quality of every video shown; here that of the video watched alone, since nothing else was experienced.
 
 Question: how much does planning beat the myopic ranking by interest, when what people like is not what keeps them?
-Finding, at 10 candidates and 3 slots, in minutes watched per user: random 160, myopic 168, and 265 for the plain ranking
-by topic, as much as for an oracle that sees each video's quality. Most of SlateQ's problem is one public number.
+Finding, at 10 candidates and 3 slots, in minutes watched per user: random 160, myopic 168, and 265 for the plain
+ranking by topic, as much as for an oracle that sees each video's quality. Most of SlateQ's problem is one public
+number.
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ class InterestEvolution:
     first `trash_share` of the topics, and from 0 to quality_range over the others. With interests u, the user takes
     slot i with probability proportional to u[t_i] + 1, and nothing with no_click_mass + 1. Watching lasts
     w = min(budget, video_length), which is the reward, and budget += -w + extension * w * q; taking nothing costs
-    `no_click_cost`. Interest in the topic watched moves by a * (1 - u[t]), a = drift * (1 - |u[t]|): up with probability
-    (u[t] + 1) / 2, else down, and stays within [-1, 1]. The user leaves when the budget is spent.
+    `no_click_cost`. Interest in the topic watched moves by a * (1 - u[t]), a = drift * (1 - |u[t]|): up with
+    probability (u[t] + 1) / 2, else down, and stays within [-1, 1]. The user leaves when the budget is spent.
 
     Candidates are drawn afresh for every page.
     """
@@ -150,9 +151,11 @@ class InterestEvolution:
         return {"interest": state.interest.copy(), "topic": topic}
 
     def step(self, state: State, slate: Slates) -> tuple[State, Outcome]:
-        """See `PeerWorld.step`. Told: `clicked` (N, K), and of the video watched `watch_time`, `topic` (-1 where nothing
-        was watched) and `quality` (NaN there), each (N,).
-        """  # fmt: skip
+        """See `PeerWorld.step`.
+
+        Told: `clicked` (N, K), and of the video watched `watch_time`, `topic` and `quality`, each (N,); where nothing
+        was watched 0, -1 and NaN.
+        """
         key, row = page_key(state), np.arange(len(state.user))
         filled = filled_slots(slate, self.n_candidates)
         position = np.where(filled, slate, 0)
@@ -171,7 +174,9 @@ class InterestEvolution:
         # Watch, and spend time.
         watch = np.minimum(state.budget, self.video_length)
         quality = self._quality(hashing.absorb(key, Draw.QUALITY), position[row, slot], topic)
-        spent = np.where(watches, state.budget - watch + self.extension * watch * quality, state.budget - self.no_click_cost)
+        spent = np.where(
+            watches, state.budget - watch + self.extension * watch * quality, state.budget - self.no_click_cost
+        )
 
         # Grow keener or tire.
         x = state.interest[row, topic].astype(np.float64)

@@ -1,9 +1,9 @@
 """Interest evolution compiled by numba: the numpy definition, row by row, with nothing materialised in between.
 
-Equal to `InterestEvolution` in the sense of the house: ids, uniforms and integer state bit for bit; floats to a few ulp,
-since logarithm and cosine of a video's quality are another library's; events wherever no draw lies on its threshold.
-Importing this file needs numba; compiled code is cached beside the file or in the user's cache folder where one of them
-can be written.
+Equal to `InterestEvolution` in the sense of the house: ids, uniforms and integer state bit for bit; floats to a few
+ulp, since logarithm and cosine of a video's quality are another library's; events wherever no draw lies on its
+threshold. Importing this file needs numba; compiled code is cached beside the file or in the user's cache folder where
+one of them can be written.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ class CompiledInterestEvolution:
 
     def step(self, state: State, slate: Slates) -> tuple[State, Outcome]:
         """See `InterestEvolution.step`."""
-        world, (n, n_slots) = self.world, slate.shape
+        world, slate = self.world, np.ascontiguousarray(slate, dtype=np.int64)  # one type, one compilation
+        n, n_slots = slate.shape
         numbers = (
             float(world.n_topics), world.quality_spread, world.video_length, world.extension,
             world.no_click_mass + 1.0, world.no_click_cost, world.drift,

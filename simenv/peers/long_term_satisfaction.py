@@ -1,7 +1,8 @@
 """Long-term satisfaction: RecSim's "choc and kale" market.
 
-A user consumes one document a page for a fixed time. Clickbait engages now and sours the user; its opposite engages less
-and builds satisfaction, which multiplies every later engagement. Satisfaction is hidden and shows in engagement only.
+A user consumes one document a page for a fixed time. Clickbait engages now and sours the user; its opposite engages
+less and builds satisfaction, which multiplies every later engagement. Satisfaction is hidden and shows in engagement
+only.
 
 Source: Ie, Hsu, Mladenov, Jain, Narvekar, Wang, Wu and Boutilier, "RecSim: a configurable simulation platform for
 recommender systems", 2019; after Mladenov, Meshi, Ooi, Schuurmans and Boutilier, "Advantage amplification in slowly
@@ -12,15 +13,15 @@ What the peer got wrong, and what is different here:
 - Its documentation adds 2 (c - 1/2) to the user's exposure, its code subtracts it. The code is right: clickbait sours.
 - Its environment ignores the seed that it is given, and the noise comes from numpy's global generator; here draws are
   hashed from the user's id, the step, and the candidate where it is the candidate's.
-- The user always consumes the first document, so a slate is its first slot; RecSim does not say so. Here too, and said:
-  the first slot that is not empty.
+- The user always consumes the first document, so a slate is no more than its first slot, which only a comment in the
+  code says. Here too: the first slot that is not empty.
 - It reports engagement cut at 100 to the ranker and rewards the uncut one. Here too: the observation is bounded.
-- Its defaults hold no dilemma, though one is announced: at sensitivity 0.01 even the sourest user is 98% as engaged as
-  the sweetest, and the most clickbait is the best policy. `sensitivity=0.1` makes the trade-off that the story tells.
+- Its defaults hold no dilemma, though one is announced: at sensitivity 0.01 satisfaction moves between 0.49 and 0.51
+  alone, and the most clickbait is the best policy. `sensitivity=0.1` makes the trade-off that the story tells.
 
 Question: when does a ranker that maximises engagement now lose engagement later?
-Finding, in engagement per user with 20 candidates: at the published sensitivity never (most clickbait 1,128, random
-943, least 766); at 0.1 always (most 494, random 942, least 1,000).
+Finding, in engagement per user with 20 candidates: at the published sensitivity never (most clickbait 1,136, random
+941, least 770); at 0.1 always (most 832, random 944, least 997). Half-widths of 95% intervals are 6 to 8.
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ class LongTermSatisfaction:
     """The market's parameters, and its physics.
 
     A document has clickbait c ~ U(0, 1). Satisfaction is s = sigmoid(sensitivity * exposure). Consuming engages by a
-    log-normal e with log e ~ N((c * choc_mean + (1 - c) * kale_mean) * s, (c * choc_sd + (1 - c) * kale_sd)^2), which is
-    the reward; then exposure = memory * exposure - 2 (c - 1/2) + N(0, innovation_sd^2). Exposure starts uniform in
+    log-normal e with log e ~ N((c * choc_mean + (1 - c) * kale_mean) * s, (c * choc_sd + (1 - c) * kale_sd)^2), which
+    is the reward; then exposure = memory * exposure - 2 (c - 1/2) + N(0, innovation_sd^2). Exposure starts uniform in
     +-1/2 / (1 - memory). The user leaves after `n_steps` pages. Candidates are drawn afresh for every page.
     """
 
@@ -137,7 +138,8 @@ class LongTermSatisfaction:
         """See `PeerWorld.step`. Told: `clicked` (N, K) and `engagement` (N,). An empty slate costs a page of time."""
         key, row = hashing.absorb(state.key, state.step), np.arange(len(state.user))
         filled = filled_slots(slate, self.n_candidates)
-        slot, consumes = filled.argmax(axis=1), filled.any(axis=1)
+        slot = filled.argmax(axis=1)
+        consumes = filled[row, slot]
         position = np.where(consumes, slate[row, slot], 0)
         clickbait = uniforms(key, Draw.CLICKBAIT, position[:, None])[:, 0].astype(np.float32)
         mean, spread = self._log_engagement(state, clickbait)

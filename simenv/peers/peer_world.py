@@ -78,7 +78,7 @@ class PeerWorld(Protocol[S]):
         """
 
     def truth(self, state: S) -> F64:
-        """Hidden: (N, C), what the market itself holds each candidate to be worth now; each world says in which unit."""
+        """Hidden: (N, C), what each candidate is worth at once; each world says in which unit."""
 
     def fastest(self) -> PeerWorld[S]:
         """The same market on the quickest backend that is installed; itself where there is but one."""
@@ -106,6 +106,6 @@ def check_sizes(n_candidates: int, n_slots: int) -> None:
     """
     if not 1 <= n_slots <= n_candidates:
         raise UserError(
-            f"a slate of {n_slots} from {n_candidates} candidates; expected 1 <= n_slots <= n_candidates, since a slate "
-            "shows nothing twice."
+            f"a slate of {n_slots} from {n_candidates} candidates; expected 1 <= n_slots <= n_candidates, since a "
+            "slate shows nothing twice."
         )

@@ -64,8 +64,33 @@ BY_TOPIC = Ranker(
 MOST_CLICKBAIT = Ranker("most clickbait first", lambda page, luck, truth: page["clickbait"])
 LEAST_CLICKBAIT = Ranker("least clickbait first", lambda page, luck, truth: -page["clickbait"])
 
+
+# SARDINE.
+def sparing_oracle(item_topic: npt.NDArray[np.integer], boredom_clicks: int) -> Ranker:
+    """The most relevant items, but no more of a topic than can be clicked without boring; then the least relevant.
+
+    Args:
+        item_topic: (I,) main topics.
+        boredom_clicks: Clicks on one topic that bore.
+    """
+    topics = [np.flatnonzero(item_topic == t) for t in range(int(item_topic.max()) + 1)]
+
+    def scores(page: Observation, luck: hashing.Keys, truth: F64 | None) -> Scores:
+        known = _known(truth)
+        made = -known  # below zero stand those that had better not be clicked
+        room = boredom_clicks - 1 - np.rint(page["history"] * boredom_clicks)  # (N, T)
+        for t, items in enumerate(topics):
+            rank = np.argsort(np.argsort(-known[:, items], axis=1, kind="stable"), axis=1)
+            made[:, items] = np.where(rank < room[:, t, None], known[:, items], made[:, items])
+        return made
+
+    return Ranker("the best now, sparing topics that are about to bore", scores, sees_truth=True)
+
+
 # RecoGym.
-MOST_VIEWED = Ranker("the product that the user viewed most", lambda page, luck, truth: page["views"].astype(np.float64))
+MOST_VIEWED = Ranker(
+    "the product that the user viewed most", lambda page, luck, truth: page["views"].astype(np.float64)
+)
 
 
 def _known(truth: F64 | None) -> F64:

@@ -9,20 +9,21 @@ product recommendation in online advertising", 2018; released code 0.1.3.0, the 
 
 What the peer got wrong, and what is different here:
 
-- It ignores `prob_leave_bandit`: set to 0.9, users go on leaving after 1% of the ads. Here `leave_bandit` is what it says.
+- It ignores `prob_leave_bandit`: set to 0.9, users go on leaving after 1% of the ads. Here `leave_bandit` is what it
+  says.
 - A user may leave before the first ad; then an episode is over before it began. Here a life begins at the first ad, and
   the first organic session is drawn given that it comes to one.
-- Steps with no ad give the reward None, and observations are lists of any length; here every step is an ad with a number
-  for its reward, and organic views are counts.
-- User ids above 65,535 wrap around in its logs, and one generator serves everybody, so that one more view changes the
-  luck of all who come later; here draws are hashed from user, event and product.
+- Steps with no ad give the reward None, and observations are lists of any length; here every step is an ad with a
+  number for its reward, and organic views are counts.
+- Its logs have room for 65,535 users, and one generator serves everybody, so that one more view changes the luck of all
+  who come later; here draws are hashed from user, event and product.
 
 As in the peer, a click always leads to an organic session: who clicks does not leave on that very step.
 
 Question: how far do organic views carry a recommender, and how far do they mislead when clicks follow other products?
-Finding, in clicks per ad over eight catalogues of 10 products: random 0.011, the oracle 0.020, the user's most viewed
-product nearly as much as the oracle; with `n_flips=5`, each product's response swapped with that of its likest, most of
-that gain goes.
+Finding, in clicks per ad over eight catalogues of 10 products (standard errors 0.0003 to 0.001): random 0.0104, the
+oracle 0.0196 (the peer itself: 0.0110 and 0.0204), the product that the user viewed most 0.0194. With `n_flips=5`, all
+responses swapped between likest products, the most viewed earns 0.0114, little more than random.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ from enum import IntEnum
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 from gymnasium import spaces
 
 from simenv import hashing
@@ -77,10 +77,10 @@ class State:
 class RecoGym:
     """The market's parameters, and its physics.
 
-    Products have factors G ~ N(0, 1)^(P, F) and popularity m ~ N(0, popularity_sd^2), drawn from `catalogue_seed`; users
-    have a taste w ~ N(0, taste_sd^2)^F. An organic view is of product p with probability softmax(G w + m)_p. An ad for p
-    is clicked with probability sig(5 sig(2 sig(0.3 x) - 2) - 6), x = (B w + b)_p, where B and b are G and m with the
-    `n_flips` likest pairs of products swapped. After an organic view the user goes to ads with probability
+    Products have factors G ~ N(0, 1)^(P, F) and popularity m ~ N(0, popularity_sd^2), drawn from `catalogue_seed`;
+    users have a taste w ~ N(0, taste_sd^2)^F. An organic view is of product p with probability softmax(G w + m)_p. An
+    ad for p is clicked with probability sig(5 sig(2 sig(0.3 x) - 2) - 6), x = (B w + b)_p, where B and b are G and m
+    with the `n_flips` likest pairs of products swapped. After an organic view the user goes to ads with probability
     `organic_to_bandit` or leaves with `leave_organic`; after an ad to organic views with `bandit_to_organic`, or leaves
     with `leave_bandit`; a click leads to organic views in any case. At each move to an organic view, taste takes a step
     N(0, drift_sd^2).
@@ -108,7 +108,7 @@ class RecoGym:
         """
         if self.n_candidates < 1 or not 0 <= 2 * self.n_flips <= self.n_candidates:
             raise UserError(
-                f"{self.n_candidates} products and n_flips {self.n_flips}; expected a product and at most one swap each."
+                f"{self.n_candidates} products and n_flips {self.n_flips}; expected at least 1, and one swap each."
             )
         for name, total in (
             ("organic_to_bandit + leave_organic", self.organic_to_bandit + self.leave_organic),
@@ -235,11 +235,12 @@ class RecoGym:
             where, playing = where[stays], take(playing, stays)
         return overwrite(state, np.concatenate(at), join(ended))
 
-    def _viewed(self, key: hashing.Keys, taste: F32) -> npt.NDArray[np.int64]:
+    def _viewed(self, key: hashing.Keys, taste: F32) -> I64:
         affinity = _affinity(taste, self.factors)
         reach = np.cumsum(np.exp(affinity - affinity.max(axis=1, keepdims=True)), axis=1)
         aim = hashing.uniform(hashing.absorb(key, Draw.VIEW)) * reach[:, -1]
-        return np.minimum((reach <= aim[:, None]).sum(axis=1), self.n_candidates - 1)
+        product: I64 = np.minimum((reach <= aim[:, None]).sum(axis=1), self.n_candidates - 1)
+        return product
 
     def _drifted(self, key: hashing.Keys, taste: F32) -> F32:
         names = hashing.absorb(hashing.absorb(key, Draw.DRIFT)[:, None], np.arange(self.n_factors))

@@ -9,9 +9,9 @@ dynamic and interactive environments", 2024; released code 1.0.8, the defaults o
 What the peer got wrong, and what is different here:
 
 - Influence: it averages the clicked items' embeddings over all axes at once, so that a click draws taste toward one and
-  the same uniform vector whatever was clicked. Here the mean is taken per axis, as the paper says.
-- Its anti-oracle shows the *best* items in reverse order, so that the data sets of its "bad" logging policy come from an
-  oracle. The anti-oracle of `simenv.peers.rankers` shows the worst.
+  the same uniform vector whatever was clicked. Here the mean is taken per axis.
+- Its anti-oracle shows the *best* items in reverse order, so that the data sets of its "bad" logging policy come from
+  an oracle. The anti-oracle of `simenv.peers.rankers` shows the worst.
 - Slates may be ten copies of one item, and its random ones repeat items; here a repeat leaves its slot empty, and the
   first slate, which the market draws by itself, has none.
 - The horizon ends an episode as `terminated`, so that learners take the value of going on for zero; here `truncated`.
@@ -19,9 +19,10 @@ What the peer got wrong, and what is different here:
 - Items' features are in no observation, and the published catalogue is a file; here the catalogue is drawn from
   `catalogue_seed` by the same rule, `items` and `item_topic` are its public columns, and observations carry ids.
 
-Question: does a ranker that shows each user more of what they click bore them, and what does planning gain?
-Finding, in clicks per user over 100 pages: see `tests/statistical`; the greedy oracle, which knows relevance, spends
-much of its time with bored users and still beats random many times over; the anti-oracle earns next to nothing.
+Question: does a ranker that shows users what they click bore them, and what does sparing them gain?
+Finding, in clicks per user over 100 pages: the greedy oracle, who knows what is relevant now, earns 135 where 535 were
+to be had without boredom (random 50, the true anti-oracle 0). The same oracle who never shows more of a topic than
+boredom leaves room for earns 434.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ class Sardine:
     slate share their main topic, relevance is divided by `same_topic_penalty`. At least `boredom_clicks` clicks on one
     topic among the last `memory` clicks of the last `window` pages bore the user for `window` pages: with boredom
     "everything" nothing is relevant meanwhile, with "topic" the topic alone drops out of the taste. With
-    `bored_penalty`, relevance also halves for each topic that bores. After clicks taste becomes
-    inertia * taste + (1 - inertia) * mean of the clicked items, scaled to length 1. `inertia=1` switches influence off, and
+    `bored_penalty`, relevance also halves for each topic that bores. After clicks taste becomes inertia * taste + (1 -
+    inertia) * mean of the clicked items, scaled to length 1. `inertia=1` switches influence off, and
     `boredom_clicks=11` boredom.
 
     Candidates are the whole catalogue on every page: position and item id are the same.
@@ -139,7 +140,8 @@ class Sardine:
     @cached_property
     def item_topic(self) -> I8:
         """(I,) the main topic of the items."""
-        return self.items.argmax(axis=1).astype(np.int8)
+        topic: I8 = self.items.argmax(axis=1).astype(np.int8)
+        return topic
 
     @cached_property
     def examination(self) -> F64:
@@ -197,7 +199,9 @@ class Sardine:
         examined = uniforms(key, Draw.EXAMINE, np.arange(self.n_slots)) < self.examination
         clicked = examined & (uniforms(key, Draw.ATTRACT, item) < attracts)
         after = self._remember(state, item, clicked)
-        after = dataclasses.replace(after, last_slate=np.where(filled, slate, -1).astype(np.int32), last_clicked=clicked)
+        after = dataclasses.replace(
+            after, last_slate=np.where(filled, slate, -1).astype(np.int32), last_clicked=clicked
+        )
         outcome = Outcome(
             reward=clicked.sum(axis=1).astype(np.float64),
             expected=(attracts * self.examination).sum(axis=1),
@@ -275,7 +279,8 @@ class Sardine:
         choose = [float(np.prod([(self.n_topics - i) / (i + 1) for i in range(k)])) for k in counts]
         mass = np.cumsum(np.array(choose) * p**counts * (1.0 - p) ** (self.n_topics - counts))
         u = hashing.uniform(hashing.absorb(own, Draw.N_TOPICS)) * mass[-1]
-        return counts[(mass <= u[:, None]).sum(axis=1)]
+        drawn: I64 = counts[(mass <= u[:, None]).sum(axis=1)]
+        return drawn
 
 
 def _directions(key: hashing.Keys, counts: I64, n_topics: int) -> F32:
@@ -283,4 +288,5 @@ def _directions(key: hashing.Keys, counts: I64, n_topics: int) -> F32:
     names = np.arange(n_topics)
     rank = np.argsort(np.argsort(uniforms(key, Draw.TOPICS, names), axis=1), axis=1)
     weight = np.where(rank < counts[:, None], uniforms(key, Draw.TASTE, names), 0.0)
-    return (weight / np.linalg.norm(weight, axis=1, keepdims=True)).astype(np.float32)
+    made: F32 = (weight / np.linalg.norm(weight, axis=1, keepdims=True)).astype(np.float32)
+    return made

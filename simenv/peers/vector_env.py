@@ -111,6 +111,6 @@ class PeerVectorEnv(VectorEnv[Observation, Slates, npt.NDArray[Any]]):
         if slate.min() < 0 or slate.max() >= n_candidates:
             row = int(np.argmax(((slate < 0) | (slate >= n_candidates)).any(axis=1)))
             raise UserError(
-                f"row {row} of the action is {slate[row].tolist()}; expected candidate positions in [0, {n_candidates})."
+                f"row {row} of the action is {slate[row].tolist()}; expected positions in [0, {n_candidates})."
             )
         return slate

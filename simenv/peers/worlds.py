@@ -19,6 +19,7 @@ from simenv.peers.rankers import (
     ORACLE,
     Ranker,
     at_random,
+    sparing_oracle,
 )
 from simenv.peers.recogym import RecoGym
 from simenv.peers.sardine import Sardine
@@ -50,20 +51,33 @@ def _peer(question: str, env: str, world: PeerWorld[Any], own: dict[str, Ranker]
 
 PEER_WORLDS: dict[str, Peer] = {
     "interest-evolution": _peer(
-        "How much does planning beat ranking by interest, when what people like is not what keeps them? (RecSim, SlateQ) "
-        "A plain ranking by topic gets it all: 265 minutes against 168 myopic and 160 at random.",
+        "How much does planning beat ranking by interest, when what people like is not what keeps them? (RecSim's "
+        "SlateQ) A plain ranking by topic gets it all: 265 minutes against 168 myopic and 160 at random.",
         "simenv/InterestEvolution-v0",
         InterestEvolution(),
         {"myopic": MYOPIC, "topic-quality": BY_TOPIC},
     ),
     "long-term-satisfaction": _peer(
-        "Q",
+        "When does maximising engagement now lose engagement later? (RecSim) At the published sensitivity never: most "
+        "clickbait 1,136, random 941, least 770; at sensitivity 0.1 always: 832, 944 and 997.",
         "simenv/LongTermSatisfaction-v0",
         LongTermSatisfaction(),
         {"most-clickbait": MOST_CLICKBAIT, "least-clickbait": LEAST_CLICKBAIT},
     ),
-    "sardine": _peer("Q", "simenv/Sardine-v0", Sardine(), {}),
-    "recogym": _peer("Q", "simenv/RecoGym-v0", RecoGym(), {"most-viewed": MOST_VIEWED}),
+    "sardine": _peer(
+        "Does showing users what they click bore them? (SARDINE) The greedy oracle gets 135 clicks, the same oracle "
+        "sparing topics that are about to bore 434, random 50.",
+        "simenv/Sardine-v0",
+        Sardine(),
+        {"sparing-oracle": sparing_oracle(Sardine().item_topic, Sardine().boredom_clicks)},
+    ),
+    "recogym": _peer(
+        "How far do organic views carry a recommender? (RecoGym) To the oracle's 0.020 clicks per ad against 0.010 at "
+        "random, and nowhere once responses are swapped between like products.",
+        "simenv/RecoGym-v0",
+        RecoGym(),
+        {"most-viewed": MOST_VIEWED},
+    ),
 }
 
 
