@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -132,3 +133,10 @@ def test_what_is_told_is_what_happened() -> None:
 def test_a_market_that_cannot_be_played_is_refused(sizes: dict[str, int], said: str) -> None:
     with pytest.raises(UserError, match=said):
         InterestEvolution(**sizes)  # type: ignore[arg-type]
+
+
+def test_without_numba_the_fastest_market_is_the_numpy_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "simenv.peers.kernels", raising=False)
+    world = InterestEvolution()
+    assert world.fastest() is world
