@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 
 from simenv.errors import unknown_name
+from simenv.peers.interest_evolution import InterestEvolution
+from simenv.peers.vector_env import Backend, PeerVectorEnv
+from simenv.peers.worlds import load_peer
 from simenv.vector_env import SearchVectorEnv
 from simenv.worlds import world_params
 
@@ -95,6 +98,27 @@ def _single_env() -> float:
     return 500 / (time.process_time() - start)
 
 
+def _peer(name: str, size: tuple[int, int] | None = None, backend: Backend = "auto") -> Callable[[], float]:
+    """4,096 users of a peer's market with random slates; observations are made, rows that reset are not counted."""
+
+    def rate() -> float:
+        world = load_peer(name) if size is None else InterestEvolution(*size)
+        env = PeerVectorEnv(N, world, backend)
+        env.reset(seed=0)
+        rng = np.random.default_rng(0)
+        slates = [np.argsort(rng.random((N, world.n_candidates)), axis=1)[:, : world.n_slots].copy() for _ in range(4)]
+        env.step(slates[0])  # compiles
+        played, over = 0, np.zeros(N, dtype=bool)
+        start = time.process_time()
+        for turn in range(100):
+            played += int((~over).sum())
+            _, _, terminated, truncated, _ = env.step(slates[turn % 4])
+            over = terminated | truncated
+        return played / (time.process_time() - start)
+
+    return rate
+
+
 def _slates() -> float:
     """Draw slates of 10 of 100 from given scores, with their exact log-probabilities."""
     from policies import plackett_luce
@@ -163,6 +187,34 @@ BENCHMARKS: dict[str, Benchmark] = {
     "vector env of one shopper, 100 candidates, 10 slots": Benchmark(
         "searches/CPU-s", _single_env, "RecSim 0.2.4 interest evolution, 100 candidates, slate 10", 1476.0
     ),
+    "interest evolution, 100 candidates, 10 slots": Benchmark(
+        "searches/CPU-s", _peer("interest-evolution", (100, 10)), "RecSim 0.2.4 interest evolution, the same", 1476.0
+    ),
+    "interest evolution, 100 candidates, 10 slots, numpy": Benchmark(
+        "searches/CPU-s",
+        _peer("interest-evolution", (100, 10), "numpy"),
+        "RecSim 0.2.4 interest evolution, the same",
+        1476.0,
+    ),
+    "interest evolution, 10 candidates, 3 slots": Benchmark(
+        "searches/CPU-s", _peer("interest-evolution", (10, 3)), "RecSim 0.2.4 interest evolution, the same", 7750.0
+    ),
+    "interest evolution, 10 candidates, 3 slots, numpy": Benchmark(
+        "searches/CPU-s",
+        _peer("interest-evolution", (10, 3), "numpy"),
+        "RecSim 0.2.4 interest evolution, the same",
+        7750.0,
+    ),
+    "long-term satisfaction, 20 candidates, 2 slots": Benchmark(
+        "searches/CPU-s",
+        _peer("long-term-satisfaction"),
+        "RecSim 0.2.4 long-term satisfaction, 10 candidates, slate 3",
+        11522.0,
+    ),
+    "SARDINE, 1,000 items, 10 slots, boredom and influence": Benchmark(
+        "searches/CPU-s", _peer("sardine"), "SARDINE 1.0.8 SlateTopK-BoredInf-v0, the better of two runs", 9272.0
+    ),
+    "RecoGym, 10 products": Benchmark("ads/CPU-s", _peer("recogym"), "RecoGym 0.1.3.0 reco-gym-v1, the same", 6247.0),
     "Plackett-Luce slates of 10 of 100: draw and log-probability": Benchmark("slates/CPU-s", _slates),
     "marginal propensities of slates of 5 of 50": Benchmark("slates/CPU-s", _marginals),
     "IPS, SNIPS, DM, DR over 1,000,000 rows": Benchmark(

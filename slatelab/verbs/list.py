@@ -27,9 +27,11 @@ def list_names(
 
 def _worlds() -> dict[str, str]:
     """Return every world's name and question."""
+    from simenv.peers.worlds import PEER_WORLDS
     from simenv.worlds import WORLDS
 
-    return {name: world.question for name, world in WORLDS.items()}
+    ours = {name: world.question for name, world in WORLDS.items()}
+    return ours | {name: f"{peer.question} As {peer.env}." for name, peer in PEER_WORLDS.items()}
 
 
 def _scenarios() -> dict[str, str]:
