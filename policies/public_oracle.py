@@ -21,7 +21,6 @@ from simenv.decision import Policy, Truth
 from simenv.play import play, truth
 from simenv.world import Page, World
 
-
 BATCH = 2048  # candidates per gradient
 ITEM_RATE = 2e-2  # learning rate of the item effects
 SHRINK = 0.05  # weight decay of the item effects

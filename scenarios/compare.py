@@ -10,6 +10,7 @@ from scipy import stats
 
 from scenarios.candidates import seed_of
 from scenarios.config import Scenario
+from scenarios.evaluate import headline
 from scenarios.folder import Row
 from scenarios.progress import Progress
 from simenv import truth as truths_of
@@ -86,11 +87,10 @@ def finding(cast: Cast, truth: Sequence[Row], policies: Sequence[Row], estimates
         "best ranking on public information"
     )
     own = [row for row in estimates if row["policy"] == best]
-    usable = [row for row in own if row["verdict"] != "do not use"]
-    refused = len(own) - len(usable)
-    if not usable:
-        return f"{said}; no estimate from the log could tell, and all {refused} say so themselves."
-    chosen = min(usable, key=lambda row: (row["verdict"] != "trust", row["lift_high"] - row["lift_low"]))
+    refused = sum(row["verdict"] == "do not use" for row in own)
+    chosen = headline(own)
+    if chosen is None:
+        return f"{said}; no estimate from the log could tell: {refused} of {len(own)} are marked do not use."
     is_right = chosen["lift_low"] <= lift[best] <= chosen["lift_high"]
     return (
         f"{said}. From the log alone {chosen['estimator']} says {chosen['lift'] / base:+.0%} "

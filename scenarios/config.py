@@ -114,9 +114,12 @@ class Scenario(_Strict):
         for learner in self.learners:
             if not entry_of(learner.policy).learns:
                 raise UserError(f"learner '{learner.policy}' has nothing to learn; name it among the baselines")
-        names = [learner.policy for learner in self.learners]
+        names = [self.logging.policy, *self.baselines, *(learner.policy for learner in self.learners)]
         if len(set(names)) < len(names):
-            raise UserError(f"learners name a policy twice: {', '.join(names)}")
+            raise UserError(
+                f"a policy is named twice among logging, baselines and learners: {', '.join(names)}. The logging "
+                "policy stands beside the others by itself"
+            )
         return self
 
     def digest(self) -> str:

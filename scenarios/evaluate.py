@@ -229,15 +229,33 @@ def weight_rows(source: str, policy: str, evidence: Evidence) -> list[Row]:
     return rows
 
 
+# What is told first: what needs the least to be right comes first, never the narrowest interval.
+HEADLINES = ("dr-item", "snips-item", "ips-item", "dr", "snips", "ips")
+
+
+def headline(rows: Sequence[Row]) -> Row | None:
+    """The estimate to tell first: the first in HEADLINES that is trusted, else the first to be read with caution.
+
+    Estimates that may never be trusted (the direct method) are never told first. None where nothing is left.
+    """
+    by_name = {row["estimator"]: row for row in rows}
+    told = [by_name[name] for name in HEADLINES if name in by_name]
+    for word in ("trust", "caution"):
+        for row in told:
+            if row["verdict"] == word:
+                return row
+    return None
+
+
 def finding(rows: Sequence[Row]) -> str:
     """One sentence: the most believable estimate, or that none is."""
-    order = ("trust", "caution", "do not use")
-    best = min(rows, key=lambda row: (order.index(row["verdict"]), row["high"] - row["low"] if row["high"] else 0.0))
-    if best["verdict"] == "do not use":
-        return f"No estimate of {best['policy']} from this log should be used: {best['reasons'][0]}."
+    best = headline(rows)
+    if best is None:
+        worst = min(rows, key=lambda row: HEADLINES.index(row["estimator"]) if row["estimator"] in HEADLINES else 99)
+        return f"No estimate of {worst['policy']} from this log should be used: {worst['reasons'][0]}."
     said = (
-        f"{best['estimator']} puts {best['policy']} at {best['value']:.4f} per search, {best['lift']:+.4f} against the "
-        f"logger ({best['level']:.0%} interval {best['lift_low']:+.4f} to {best['lift_high']:+.4f})"
+        f"{best['estimator']} puts {best['policy']} at {best['value']:.4f}, {best['lift']:+.4f} against the logger "
+        f"({best['level']:.0%} interval {best['lift_low']:+.4f} to {best['lift_high']:+.4f})"
     )
     if best["verdict"] == "trust":
         return f"{said}; the evidence carries it."

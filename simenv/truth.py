@@ -22,6 +22,7 @@ import numpy.typing as npt
 from simenv import hashing
 from simenv.catalogue import I64
 from simenv.decision import Policy
+from simenv.errors import UserError
 from simenv.metrics import ndcg, reciprocal_rank
 from simenv.play import Step, play, truth
 from simenv.world import World, expected_reward, policy_keys, slate_items
@@ -113,6 +114,8 @@ def on_logger_contexts(
         n_draws: Slates per page and target.
         advance: Told the number of pages done.
     """
+    if logger.name in targets:
+        raise UserError(f"a target is called '{logger.name}' like the logger; give each policy a name of its own.")
     known = np.sort(shoppers)
     totals = {name: np.zeros(len(shoppers)) for name in (logger.name, *targets)}
     count = np.zeros(len(shoppers))

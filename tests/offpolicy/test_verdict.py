@@ -77,7 +77,7 @@ def test_the_direct_method_rows_as_clusters_and_estimated_propensities_are_never
 def test_the_worst_reason_decides_and_comes_first(make_evidence: MakeEvidence) -> None:
     found = verdict(make_evidence(), replace(SOUND, effective_positives=50.0, max_weight_share=0.5), name="dm")
     assert found.word == "do not use"
-    assert len(found.reasons) == 4  # the share, the positives, that dm is a model's word, and that slots were not checked
+    assert len(found.reasons) == 4  # share, positives, the model's word, slots not checked
     assert "one row carries" in found.reasons[0]
 
 

@@ -57,7 +57,7 @@ def test_what_changes_a_run_changes_its_digest() -> None:
         ('baselines=["linear"]', "'linear' has to be trained"),
         ('baselines=["oracle"]', "'oracle' sees hidden truth"),
         ('learners=[{policy="uniform"}]', "'uniform' has nothing to learn"),
-        ('learners=[{policy="linear"},{policy="linear"}]', "name a policy twice"),
+        ('learners=[{policy="linear"},{policy="linear"}]', "is named twice"),
         ('estimation.estimators=["ipz"]', "there is no estimator 'ipz'. Did you mean 'ips'"),
         ("logging.temperature=inf", "finite"),
         ("logging.temperature=-1", "setting 'logging.temperature'"),

@@ -186,3 +186,20 @@ def test_a_model_that_saw_other_shoppers_is_judged_on_all(
 def test_the_oracle_is_not_judged_from_a_log(log_folder: Path) -> None:
     with pytest.raises(UserError, match="ranks by hidden truth"):
         evaluate_native(log_folder, "oracle", estimators=None, level=0.95, seed=0, progress=SilentProgress())
+
+
+def test_the_reward_model_pays_nothing_for_empty_slots(
+    log_folder: Path, rows: LogBatch, catalogue: PublicCatalogue
+) -> None:
+    """Where fewer candidates than slots are left, the model's expectation is that of the shown items alone."""
+    short = (rows.page.candidates >= 0).sum(axis=1) < rows.slate.shape[1]
+    assert short.any()
+    target = named_policy("uniform", catalogue)
+    evidence = join_log(Log.open(log_folder), {"it": target}, None, Estimation(), 0, lambda n=1: None).evidence["it"]
+    assert evidence.q_logged is not None
+    assert evidence.q_target is not None
+    assert (evidence.q_logged[rows.slate < 0] == 0.0).all()
+    shown = (rows.slate >= 0).sum(axis=1)
+    per_slot = evidence.q_logged.max(axis=0)  # the most that any item was expected to earn at a slot
+    most = np.cumsum(per_slot)[np.maximum(shown - 1, 0)] * (shown > 0)
+    assert (evidence.q_target[short] <= 1.5 * most[short]).all()

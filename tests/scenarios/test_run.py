@@ -9,10 +9,12 @@ from types import TracebackType
 
 import pytest
 
+from policies.learning import in_half
 from reports import report
 from scenarios.progress import Advance, SilentProgress
 from scenarios.run import run_scenario
 from simenv.errors import UserError
+from simenv.log import Log
 
 SMALL = [
     "logging.shoppers=120", "truth.shoppers=60", "truth.curve_shoppers=30", "truth.oracle_shoppers=40",
@@ -88,6 +90,21 @@ def test_tables_agree_with_each_other(finished: Path) -> None:
         assert float(row["value_search"]) == truth[row["policy"], "value per search over the logger's contexts"]
     lifts = {row["policy"]: float(row["lift"]) for row in table(finished, "truth")}
     assert lifts["production"] == 0.0
+
+
+def test_learning_and_evaluation_share_no_shopper(finished: Path) -> None:
+    """Estimates rest on exactly the evaluation half's searches, models and curves on exactly the learning half's."""
+    halves = dict.fromkeys((0, 1), 0)
+    for batch in Log.open(finished / "log").batches():
+        for half in halves:
+            halves[half] += int(in_half(batch.page.shopper, half).sum())
+    assert min(halves.values()) > 100
+    simulated = [row for row in table(finished, "estimates") if row["source"] == "simulated"]
+    assert {int(row["rows"]) for row in simulated} == {halves[1]}
+    for card in (finished / "models").glob("*/card.json"):
+        learned = json.loads(card.read_text(encoding="utf-8"))["learned_from"]
+        assert (learned["half"], learned["searches"]) == (0, halves[0])
+    assert max(int(row["searches"]) for row in table(finished, "learning")) == halves[0]
 
 
 def test_a_report_is_drawn_from_it(finished: Path) -> None:

@@ -39,7 +39,7 @@ def test_the_surprise_has_mean_zero_over_what_could_stand_at_each_slot_in_the_sa
 
 
 def enumerated_world(harm: tuple[int, int] | None, seed: int) -> Evidence:
-    """20,000 slates of 3 of 6 under a Plackett-Luce logger; where asked, one slot's item suppresses another's clicks."""
+    """20,000 slates of 3 of 6 by Plackett-Luce; where asked, one slot's item suppresses another's clicks."""
     rng = np.random.default_rng(seed)
     n = 20_000
     logw = plackett_luce.log_weights(rng.normal(size=(n, 6)).astype(np.float32), 1.0, 0.05)
