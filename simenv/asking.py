@@ -50,7 +50,7 @@ class Reformulation(IntEnum):
 class _Draw(IntEnum):
     """The last words of the names of a visit's draws."""
 
-    VARIANT, WORDS, HOW, COINS = range(4)
+    VARIANT, WORDS, COINS, HOW = range(4)  # HOW + number of the query: the last
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,8 @@ class _Wording:
     wants: Bits
     wrong: Bits
     variant: npt.NDArray[np.int64]
-    switched: Bools
+    language: npt.NDArray[np.integer]
+    other_language: npt.NDArray[np.integer]  # the same where there is no other
     reformulation: I8
 
 
@@ -175,15 +176,16 @@ def ask(
         wants=wants,
         wrong=decided >> _N_SAID,
         variant=hashing.integers(hashing.absorb(key, _Draw.VARIANT), n_variants),
-        switched=np.zeros(len(key), dtype=bool),
+        language=locale.copy(),
+        other_language=lexicon.other_language[locale],
         reformulation=np.zeros(len(key), dtype=np.int8),
     )
     for number in range(1, int(search.max(initial=0)) + 1):
-        _ask_again(how, lexicon, key, locale, made, np.flatnonzero(search >= number), number)
-    made.variant %= n_variants
+        _ask_again(how, key, made, np.flatnonzero(search >= number), number)
+    made.variant %= lexicon.n_variants[made.language, intent[:, CATEGORY]]
     spoken = _unpacked(made.said, _N_SAID)
     parts = QueryParts(
-        locale=np.where(made.switched, lexicon.other_language[locale], locale),
+        locale=made.language,
         terms=np.where(spoken[:, : len(TERMS)], intent, np.int32(-1)),
         category_variant=made.variant,
         free=spoken[:, len(TERMS) :],
@@ -195,9 +197,7 @@ def ask(
 
 def _ask_again(
     how: Asking,
-    lexicon: Lexicon,
     key: hashing.Keys,
-    locale: npt.NDArray[np.integer],
     made: _Wording,
     rows: npt.NDArray[np.intp],
     number: int,
@@ -209,12 +209,12 @@ def _ask_again(
     missing, extra = made.wants[rows] & ~said, said & ~_CATEGORY_BIT
     # A way is open where there is a word to add, a word to drop beside another, a product type to call otherwise.
     open_ways = (missing != 0, (extra != 0) & (said & (said - 1) != 0), (said & _CATEGORY_BIT) != 0)
-    luck = hashing.absorb(hashing.absorb(key[rows], _Draw.HOW), number)
+    luck = hashing.absorb(key[rows], _Draw.HOW + number)
     one, two, three = (weight * is_open for weight, is_open in zip(how.ways, open_ways, strict=True))
     at = hashing.uniform(luck) * (one + two + three)
     way = np.where(at < one, Reformulation.SPECIALISE, Reformulation.GENERALISE)
     way[at >= one + two] = Reformulation.REPHRASE
-    bilingual = np.flatnonzero(lexicon.other_language[locale[rows]] != locale[rows])
+    bilingual = np.flatnonzero(made.other_language[rows] != made.language[rows])
     switches = hashing.uniform(hashing.absorb(luck[bilingual], 1)) < how.switch
     way[bilingual[switches]] = Reformulation.SWITCH
     way[misspelt] = Reformulation.CORRECT
@@ -226,12 +226,16 @@ def _ask_again(
     less = np.flatnonzero(way == Reformulation.GENERALISE)
     made.said[rows[less]] &= ~_pick(extra[less], luck[less])
     made.variant[rows[way == Reformulation.REPHRASE]] += 1
-    made.switched[rows[way == Reformulation.SWITCH]] ^= True
+    switching = rows[way == Reformulation.SWITCH]
+    made.language[switching], made.other_language[switching] = (
+        made.other_language[switching],
+        made.language[switching],
+    )
 
 
 def _pick(bits: Bits, luck: hashing.Keys) -> Bits:
-    """One of the bits set in each row, (R,): the first one round from a place drawn."""
-    start = hashing.integers(hashing.absorb(luck, 2), _N_SAID).astype(np.int32)
+    """One of the bits set in each row, (R,): the first one round from a place drawn from bits that `uniform` leaves."""
+    start = ((luck & np.uint64(0x7FF)) % np.uint64(_N_SAID)).astype(np.int32)
     turned = (bits >> start) | (bits << (_N_SAID - start)) & _SAID_BITS
     first = turned & -turned
     return (first << start | first >> (_N_SAID - start)) & _SAID_BITS

@@ -159,7 +159,7 @@ def test_each_way_of_asking_again_does_what_its_name_says(world: World, state: S
             rows = how == way
             assert (more[rows].sum(axis=1) == added).all(), way
             assert (fewer[rows].sum(axis=1) == dropped).all(), way
-            assert (same_words[rows] == words).all(), way
+            assert way == Reformulation.SWITCH or (same_words[rows] == words).all(), way
             assert ((before.locale == after.locale)[rows] == (way != Reformulation.SWITCH)).all()
         lacking = (how == Reformulation.SPECIALISE) & (before.terms[:, CATEGORY] < 0)
         assert (after.terms[lacking, CATEGORY] >= 0).all()  # the product type before all else
