@@ -21,7 +21,7 @@ CHUNK = 1024  # rows scored at once: memory does not grow with the log
 PAGE_FIELDS = (
     "candidates", "query_terms", "locale", "device", "history", "history_weight", "last_brand", "page", "search",
 )  # fmt: skip
-N_LOCALES, N_DEVICES = 3, 3
+N_LOCALES, N_DEVICES = 10, 3
 
 
 class FeatureMap(torch.nn.Module):

@@ -112,8 +112,8 @@ def learn_online(
     while done < searches:
         page, played = env.page, ~over  # rows whose episode is over only start their next one
         slate = policy.act(page, env.world.params.n_slots, policy_keys(env.state, seed)).slate
-        # An empty slot is told to the environment as a repeat of the first one.
-        _, _, terminated, truncated, info = env.step(np.where(slate < 0, slate[:, :1], slate))
+        # An empty slot is told to the environment as a repeat of the first one, or as a hole where nothing was found.
+        _, _, terminated, truncated, info = env.step(np.where(slate < 0, slate[:, :1].clip(min=0), slate))
         learner.update(examples(learner.feature_map, take(page, played), slate[played], info["clicked"][played]))
         done, over = done + int(played.sum()), terminated | truncated
         if done >= next_round:

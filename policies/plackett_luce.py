@@ -33,7 +33,7 @@ def log_weights(scores: F32, temperature: float, floor: float) -> F64:
     """Log of the Plackett-Luce weights; they sum to one in each row.
 
     Args:
-        scores: (N, C) float32; -inf at holes. Every row needs one finite score.
+        scores: (N, C) float32; -inf at holes. A row of nothing but holes shows nothing, for certain.
         temperature: > 0.
         floor: in [0, 1), the share of the weight that is spread evenly.
 
@@ -41,12 +41,14 @@ def log_weights(scores: F32, temperature: float, floor: float) -> F64:
         (N, C) float64 log-weights, -inf at holes.
     """
     logit = scores.astype(np.float64) / temperature
-    logit -= logit.max(axis=1, keepdims=True)
-    logit -= np.log(np.exp(logit).sum(axis=1, keepdims=True))
+    peak = logit.max(axis=1, keepdims=True)
+    empty = np.isneginf(peak)  # (N, 1) rows without a candidate
+    logit -= np.where(empty, 0.0, peak)
+    logit -= np.log(np.exp(logit).sum(axis=1, keepdims=True) + empty)
     if floor == 0.0:
         return logit
     here = np.isfinite(scores)
-    even = np.log(floor) - np.log(here.sum(axis=1, keepdims=True))
+    even = np.log(floor) - np.log(here.sum(axis=1, keepdims=True) + empty)
     floored = np.logaddexp(np.log1p(-floor) + logit, even)
     floored[~here] = -np.inf
     return floored  # type: ignore[no-any-return]

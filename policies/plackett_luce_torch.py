@@ -20,18 +20,21 @@ def log_weights(scores: Tensor, temperature: float = 1.0, floor: float = 0.0) ->
     """Log of the Plackett-Luce weights; they sum to one in each row. See `policies.plackett_luce.log_weights`.
 
     Args:
-        scores: (..., C); -inf at holes. Every row needs one finite score.
+        scores: (..., C); -inf at holes. A row of nothing but holes shows nothing, for certain.
         temperature: > 0.
         floor: in [0, 1), the share of the weight that is spread evenly.
 
     Returns:
         (..., C) float64 log-weights, -inf at holes.
     """
-    logw = torch.log_softmax(scores.double() / temperature, dim=-1)
+    hole = torch.isneginf(scores)
+    empty = hole.all(dim=-1, keepdim=True)  # rows without a candidate
+    logw = torch.log_softmax((scores.double() / temperature).masked_fill(empty, 0.0), dim=-1).masked_fill(
+        empty, -torch.inf
+    )
     if floor == 0.0:
         return logw
-    hole = torch.isneginf(scores)
-    even = math.log(floor) - (~hole).sum(dim=-1, keepdim=True).double().log()
+    even = math.log(floor) - (~hole).sum(dim=-1, keepdim=True).clamp(min=1).double().log()
     return torch.logaddexp(math.log1p(-floor) + logw, even).masked_fill(hole, -torch.inf)
 
 
@@ -66,10 +69,10 @@ def conditional(logw: Tensor, slate: Tensor) -> Tensor:
         slate: (..., K) positions; -1 for an empty slot, and so is a repeated position: both have log-probability 0.
 
     Returns:
-        (..., K) float64; -inf for a hole. Gradients are finite everywhere.
+        (..., K) float64; -inf for a hole, 0 where there are only holes. Gradients are finite everywhere.
     """
     slate = slate.long()
-    empty = _is_empty(slate)
+    empty = _is_empty(slate) | torch.isneginf(logw).all(dim=-1, keepdim=True)  # no candidate: whatever is said, nothing
     finite = logw.clamp(min=LOW)
     at = slate.clamp(min=0)
     chosen = finite.gather(-1, at)

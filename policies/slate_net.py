@@ -75,7 +75,8 @@ class SlateNet(nn.Module):
         score = score.masked_fill(~here, -torch.inf)
         with torch.no_grad():
             even = here.float() / here.sum(dim=1, keepdim=True).clamp(min=1)
-            weight = torch.stack([even, torch.softmax(score, dim=1)], dim=1)  # (N, 2, C)
+            shown = torch.softmax(score, dim=1).nan_to_num()  # 0 where nothing was found
+            weight = torch.stack([even, shown], dim=1)  # (N, 2, C)
             embedding = torch.bmm(weight, x).flatten(start_dim=1)
         return score, embedding
 

@@ -15,6 +15,8 @@ from simenv.shoppers import Traits
 SAME_DEPARTMENT = 0.25  # relevance of an item of the intent's department but not of its category
 BRAND_MISSED = 0.6  # factor where the intent names another brand
 COLOUR_MISSED = 0.75  # factor where the intent names another colour
+# Factors where the intent names another value than the item has; an item that has none in particular fits.
+ATTRIBUTE_MISSED = {"size": 0.8, "material": 0.85, "audience": 0.6, "use": 0.85}
 
 
 def relevance(catalogue: Catalogue, department: I32, intent: I32, items: I32) -> F32:
@@ -23,7 +25,7 @@ def relevance(catalogue: Catalogue, department: I32, intent: I32, items: I32) ->
     Args:
         catalogue: The items.
         department: (G,) department of each category.
-        intent: (N, 3) wanted category, brand (-1 any), colour (-1 any).
+        intent: (N, 7) wanted category, and brand, colour, size, material, audience, use (-1 any).
         items: (N, M) item ids; -1 is a hole and has relevance 0.
 
     Returns:
@@ -36,6 +38,11 @@ def relevance(catalogue: Catalogue, department: I32, intent: I32, items: I32) ->
     grade[category == wanted] = 1.0
     grade[(intent[:, 1:2] >= 0) & (catalogue.brand[item] != intent[:, 1:2])] *= BRAND_MISSED
     grade[(intent[:, 2:3] >= 0) & (catalogue.colour[item] != intent[:, 2:3])] *= COLOUR_MISSED
+    for place, (name, factor) in enumerate(ATTRIBUTE_MISSED.items(), start=3):
+        rows = np.flatnonzero(intent[:, place] >= 0)  # few want any
+        own = getattr(catalogue, name)[item[rows]]
+        missed = (own >= 0) & (own != intent[rows, place : place + 1])
+        grade[rows] *= np.where(missed, np.float32(factor), np.float32(1.0))
     grade[items < 0] = 0.0
     return grade
 

@@ -15,12 +15,14 @@ import numpy.typing as npt
 
 from simenv import hashing
 from simenv.language import Lexicon, brand_names, load_lexicon
+from simenv.language.attributes import item_attributes
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
-PUBLIC_COLUMNS = ("category", "brand", "colour", "price", "price_z", "rating", "popularity", "style")
+ATTRIBUTES = ("size", "material", "audience", "use")  # beyond colour; -1 where a product has none in particular
+PUBLIC_COLUMNS = ("category", "brand", "colour", *ATTRIBUTES, "price", "price_z", "rating", "popularity", "style")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,10 @@ class PublicCatalogue:
     department: I32
     brand: I32
     colour: I32
+    size: I32
+    material: I32
+    audience: I32
+    use: I32
     price: F32
     price_z: F32
     rating: F32
@@ -47,6 +53,7 @@ class Catalogue:
 
     Public:
         category, brand, colour: (I,) int32 ids.
+        size, material, audience, use: (I,) int32 ids; -1 where the product has none in particular.
         price: (I,) float32, euros, > 0.
         price_z: (I,) float32, log price standardised within the category.
         rating: (I,) float32, stars in [1, 5]; a noisy sign of quality.
@@ -63,6 +70,10 @@ class Catalogue:
     category: I32
     brand: I32
     colour: I32
+    size: I32
+    material: I32
+    audience: I32
+    use: I32
     price: F32
     price_z: F32
     rating: F32
@@ -126,10 +137,13 @@ def generate_catalogue(n_items: int, n_brands: int, n_style: int, seed: int) -> 
     rating = 3.7 + 0.45 * quality + 0.35 * hashing.normal(_keys(seed, "item rating", ids))
     sales = 0.6 * brand_fame[brand] + 0.5 * quality + 0.3 * bait + 0.6 * hashing.normal(_keys(seed, "item sales", ids))
 
+    attributes = item_attributes(lexicon, category, _keys(seed, "title", ids))
+
     return Catalogue(
         category=category.astype(np.int32),
         brand=brand.astype(np.int32),
         colour=hashing.integers(_keys(seed, "item colour", ids), n_colours).astype(np.int32),
+        **{name: attributes[:, place] for place, name in enumerate(ATTRIBUTES)},
         price=np.round(price, 2).clip(0.5).astype(np.float32),
         price_z=_standardise_within(np.log(price), category, n_categories),
         rating=np.round(rating.clip(1.0, 5.0), 1).astype(np.float32),

@@ -26,7 +26,15 @@ SCALE = 2  # how much larger everything is drawn than shown
 INK, SOFT, FAINT, LINE = "#111827", "#6b7280", "#9ca3af", "#e5e7eb"
 PAPER, CARD, NIGHT = "#f3f4f6", "#ffffff", "#1f2937"
 STAR, WORTH = "#f59e0b", "#8b5cf6"
-CHIPS = {"category": ("#e0f2fe", "#075985"), "brand": ("#ede9fe", "#5b21b6"), "colour": ("#fef3c7", "#92400e")}
+CHIPS = {
+    "category": ("#e0f2fe", "#075985"),
+    "brand": ("#ede9fe", "#5b21b6"),
+    "colour": ("#fef3c7", "#92400e"),
+    "size": ("#dcfce7", "#166534"),
+    "material": ("#ffe4e6", "#9f1239"),
+    "audience": ("#fae8ff", "#86198f"),
+    "use": ("#ecfccb", "#3f6212"),
+}
 MARKS = {
     "examined": ("#f3f4f6", "#4b5563"),
     "clicked": ("#dbeafe", "#1d4ed8"),

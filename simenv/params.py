@@ -37,32 +37,66 @@ class Shoppers:
     segment_spread: float = 0.8
     taste_spread: float = 0.7
     loyal_share: float = 0.4
-    locale_share: tuple[float, ...] = (0.4, 0.35, 0.25)
+    locale_share: tuple[float, ...] = (0.2, 0.18, 0.13, 0.1, 0.1, 0.08, 0.08, 0.06, 0.04, 0.03)
     device_share: tuple[float, ...] = (0.6, 0.3, 0.1)
     mean_gap_days: float = 3.0
     horizon_days: int = 28
 
 
 @dataclass(frozen=True)
-class Queries:
-    """What shoppers type. Shares after the labelled real queries described in docs/facts.md.
+class IntentKind:
+    """How shoppers with one kind of intent ask.
 
     Attributes:
-        category_share: Chance that a first query which names a brand names the product type too; one without a brand
-            always does.
-        brand_share: Chance that a shopper who wants a brand names it in the first query.
-        colour_share: Chance that a shopper who wants a colour names it in the first query.
-        want_brand: Share of intents with a brand.
-        want_colour: Share of intents with a colour.
-        misspelling_rate: Chance that a word of a first query is misspelt. The real rate is not known.
+        share: Of intents.
+        wants: Chances that the intent has a brand, a colour, a size, a material, an audience, a use; the last four and
+            the colour only where they fit the category.
+        says_category, says_brand, says_attribute: Chances that the first query says what is wanted of these.
+        adds: Chances that a query has a modifier ("cheap"), the name of a model, a detail ("with flowers"), a price.
     """
 
-    category_share: float = 0.85
-    brand_share: float = 0.7
-    colour_share: float = 0.6
-    want_brand: float = 0.3
-    want_colour: float = 0.25
+    share: float
+    wants: tuple[float, float, float, float, float, float]
+    says_category: float
+    says_brand: float
+    says_attribute: float
+    adds: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Queries:
+    """What shoppers type.
+
+    The shares and chances of the three kinds of intent are set so that English first queries have the length and
+    make-up of the labelled real queries described in docs/facts.md. How shoppers ask again is a guess.
+
+    Attributes:
+        navigational: Led by a brand, often by the name of a model.
+        focused: On a kind of product, with attributes.
+        exploratory: Vague and short.
+        misspelling_rate: Chance that a word is misspelt when it is typed first. The real rate is not known.
+        specialise: Weight of adding a word when asking again; `generalise` of dropping one, `rephrase` of using another
+            word for the product. Who sees a misspelling corrects it instead.
+        switch_language: Chance of asking again in the country's other language where it has one.
+        nothing_found: Chance that the engine finds nothing for a query of which it knows no word: a misspelt brand, the
+            name of a model, "gift for mum".
+    """
+
+    navigational: IntentKind = IntentKind(
+        0.18, (1.0, 0.06, 0.09, 0.02, 0.28, 0.04), 0.6, 1.0, 0.7, (0.16, 0.46, 0.12, 0.003)
+    )
+    focused: IntentKind = IntentKind(
+        0.58, (0.05, 0.11, 0.2, 0.14, 0.34, 0.07), 0.92, 0.9, 0.7, (0.31, 0.045, 0.24, 0.006)
+    )
+    exploratory: IntentKind = IntentKind(
+        0.24, (0.0, 0.06, 0.03, 0.03, 0.12, 0.08), 0.72, 0.5, 0.7, (0.27, 0.0, 0.42, 0.002)
+    )
     misspelling_rate: float = 0.08
+    specialise: float = 0.5
+    generalise: float = 0.25
+    rephrase: float = 0.25
+    switch_language: float = 0.3
+    nothing_found: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -134,7 +168,7 @@ class WorldParams:
 
     question: str
     seed: int = 7
-    n_items: int = 6000
+    n_items: int = 10_000
     n_brands: int = 48
     n_style: int = 8
     n_candidates: int = 50

@@ -12,7 +12,9 @@ import numpy.typing as npt
 from simenv import hashing
 from simenv.catalogue import I32
 from simenv.columns import take
+from simenv.language.misspell import SEAM
 from simenv.language.titles import titles
+from simenv.language.words import ATTRIBUTES
 from simenv.shoppers import DEVICES
 from simenv.world import Outcome, Page, State, World, attractions, click_values, queries
 
@@ -179,12 +181,13 @@ def item_titles(world: World, locale: int, items: npt.NDArray[np.integer]) -> li
 
 def _understood(world: World, page: Page) -> tuple[tuple[str, str], ...]:
     language = world.lexicon.languages[int(page.locale[0])]
-    category, brand, colour = page.query_terms[0].tolist()
-    words = (
+    category, brand, *values = page.query_terms[0].tolist()
+    words = [
         ("category", language.nouns[category] if category >= 0 else ""),
         ("brand", world.catalogue.brands[brand] if brand >= 0 else ""),
-        ("colour", language.colours[colour][0][0] if colour >= 0 else ""),
-    )
+    ]
+    for place, (kind, value) in enumerate(zip(ATTRIBUTES, values, strict=True)):
+        words.append((kind, language.attributes[place][value][0][0].replace(SEAM, "") if value >= 0 else ""))
     return tuple((kind, word) for kind, word in words if word)
 
 

@@ -2,8 +2,9 @@
 
 It knows what the query's letters say and nothing of the intent behind them. Words that a plain dictionary recognises
 give their category and brand; a word with two meanings gives both; a misspelt word is matched by its letters, which
-sometimes lands in a related category; a query that names a brand and no product is answered from the whole brand. It
-never depends on the policy or on the shopper.
+sometimes lands in a related category; a query that names a brand and no product is answered from the whole brand, one
+that names neither from the whole shop, and sometimes nothing is found at all. It never depends on the policy or on the
+shopper.
 
 A candidate set is a walk through a contiguous range of items with a stride that is prime and larger than any range, so
 that its members are distinct without sorting or rejection. Holes (-1) appear where a range is too short.
@@ -14,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from simenv import hashing
 from simenv.catalogue import I32, I64, Catalogue
@@ -32,11 +34,13 @@ class Understood:
     primary: the category it searches first; -1 where the query names none.
     secondary: the other meaning of the word, or a category it is confused with; -1 where `primary` is.
     brand: the brand.
+    nothing: (N,) bool, whether it gives up and finds nothing.
     """
 
     primary: I32
     secondary: I32
     brand: I32
+    nothing: npt.NDArray[np.bool_]
 
 
 def retrieve(catalogue: Catalogue, asked: Understood, day: I32, n_candidates: int) -> I32:
@@ -58,6 +62,7 @@ def retrieve(catalogue: Catalogue, asked: Understood, day: I32, n_candidates: in
     rows = np.flatnonzero(asked.primary < 0)
     if len(rows):
         items[rows] = _of_brand(catalogue, asked.brand[rows], key[rows], n_candidates)
+    items[asked.nothing] = -1
     return items
 
 
@@ -83,8 +88,10 @@ def _of_categories(catalogue: Catalogue, asked: Understood, key: hashing.Keys, n
 
 
 def _of_brand(catalogue: Catalogue, brand: I32, key: hashing.Keys, n_candidates: int) -> I32:
-    """Items of a brand in every category; of the first brand where none was understood, which no query asks for."""
-    first, end = catalogue.brand_start[np.maximum(brand, 0)], catalogue.brand_start[np.maximum(brand, 0) + 1]
+    """Items of a brand in every category; of the whole shop where no brand was understood either."""
+    named = brand >= 0
+    first = np.where(named, catalogue.brand_start[np.maximum(brand, 0)], 0)
+    end = np.where(named, catalogue.brand_start[np.maximum(brand, 0) + 1], catalogue.n_items)
     place = _walk(first, end, hashing.absorb(key, 5), n_candidates)
     return np.where(place >= 0, catalogue.brand_items[np.maximum(place, 0)], np.int32(-1))
 

@@ -233,7 +233,7 @@ def as_array(actions: Any) -> npt.NDArray[Any]:
 def observation_space_of(world: World) -> spaces.Dict:
     """The space of one observation: the public fields of `simenv.world.Page` but the shopper's id."""
     params, lexicon = world.params, world.lexicon
-    top = np.array([len(lexicon.categories), params.n_brands, len(lexicon.colours)], dtype=np.int32) - 1
+    top = np.array([len(lexicon.categories), params.n_brands, *map(len, lexicon.values)], dtype=np.int32) - 1
     return spaces.Dict(
         {
             "candidates": spaces.Box(-1, params.n_items - 1, (params.n_candidates,), np.int32),
@@ -244,7 +244,7 @@ def observation_space_of(world: World) -> spaces.Dict:
             "last_brand": spaces.Box(-1, params.n_brands - 1, (), np.int32),
             "locale": spaces.Discrete(len(lexicon.locales)),
             "page": spaces.Box(0, params.max_pages, (), np.int32),
-            "query_terms": spaces.Box(np.full(3, -1, np.int32), top, (3,), np.int32),
+            "query_terms": spaces.Box(np.full(len(top), -1, np.int32), top, top.shape, np.int32),
             "search": spaces.Box(0, params.dynamics.max_searches, (), np.int32),
             "time": spaces.Box(0, INT_LIMIT, (), np.int32),
             "visit": spaces.Box(0, INT_LIMIT, (), np.int32),

@@ -14,14 +14,16 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from simenv import hashing
+from simenv import asking, hashing
 from simenv.behaviour import attraction, conversion, relevance, satisfying, style_match
 from simenv.catalogue import F32, I32, I64, Catalogue, generate_catalogue
 from simenv.clicks import Appeal
 from simenv.columns import take
 from simenv.errors import UserError
 from simenv.language import Lexicon, QueryParts, load_lexicon, query_strings, recognised_terms
-from simenv.params import WorldParams
+from simenv.language.queries import free_words
+from simenv.language.words import BRAND, CATEGORY
+from simenv.params import IntentKind, Queries, WorldParams
 from simenv.retrieval import FUZZY_HIT, Understood, retrieve
 from simenv.shoppers import Traits, traits
 
@@ -46,6 +48,7 @@ class World:
     lexicon: Lexicon
     category_edges: npt.NDArray[np.float64]  # (G,) cumulative share of each category among intents
     other_meaning: I32  # (L, G, V) the other category that a word variant of a category can mean; -1 for none
+    asking: asking.Asking
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class State:
     step: I32  # pages of this visit seen before
     traits: Traits
     taste: F32  # (N, D)
-    intent: I32  # (N, 3) wanted category, brand, colour; -1 any
+    intent: I32  # (N, 7) wanted category, brand, colour, size, material, audience, use; -1 any
     shown: Bools  # (N, C) candidates shown on earlier pages of this query
     history: F32  # (N, D + 1) discounted sum of clicked style and price level
     history_weight: F32
@@ -78,7 +81,9 @@ class State:
 class Page:
     """What a policy may see of one search; a row each. Arrays (N,) unless said.
 
-    query_terms: (N, 3) int32, category, brand and colour that a plain dictionary recognises in the query; -1 none.
+    locale: of the shop as the query found it; where a country has two languages, that of the query.
+    query_terms: (N, 7) int32, category, brand, colour, size, material, audience and use that a plain dictionary
+        recognises in the query; -1 none.
     candidates: (N, C) int32 item ids in the engine's order; -1 is a hole.
     time: seconds since midnight. search, page: queries of this visit, pages of this query before this one.
     history: (N, D + 1) float32, discounted mean of style and price level of what the shopper clicked, drawn to 0 by
@@ -131,7 +136,8 @@ def make_world(params: WorldParams) -> World:
     """Build the market that the parameters describe. Same parameters, same bytes.
 
     Raises:
-        UserError: for shares that do not fit the locales, or a click model that does not fit the slots.
+        UserError: for shares that do not fit the locales or the kinds of intent, or a click model that does not fit the
+            slots.
     """
     lexicon = load_lexicon()
     if len(params.shoppers.locale_share) != len(lexicon.locales):
@@ -139,6 +145,7 @@ def make_world(params: WorldParams) -> World:
             f"locale_share has {len(params.shoppers.locale_share)} entries; expected {len(lexicon.locales)}, one for "
             f"each of {', '.join(lexicon.locales)}."
         )
+    _check_queries(params.queries)
     nothing = np.zeros((1, params.n_slots))
     params.click_model.click_probability(Appeal(nothing, nothing))  # says what is wrong before anything runs
     rank = np.arange(1, len(lexicon.categories) + 1)
@@ -149,6 +156,7 @@ def make_world(params: WorldParams) -> World:
         lexicon=lexicon,
         category_edges=np.cumsum(share),
         other_meaning=_other_meanings(lexicon),
+        asking=asking.asking(params.queries),
     )
 
 
@@ -178,7 +186,7 @@ def begin(world: World, seed: int, shoppers: I64) -> State:
         step=zeros,
         traits=who,
         taste=who.taste,
-        intent=_intent(world, key, zeros, who),
+        intent=_intent(world, key, zeros, who.favourite_brand),
         shown=np.zeros((n, params.n_candidates), dtype=bool),
         history=np.zeros((n, params.n_style + 1), dtype=np.float32),
         history_weight=np.zeros(n, dtype=np.float32),
@@ -201,7 +209,7 @@ def observe(world: World, state: State) -> Page:
         time=_time(state),
         search=state.search,
         page=state.page,
-        locale=state.traits.locale,
+        locale=parts.locale.astype(np.int8),
         device=state.traits.device,
         query_terms=terms,
         candidates=candidates,
@@ -212,50 +220,62 @@ def observe(world: World, state: State) -> Page:
 
 
 def query_parts(world: World, state: State) -> QueryParts:
-    """What the shopper says of the intent, before it becomes a string.
+    """What the shopper says of the intent, before it becomes a string; see `simenv.asking`."""
+    return _asked(world, state).parts
 
-    The first query of a visit may leave words out, use an ambiguous one or misspell; when asking again they say all
-    they want in the main words, spelt right.
+
+def query_kinds(world: World, state: State) -> tuple[asking.I8, asking.I8]:
+    """Hidden: the kind of intent and how the query departs from the one before.
+
+    Returns:
+        Two (N,) arrays of places in `simenv.asking.INTENT_KINDS` and `simenv.asking.REFORMULATIONS`.
     """
-    params = world.params.queries
-    key = hashing.absorb(_visit_key(state.key, state.visit, Draw.QUERY), state.search)
-    u = hashing.uniform(hashing.absorb(key[:, None], np.arange(6)))  # (N, 6)
-    again = state.search > 0
-    wants = state.intent >= 0
-    says = np.empty((len(state), 3), dtype=bool)
-    says[:, 1] = wants[:, 1] & (again | (u[:, 1] < params.brand_share))
-    says[:, 2] = wants[:, 2] & (again | (u[:, 2] < params.colour_share))
-    says[:, 0] = again | (u[:, 0] < params.category_share) | ~says[:, 1]
-    said = np.where(says, state.intent, -1)
-    locale = state.traits.locale.astype(np.int64)
-    variant = hashing.integers(hashing.absorb(key, 6), world.lexicon.n_variants[locale, state.intent[:, 0]])
-    return QueryParts(
-        locale=locale,
-        category=said[:, 0],
-        category_variant=np.where(again, 0, variant),
-        brand=said[:, 1],
-        colour=said[:, 2],
-        misspelt=says & ~again[:, None] & (u[:, 3:] < params.misspelling_rate),
-        key=hashing.absorb(key, 7),
+    return _intent_kind(world, state.key, state.visit), _asked(world, state).reformulation
+
+
+def _asked(world: World, state: State) -> asking.Asked:
+    return asking.ask(
+        world.asking,
+        world.lexicon,
+        _visit_key(state.key, state.visit, Draw.QUERY),
+        _intent_kind(world, state.key, state.visit),
+        state.intent,
+        state.traits.locale.astype(np.int64),
+        state.search,
     )
 
 
 def _understood(world: World, parts: QueryParts, terms: I32) -> Understood:
     """What the engine reads in the letters of the queries: both meanings of a word, and misspelt words at a guess."""
-    said = parts.category >= 0
-    category = np.maximum(parts.category, 0)
+    meant = parts.terms[:, CATEGORY]
+    said, wrong = meant >= 0, parts.misspelt[:, CATEGORY]
+    category = np.maximum(meant, 0)
     related = world.lexicon.related
     by_word = hashing.stream(world.catalogue.seed, "confused")
     u = hashing.uniform(hashing.absorb(parts.key, 50))
     nearby = related[category, hashing.integers(hashing.absorb(parts.key, 51), related.shape[1])]
     by_letters = np.where(u < FUZZY_HIT, category, nearby)
-    primary = np.where(said, np.where(parts.misspelt[:, 0], by_letters, terms[:, 0]), -1)
+    primary = np.where(said, np.where(wrong, by_letters, terms[:, CATEGORY]), -1)
     other = world.other_meaning[parts.locale, category, parts.category_variant]
     word_key = hashing.absorb(hashing.absorb(by_word, primary), parts.locale)
     confused = related[np.maximum(primary, 0), hashing.integers(word_key, related.shape[1])]
-    secondary = np.where(said, np.where((other >= 0) & ~parts.misspelt[:, 0], other, confused), -1)
-    brand = np.where(parts.misspelt[:, 1], parts.brand, terms[:, 1])
-    return Understood(primary.astype(np.int32), secondary.astype(np.int32), brand.astype(np.int32))
+    secondary = np.where(said, np.where((other >= 0) & ~wrong, other, confused), -1)
+    brand = np.where(parts.misspelt[:, BRAND], parts.terms[:, BRAND], terms[:, BRAND])
+    nothing = np.zeros(len(said), dtype=bool)
+    rows = np.flatnonzero(~said)
+    rows = rows[(terms[rows] < 0).all(axis=1)]
+    nothing[rows] = _finds_nothing(world, take(parts, rows))
+    return Understood(primary.astype(np.int32), secondary.astype(np.int32), brand.astype(np.int32), nothing)
+
+
+def _finds_nothing(world: World, parts: QueryParts) -> Bools:
+    """Whether the engine gives up on queries of which it knows no word; by what was typed, so alike for all."""
+    misspelt = parts.misspelt[:, BRAND]
+    letters = hashing.absorb(hashing.stream(world.catalogue.seed, "nothing found"), parts.locale)
+    for words in free_words(world.lexicon, parts).T:
+        letters = hashing.absorb(letters, words)
+    u = hashing.uniform(hashing.absorb(np.where(misspelt, parts.key, letters), 52))
+    return (misspelt | parts.free.any(axis=1)) & (u < world.params.queries.nothing_found)
 
 
 def queries(world: World, state: State) -> list[str]:
@@ -385,7 +405,7 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
         page=np.where(next_page, state.page + 1, 0).astype(np.int32),
         step=np.where(session_over, 0, state.step + 1).astype(np.int32),
         taste=taste,
-        intent=np.where(session_over[:, None], _intent(world, state.key, visit, state.traits), state.intent),
+        intent=_next_intent(world, state, visit, session_over),
         shown=_shown(state, next_page, items, slate),
         history=history,
         history_weight=history_weight,
@@ -407,6 +427,16 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
         truncated=session_over & returns & ~in_time,
     )
     return next_state, outcome
+
+
+def _check_queries(queries: Queries) -> None:
+    for name in asking.INTENT_KINDS:
+        kind: IntentKind = getattr(queries, name)
+        chances = (kind.share, *kind.wants, kind.says_category, kind.says_brand, kind.says_attribute, *kind.adds)
+        if not all(0.0 <= chance <= 1.0 for chance in chances):
+            raise UserError(f"queries: {name} has a share or chance outside [0, 1]: {kind}.")
+    if queries.navigational.share + queries.focused.share + queries.exploratory.share <= 0.0:
+        raise UserError("queries: the shares of all three kinds of intent are 0; expected one above 0 at least.")
 
 
 def _other_meanings(lexicon: Lexicon) -> I32:
@@ -439,21 +469,29 @@ def _uniforms(key: hashing.Keys, draw: Draw, names: npt.NDArray[np.integer]) -> 
     return hashing.uniform(hashing.absorb(hashing.absorb(key, draw)[:, None], names))
 
 
-def _intent(world: World, key: hashing.Keys, visit: I32, who: Traits) -> I32:
-    """What the visit is for: a favourite category or one that everybody looks for; maybe a brand, maybe a colour."""
+def _intent_kind(world: World, key: hashing.Keys, visit: I32) -> asking.I8:
+    return asking.intent_kind(world.asking, hashing.absorb(_visit_key(key, visit, Draw.INTENT), 9))
+
+
+def _intent(world: World, key: hashing.Keys, visit: I32, favourite_brand: I32) -> I32:
+    """What the visit is for: a favourite category or one that everybody looks for; maybe a brand and attributes."""
     params, n_categories = world.params, len(world.lexicon.categories)
     at = _visit_key(key, visit, Draw.INTENT)
-    u = hashing.uniform(hashing.absorb(at[:, None], np.arange(6)))
+    u = hashing.uniform(hashing.absorb(at[:, None], np.arange(5)))
     favourite = hashing.integers(hashing.absorb(hashing.absorb(key, -1), (u[:, 1] * 3).astype(np.int64)), n_categories)
     popular = np.searchsorted(world.category_edges, u[:, 2] * world.category_edges[-1], side="right")
-    category = np.where(u[:, 0] < 0.4, favourite, popular.clip(max=n_categories - 1))
-    any_brand = hashing.integers(hashing.absorb(at, 6), params.n_brands)
-    brand = np.where((who.favourite_brand >= 0) & (u[:, 5] < 0.6), who.favourite_brand, any_brand)
-    colour = hashing.integers(hashing.absorb(at, 7), len(world.lexicon.colours))
-    intent = np.empty((len(visit), 3), dtype=np.int32)
-    intent[:, 0] = category
-    intent[:, 1] = np.where(u[:, 3] < params.queries.want_brand, brand, -1)
-    intent[:, 2] = np.where(u[:, 4] < params.queries.want_colour, colour, -1)
+    category = np.where(u[:, 0] < 0.4, favourite, popular.clip(max=n_categories - 1)).astype(np.int32)
+    # Brands are asked for as often as they have products, in the mean: few of them often, most of them rarely.
+    any_brand = np.minimum(params.n_brands * u[:, 4] ** 1.5, params.n_brands - 1).astype(np.int32)
+    brand = np.where((favourite_brand >= 0) & (u[:, 3] < 0.6), favourite_brand, any_brand)
+    kind = _intent_kind(world, key, visit)
+    return asking.intents(world.asking, world.lexicon, hashing.absorb(at, 10), kind, category, brand)
+
+
+def _next_intent(world: World, state: State, visit: I32, session_over: Bools) -> I32:
+    rows = np.flatnonzero(session_over)
+    intent = state.intent.copy()
+    intent[rows] = _intent(world, state.key[rows], visit[rows], state.traits.favourite_brand[rows])
     return intent
 
 

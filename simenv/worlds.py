@@ -61,7 +61,7 @@ WORLDS: dict[str, WorldParams] = {
     "tiny": dataclasses.replace(
         _DEFAULT,
         question="Is everything wired up? Small enough to enumerate: 8 candidates, 3 slots.",
-        n_items=600,
+        n_items=1600,
         n_brands=8,
         n_style=3,
         n_candidates=8,

@@ -90,4 +90,4 @@ def slate_distribution(n_slots: int, floor: float) -> type[SlateDistribution]:
 
 
 def _filled(slate: Tensor) -> Tensor:
-    return torch.where(slate < 0, slate[..., :1], slate)
+    return torch.where(slate < 0, slate[..., :1], slate).clamp(min=0)  # 0 where there is no candidate at all

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from policies.features import PAGE_FIELDS
 from simenv.errors import UserError
+from simenv.language.words import TERMS
 from simenv.vector_env import Actions, SearchVectorEnv
 from simenv.world import World
 
@@ -65,7 +66,7 @@ def page_layout(world: World) -> PageLayout:
     params = world.params
     if params.n_items > EXACT:
         raise UserError(f"the world has {params.n_items} items; RLlib's flat observation can name at most {EXACT}.")
-    wide = {"candidates": params.n_candidates, "query_terms": 3, "history": params.n_style + 1}
+    wide = {"candidates": params.n_candidates, "query_terms": len(TERMS), "history": params.n_style + 1}
     parts, first = [], 0
     for name in PAGE_FIELDS:
         past = first + wide.get(name, 1)

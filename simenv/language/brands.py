@@ -57,14 +57,15 @@ def model_words() -> tuple[str, ...]:
     return tuple(itertools.islice(_names(_MODEL_PATTERNS, hashing.stream(0, "model words")), N_MODELS))
 
 
+@functools.lru_cache(maxsize=4)
 def taken_words(lexicon: Lexicon) -> frozenset[str]:
     """Every single word that queries or titles of the lexicon may have, casefolded."""
     texts: list[str] = []
     for language in lexicon.languages:
         texts += [word.replace(SEAM, "") for words in language.words for word in words]
         texts += [part for words in language.words for word in words for part in word.split(SEAM)]
-        texts += [form for wordings in language.colours for forms in wordings for form in forms]
-        texts += [*language.nouns, *language.generic]
+        texts += [form for values in language.attributes for ways in values for forms in ways for form in forms]
+        texts += [*language.nouns, *language.generic, *(text for texts in language.free.values() for text in texts)]
     return frozenset(word.casefold() for text in texts for word in text.split())
 
 

@@ -7,15 +7,16 @@ queries better has this to beat.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from simenv import errors
-from simenv.language.lexicon import CATEGORY, Lexicon
+from simenv.language.lexicon import Lexicon
 from simenv.language.misspell import SEAM
+from simenv.language.words import BRAND, CATEGORY, COLOUR, SLOTS, TERMS, Language
 
 NOTHING = -1
-_CATEGORY, _BRAND, _COLOUR = 0, 1, 2  # order of the recognised terms
+Tokens = tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,7 @@ class Dictionary:
     """Phrases of every locale and the brands.
 
     Attributes:
-        phrases: (L) phrase -> (term, index) with term 0 category, 1 brand, 2 colour.
+        phrases: (L) phrase -> (place in `TERMS`, index).
         longest: (L) words in the longest phrase.
     """
 
@@ -35,21 +36,14 @@ class Dictionary:
 def dictionary(lexicon: Lexicon, brands: tuple[str, ...]) -> Dictionary:
     """The dictionary of a lexicon and brand names; kept for the last few pairs asked for."""
     words_in_brands = max((len(brand.split()) for brand in brands), default=1)
-    of_brands = {brand.lower(): (_BRAND, i) for i, brand in enumerate(brands)}
+    of_brands = {brand.lower(): (BRAND, i) for i, brand in enumerate(brands)}
     return Dictionary(
-        phrases=tuple(
-            of_brands
-            | {
-                phrase: (_CATEGORY if kind == CATEGORY else _COLOUR, index)
-                for phrase, (kind, index) in language.phrases.items()
-            }
-            for language in lexicon.languages
-        ),
+        phrases=tuple(of_brands | dict(language.phrases) for language in lexicon.languages),
         longest=tuple(max(language.longest, words_in_brands) for language in lexicon.languages),
     )
 
 
-def recognise(lexicon: Lexicon, brands: tuple[str, ...], locale: int, query: str) -> tuple[int, int, int]:
+def recognise(lexicon: Lexicon, brands: tuple[str, ...], locale: int, query: str) -> tuple[int, ...]:
     """What a plain dictionary understands of a query.
 
     Args:
@@ -59,16 +53,17 @@ def recognise(lexicon: Lexicon, brands: tuple[str, ...], locale: int, query: str
         query: As typed; case does not matter.
 
     Returns:
-        Category, brand and colour, -1 where none was recognised. Of two of a kind the first counts.
+        One index for each of `TERMS` (category, brand, colour, size, material, audience, use), -1 where none was
+        recognised. Of two of a kind the first counts.
     """
     return look_up(dictionary(lexicon, brands), locale, query)
 
 
-def look_up(known: Dictionary, locale: int, query: str) -> tuple[int, int, int]:
+def look_up(known: Dictionary, locale: int, query: str) -> tuple[int, ...]:
     """`recognise` with a dictionary at hand."""
     phrases, longest = known.phrases[locale], known.longest[locale]
     words = query.lower().split()
-    found = [NOTHING, NOTHING, NOTHING]
+    found = [NOTHING] * len(TERMS)
     i = 0
     while i < len(words):
         step = 1
@@ -81,41 +76,62 @@ def look_up(known: Dictionary, locale: int, query: str) -> tuple[int, int, int]:
                 step = n
                 break
         i += step
-    return found[0], found[1], found[2]
+    return tuple(found)
 
 
 def check_lexicon(lexicon: Lexicon) -> None:
     """Whether every correctly written query is understood as it was meant to be written; for people who edit words.
 
-    Looks up every pair of a category word and a colour word in both orders, and every generic query.
+    Every word alone must be recognised as what it is, free words as nothing. And no phrase may come about where
+    words of two or three different slots of a query meet: the last words of one, all of another, the first of a third.
 
     Raises:
-        UserError: Words of neighbouring terms make another phrase, or a generic query names something.
+        UserError: A free word names something, or words that meet make another phrase.
     """
     for at, language in enumerate(lexicon.languages):
         known = dictionary(lexicon, ())
-        for generic in language.generic:
-            _expect(known, at, generic, (-1, -1, -1), language.locale)
-        words = [
-            (word.replace(SEAM, ""), int(lexicon.word_recognised[at, g, v]))
-            for g, variants in enumerate(language.words)
-            for v, word in enumerate(variants)
-        ]
-        forms = [(form, a) for a, wordings in enumerate(language.colours) for form in _distinct(wordings)]
-        for word, category in words:
-            for form, colour in forms:
-                for query in (f"{word} {form}", f"{form} {word}"):
-                    _expect(known, at, query, (category, -1, colour), language.locale)
+        texts = list(_texts(language))
+        for slot, text in [*texts, *((len(SLOTS), generic) for generic in language.generic)]:
+            found = look_up(known, at, text)
+            named = [term for term, value in enumerate(found) if value != NOTHING]
+            if named != ([slot] if slot < len(TERMS) else []):
+                expected = f"a {TERMS[slot]}" if slot < len(TERMS) else "nothing"
+                raise errors.UserError(
+                    f"{language.locale}.toml: '{text}' should name {expected} but"
+                    f" a dictionary finds {[TERMS[term] for term in named]}; change one of its words."
+                )
+        _check_meetings(language, texts)
 
 
-def _distinct(wordings: Sequence[Sequence[str]]) -> set[str]:
-    return {form for wording in wordings for form in wording}
+def _texts(language: Language) -> Iterator[tuple[int, str]]:
+    """Everything that can stand in a query: (place in `SLOTS`, text)."""
+    for words in language.words:
+        yield from ((CATEGORY, word.replace(SEAM, "")) for word in words)
+    for term, values in enumerate(language.attributes, start=COLOUR):
+        yield from ((term, form) for wordings in values for forms in wordings for form in forms)
+    for kind, texts in language.free.items():
+        yield from ((SLOTS.index(kind), text) for text in texts)
 
 
-def _expect(known: Dictionary, at: int, query: str, terms: tuple[int, int, int], locale: str) -> None:
-    found = look_up(known, at, query)
-    if found != terms:
-        raise errors.UserError(
-            f"{locale}.toml: '{query}' should name (category, brand, colour) {terms} but a "
-            f"dictionary finds {found}; change one of its words."
-        )
+def _check_meetings(language: Language, texts: list[tuple[int, str]]) -> None:
+    ends: dict[Tokens, set[int]] = {}  # words that may stand before a meeting: those not swallowed by a phrase already
+    wholes: dict[Tokens, set[int]] = {}
+    starts: dict[Tokens, set[int]] = {}
+    for slot, text in texts:
+        words = tuple(text.split(" "))
+        wholes.setdefault(words, set()).add(slot)
+        for n in range(1, len(words) + 1):
+            starts.setdefault(words[:n], set()).add(slot)
+            if n == len(words) or slot >= len(TERMS):
+                ends.setdefault(words[len(words) - n :], set()).add(slot)
+    for phrase in language.phrases:
+        words = tuple(phrase.split(" "))
+        for i in range(1, len(words)):
+            for j in range(i, len(words)):
+                middle = wholes.get(words[i:j], set()) if j > i else {-1}
+                for one in ends.get(words[:i], set()):
+                    if any(len({one, two, three}) == 3 for two in middle for three in starts.get(words[j:], set())):
+                        raise errors.UserError(
+                            f"{language.locale}.toml: the phrase '{phrase}' also comes about where other words meet: "
+                            f"'{' '.join(words[:i])}' and '{' '.join(words[i:])}'; change one of them."
+                        )

@@ -45,7 +45,7 @@ def load_spelling(locale: str) -> Spelling:
     known = data_files.read("taxonomy")["locales"]
     if locale not in known:
         raise errors.unknown_name("locale", locale, known)
-    section = data_files.read(locale)["spelling"]
+    section = data_files.read_locale(locale)["spelling"]
     return Spelling(
         neighbours=keyboard_neighbours(tuple(section["keyboard"])),
         letters=section["letters"],

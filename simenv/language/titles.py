@@ -8,16 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from simenv import errors, hashing
+from simenv.language.attributes import item_attributes
 from simenv.language.brands import model_words
-from simenv.language.lexicon import Language, Lexicon, Template
+from simenv.language.lexicon import Lexicon
+from simenv.language.words import ATTRIBUTES, Language, Template
 
-SHARE_WITH_SIZE = 0.6  # of titles whose category has sizes; our choice, not measured
 _MODEL_SUFFIXES = ("", "", "", "", " 2", " 3", " II")
 _TECHNICAL_SUFFIXES = ("", " 2", " 3", " 50", " 200", " 450", " X1", " S", " Pro", " Plus")
 
 _STREAM = hashing.stream(0, "title")  # absorbed into a product's key first, so that it meets no draw of the caller
-_TEMPLATE, _MODEL, _SUFFIX, _HAS_SIZE, _SIZE = range(5)
-_PLACEHOLDERS = {"brand", "model", "noun", "colour", "Colour", "agreeing", "Agreeing", "size"}
+_TEMPLATE, _MODEL, _SUFFIX = range(3)
+_PARTS = ("size", "material", "audience")  # attributes that stand in titles
+_PLACEHOLDERS = {"brand", "model", "noun", "lower", "colour", "Colour", "agreeing", "Agreeing", *_PARTS}
 
 Integers = npt.NDArray[np.integer]
 
@@ -33,7 +35,8 @@ def titles(
 ) -> list[str]:
     """Titles of N products.
 
-    The same key gives the same model name and suffix in every locale, so that a product keeps its name.
+    The same key gives the same model name and suffix in every locale, so that a product keeps its name, and it gives
+    the product's other attributes (`simenv.language.attributes`).
 
     Args:
         lexicon: The words.
@@ -48,26 +51,31 @@ def titles(
         N titles, for example "Novarel Tarvo Laufschuhe Schwarz, Gr. 42".
     """
     locales = np.broadcast_to(np.asarray(locale), key.shape)
-    u = hashing.uniform(hashing.absorb(hashing.absorb(key, _STREAM)[:, None], np.arange(5)))
+    u = hashing.uniform(hashing.absorb(hashing.absorb(key, _STREAM)[:, None], np.arange(3)))
     models = model_words()
-    columns = zip(locales.tolist(), category.tolist(), brand.tolist(), colour.tolist(), u.tolist(), strict=True)
+    others = item_attributes(lexicon, category, key)
+    columns = zip(
+        locales.tolist(), category.tolist(), brand.tolist(), colour.tolist(), others.tolist(), u.tolist(), strict=True
+    )
     written = []
-    for at, g, b, a, draws in columns:
+    for at, g, b, a, own, draws in columns:
         language = lexicon.languages[at]
         suffixes = _TECHNICAL_SUFFIXES if lexicon.technical[g] else _MODEL_SUFFIXES
         templates = language.titles if a >= 0 else language.titles_without_colour
-        wording = language.colours[a][0] if a >= 0 else ("",)
-        agreeing = wording[lexicon.noun_form[at, g]] if a >= 0 else ""
+        form = language.noun_forms[g]
+        wording = language.attributes[0][a][0] if a >= 0 else ("",)
+        agreeing = wording[form] if a >= 0 else ""
         written.append(
             _choose(templates, draws[_TEMPLATE]).format(
                 brand=brands[b],
                 model=models[int(draws[_MODEL] * len(models))] + suffixes[int(draws[_SUFFIX] * len(suffixes))],
                 noun=language.nouns[g],
+                lower=language.nouns[g].lower(),
                 colour=wording[0],
                 Colour=wording[0].capitalize(),
                 agreeing=agreeing,
                 Agreeing=agreeing.capitalize(),
-                size=_size(language, g, draws),
+                **{part: _part(language, part, own, form) for part in _PARTS},
             )
         )
     return written
@@ -95,8 +103,8 @@ def _choose(templates: tuple[Template, ...], u: float) -> str:
     return templates[-1].pattern
 
 
-def _size(language: Language, category: int, draws: list[float]) -> str:
-    sizes = language.sizes[category]
-    if not sizes or draws[_HAS_SIZE] >= SHARE_WITH_SIZE:
-        return ""
-    return ", " + sizes[int(draws[_SIZE] * len(sizes))]
+def _part(language: Language, part: str, own: list[int], form: int) -> str:
+    """An attribute with the spaces and commas that join it to the title; "" where the product has none."""
+    attribute = ATTRIBUTES.index(part)
+    value = own[attribute - 1]
+    return "" if value < 0 else language.title_parts[part].format(language.attribute_titles[attribute][value][form])

@@ -16,15 +16,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simenv.catalogue import I32, I64, PublicCatalogue
+from simenv.catalogue import ATTRIBUTES, I32, I64, PublicCatalogue
 from simenv.errors import UserError
+from simenv.language import load_lexicon
 from simenv.log.schema import CATALOGUE_FILE, LOG_PART, MANIFEST_FILE, SCHEMA_VERSION, log_digest, log_schema
 from simenv.propensity import Conditional
 from simenv.shoppers import DEVICES
 from simenv.world import Page
 
 BATCH = 32_768  # rows in memory at once
-LOCALES = ("en-GB", "de-DE", "fr-FR")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Log:
         if not path.is_file():
             raise UserError(f"'{self.folder}' has no {CATALOGUE_FILE}; features of its items cannot be made.")
         table = pq.read_table(path)
-        names = ("category", "department", "brand", "colour", "price", "price_z", "rating", "popularity")
+        names = ("category", "department", "brand", "colour", *ATTRIBUTES, "price", "price_z", "rating", "popularity")
         columns = {name: table[name].combine_chunks().to_numpy(zero_copy_only=False) for name in names}
         return PublicCatalogue(style=_matrix(table["style"].combine_chunks()), **columns)
 
@@ -220,7 +220,7 @@ def _batch(rows: pa.RecordBatch, first: int) -> LogBatch:
         time=flat("time"),
         search=flat("search"),
         page=flat("page"),
-        locale=_codes(rows["locale"], LOCALES, "locale", first),
+        locale=_codes(rows["locale"], load_lexicon().locales, "locale", first),
         device=_codes(rows["device"], DEVICES, "device", first),
         query_terms=matrix("query_terms"),
         candidates=matrix("candidates"),

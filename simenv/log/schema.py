@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+from simenv.language.words import TERMS
+
+SCHEMA_VERSION = 2
+N_TERMS = len(TERMS)
 SESSION_BITS = 16  # session = shopper * 2**16 + visit
 
 LOG_PART = "part-*.parquet"
@@ -31,7 +34,7 @@ def log_schema(n_candidates: int, n_slots: int, n_style: int) -> pa.Schema:
         ("locale", word),
         ("device", word),
         ("query", pa.string()),
-        ("query_terms", pa.list_(pa.int32(), 3)),
+        ("query_terms", pa.list_(pa.int32(), N_TERMS)),
         ("history", pa.list_(pa.float32(), n_style + 1)),
         ("history_weight", pa.float32()),
         ("last_brand", pa.int32()),
@@ -59,10 +62,13 @@ def log_schema(n_candidates: int, n_slots: int, n_style: int) -> pa.Schema:
 
 def hidden_schema(n_slots: int, n_style: int) -> pa.Schema:
     """The columns of the hidden truth beside a log, keyed by (session, step)."""
+    word = pa.dictionary(pa.int32(), pa.string())
     columns: list[tuple[str, pa.DataType]] = [
         ("session", pa.int64()),
         ("step", pa.int32()),
-        ("intent", pa.list_(pa.int32(), 3)),
+        ("intent", pa.list_(pa.int32(), N_TERMS)),
+        ("intent_kind", word),
+        ("reformulation", word),
         ("taste", pa.list_(pa.float32(), n_style)),
         ("segment", pa.int32()),
         ("satisfaction", pa.float32()),

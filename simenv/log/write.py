@@ -18,8 +18,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simenv.asking import INTENT_KINDS, REFORMULATIONS
 from simenv.behaviour import relevance
-from simenv.catalogue import I64, PublicCatalogue
+from simenv.catalogue import ATTRIBUTES, I64, PublicCatalogue
 from simenv.columns import join
 from simenv.decision import Policy
 from simenv.errors import UserError
@@ -35,7 +36,7 @@ from simenv.log.schema import (
 )
 from simenv.play import BLOCK, Step, play
 from simenv.shoppers import DEVICES
-from simenv.world import World, queries
+from simenv.world import World, queries, query_kinds
 
 BLOCKS_A_PART = 16
 
@@ -104,7 +105,7 @@ def catalogue_table(catalogue: PublicCatalogue, brands: tuple[str, ...]) -> pa.T
         "item": np.arange(len(catalogue.category), dtype=np.int32),
         "brand_name": pa.array(np.asarray(brands)[catalogue.brand]).dictionary_encode(),
     }
-    for name in ("category", "department", "brand", "colour", "price", "price_z", "rating", "popularity"):
+    for name in ("category", "department", "brand", "colour", *ATTRIBUTES, "price", "price_z", "rating", "popularity"):
         columns[name] = getattr(catalogue, name)
     columns["style"] = _fixed(catalogue.style, pa.float32())
     return pa.table(columns)
@@ -174,10 +175,13 @@ def _public_rows(
 
 def _hidden_rows(world: World, steps: Step, order: npt.NDArray[np.int64], schema: pa.Schema) -> pa.RecordBatch:
     state, outcome = steps.state, steps.outcome
+    kind, reformulation = query_kinds(world, state)
     columns: dict[str, Any] = {
         "session": (state.shopper << SESSION_BITS) + state.visit,
         "step": state.step,
         "intent": state.intent,
+        "intent_kind": _words(kind, INTENT_KINDS),
+        "reformulation": _words(reformulation, REFORMULATIONS),
         "taste": state.taste,
         "segment": state.traits.segment,
         "satisfaction": state.satisfaction,

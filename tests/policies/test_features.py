@@ -20,7 +20,7 @@ from simenv.world import Page
 def reference(catalogue: PublicCatalogue, page: Page, row: int, place: int) -> dict[str, float]:
     """Features of one candidate by name, in plain Python."""
     item = int(page.candidates[row, place])
-    category, brand, colour = (int(term) for term in page.query_terms[row])
+    category, brand, colour = (int(term) for term in page.query_terms[row, :3])
     department = dict(zip(catalogue.category.tolist(), catalogue.department.tolist(), strict=True))
     history, weight = page.history[row].astype(np.float64), float(page.history_weight[row])
     style, price = catalogue.style[item].astype(np.float64), float(catalogue.price_z[item])

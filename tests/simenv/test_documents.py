@@ -21,7 +21,7 @@ from simenv.play import shopper_range
 from simenv.worlds import load_world
 
 N_CANDIDATES, N_SLOTS, N_STYLE = 41, 17, 29  # no two alike, so that a length names its axis
-AXES = {N_CANDIDATES: "C", N_SLOTS: "K", N_STYLE: "D", N_STYLE + 1: "D + 1", 3: "3"}
+AXES = {N_CANDIDATES: "C", N_SLOTS: "K", N_STYLE: "D", N_STYLE + 1: "D + 1", 7: "7"}
 
 
 @pytest.fixture(scope="module")

@@ -252,7 +252,7 @@ def test_a_log_of_nobody_is_refused(tmp_path: Path) -> None:
         ("floor", 6, None, 1.0, "log row 6: floor is out of range; expected 0 <= floor < 1"),
         ("floor", 6, None, float("nan"), "log row 6: floor is out of range"),
         ("propensity_kind", 8, None, "guessed", "log row 8: propensity_kind is 'guessed'; expected one of exact, est"),
-        ("locale", 8, None, "nl-NL", "log row 8: locale is 'nl-NL'"),
+        ("locale", 8, None, "da-DK", "log row 8: locale is 'da-DK'"),
         ("device", 8, None, "watch", "log row 8: device is 'watch'"),
         ("session", 2, None, None, "log row 2: session is missing"),
         ("query", 2, None, None, "log row 2: query is missing"),
@@ -368,7 +368,7 @@ def test_what_is_no_log_is_refused_with_what_to_do(log: Path, tmp_path: Path) ->
             Log.open(nothing)
     manifest = json.loads((log / "log.json").read_text())
     for changed, said in [
-        (manifest | {"schema": 2}, "has log schema 2; this version reads 1"),
+        (manifest | {"schema": 1}, "has log schema 1; this version reads 2"),
         ({"rows": 3}, "names no log schema"),
         ([1], "names no log schema"),
         (manifest | {"n_slots": None}, "n_slots is None; expected a whole number"),

@@ -113,7 +113,7 @@ def test_a_flat_observation_says_what_the_page_says(played: list[tuple[Any, dict
                     assert not block.any()
                     continue
                 one = dict(zip(layout.candidate_names, block.tolist(), strict=True))
-                category, brand, colour = page["query_terms"][row].tolist()
+                category, brand, colour = page["query_terms"][row, :3].tolist()
                 n_known += category >= 0
                 assert one["is_candidate"] == 1.0
                 assert one["engine_rank"] == pytest.approx(position / world.params.n_candidates)
