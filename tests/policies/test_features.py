@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from policies import features as module
-from policies.features import FeatureMap, features, page_tensors
+from policies.features import N_LOCALES, FeatureMap, features, page_tensors
 from policies.linear import LinearBandit
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import take
@@ -48,7 +48,7 @@ def reference(catalogue: PublicCatalogue, page: Page, row: int, place: int) -> d
     }
     made |= {f"style_{d}": value for d, value in enumerate(style)}
     made |= {f"history_{d}": value for d, value in enumerate(history)}
-    made |= {f"locale_{i}": page.locale[row] == i for i in range(3)}
+    made |= {f"locale_{i}": page.locale[row] == i for i in range(N_LOCALES)}
     made |= {f"device_{i}": page.device[row] == i for i in range(3)}
     return {name: float(value) for name, value in made.items()}
 
