@@ -72,13 +72,13 @@ def test_traits_are_independent_of_each_other_and_of_the_first_day(world: World)
 def test_what_a_visit_is_for_never_reuses_the_luck_of_taste(world: World) -> None:
     """No key of a visit's intent is a key of a trait; as they were when traits and visits hung under one key."""
     from simenv import hashing
-    from simenv.world import Draw, _visit_key
+    from simenv.state import Draw, visit_key
 
     state = begin(world, 0, np.arange(50))
     traits = hashing.absorb(hashing.stream(0, "traits"), state.shopper)
     of_traits = hashing.absorb(hashing.absorb(traits[:, None], np.arange(12))[:, :, None], np.arange(12)).ravel()
     of_visits = [
-        hashing.absorb(_visit_key(state.key, np.full(50, visit, np.int32), Draw.INTENT)[:, None], np.arange(9)).ravel()
+        hashing.absorb(visit_key(state.key, np.full(50, visit, np.int32), Draw.INTENT)[:, None], np.arange(9)).ravel()
         for visit in range(12)
     ]
     assert not np.isin(np.concatenate(of_visits), of_traits).any()

@@ -1,0 +1,134 @@
+"""What the world's functions pass around: the market, where shoppers are, what a policy sees, what happened.
+
+And the names of draws: every random number of a visit is named by (shopper, visit, stream, search, page, item or slot).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from simenv import asking, hashing
+from simenv.catalogue import F32, I32, I64, Catalogue
+from simenv.language import Lexicon
+from simenv.params import WorldParams
+from simenv.shoppers import Traits
+
+Bools = npt.NDArray[np.bool_]
+
+
+class Draw(IntEnum):
+    """The streams of one page, one visit or one search: the last word of every draw's name."""
+
+    INTENT, QUERY, EXAMINE, ATTRACT, CART, BUY, REACT, RETURN, POLICY = range(9)
+
+
+@dataclass(frozen=True)
+class World:
+    """A market: its parameters and what follows from them alone. Make it with `make_world`."""
+
+    params: WorldParams
+    catalogue: Catalogue
+    lexicon: Lexicon
+    category_edges: npt.NDArray[np.float64]  # (G,) cumulative share of each category among intents
+    other_meaning: I32  # (L, G, V) the other category that a word variant of a category can mean; -1 for none
+    asking: asking.Asking
+
+
+@dataclass(frozen=True)
+class State:
+    """Where N shoppers are; hidden. Arrays (N,) unless said."""
+
+    key: hashing.Keys  # the shopper's luck
+    shopper: I64
+    visit: I32
+    day: I32
+    search: I32  # queries asked before in this visit
+    page: I32  # pages of this query seen before
+    step: I32  # pages of this visit seen before
+    traits: Traits
+    taste: F32  # (N, D)
+    intent: I32  # (N, 7) wanted category, brand, colour, size, material, audience, use; -1 any
+    shown: Bools  # (N, C) candidates shown on earlier pages of this query
+    history: F32  # (N, D + 1) discounted sum of clicked style and price level
+    history_weight: F32
+    last_brand: I32
+    satisfaction: F32  # running, in [0, 1]
+    visit_satisfaction: F32  # best of this visit
+
+    def __len__(self) -> int:
+        """Number of rows, N."""
+        return len(self.shopper)
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a policy may see of one search; a row each. Arrays (N,) unless said.
+
+    locale: of the shop as the query found it; where a country has two languages, that of the query.
+    query_terms: (N, 7) int32, category, brand, colour, size, material, audience and use that a plain dictionary
+        recognises in the query; -1 none.
+    candidates: (N, C) int32 item ids in the engine's order; -1 is a hole.
+    time: seconds since midnight. search, page: queries of this visit, pages of this query before this one.
+    history: (N, D + 1) float32, discounted mean of style and price level of what the shopper clicked, drawn to 0 by
+        three imaginary clicks. history_weight: discounted number of clicks. last_brand: last clicked, -1 none.
+    """
+
+    shopper: I64
+    visit: I32
+    day: I32
+    time: I32
+    search: I32
+    page: I32
+    locale: npt.NDArray[np.int8]
+    device: npt.NDArray[np.int8]
+    query_terms: I32
+    candidates: I32
+    history: F32
+    history_weight: F32
+    last_brand: I32
+
+    def __len__(self) -> int:
+        """Number of rows, N."""
+        return len(self.shopper)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened on a page. (N, K) unless said; `expected` and `examined` are hidden truth.
+
+    reward: float64, what the world counts, per slot. expected: its exact expectation given the slate.
+    items: int32 shown item ids, -1 for an empty slot. revenue: float64 euros.
+    session_over: (N,) the visit ends here. gone: (N,) the shopper will not come back. truncated: (N,) the shopper would
+    have come back after the horizon.
+    """
+
+    items: I32
+    examined: Bools
+    clicked: Bools
+    carted: Bools
+    purchased: Bools
+    revenue: npt.NDArray[np.float64]
+    reward: npt.NDArray[np.float64]
+    expected: npt.NDArray[np.float64]
+    session_over: Bools
+    gone: Bools
+    truncated: Bools
+
+
+def visit_key(key: hashing.Keys, visit: I32, draw: Draw) -> hashing.Keys:
+    """The key of one stream of a shopper's visit."""
+    return hashing.absorb(hashing.absorb(key, visit), draw)
+
+
+def page_key(key: hashing.Keys, state: State) -> hashing.Keys:
+    """The key of the page that the shopper is on, within a stream of the visit."""
+    return hashing.absorb(hashing.absorb(key, state.search), state.page)
+
+
+def uniforms(key: hashing.Keys, draw: Draw, names: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    """Uniforms of one stream of a page, one for each named item or slot, (N, K)."""
+    return hashing.uniform(hashing.absorb(hashing.absorb(key, draw)[:, None], names))
