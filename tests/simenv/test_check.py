@@ -65,13 +65,13 @@ def test_rewards_that_miss_their_expectation_are_caught(monkeypatch: pytest.Monk
 
     world = make_world(dataclasses.replace(TINY, reward="purchases"))
     check_world(world)
-    uniforms = simenv.world._uniforms
+    uniforms = simenv.world.uniforms
 
     def unlucky(key: Any, draw: Any, names: Any) -> Any:
         u = uniforms(key, draw, names)
         return np.minimum(5.0 * u, 1.0) if draw == simenv.world.Draw.BUY else u
 
-    monkeypatch.setattr(simenv.world, "_uniforms", unlucky)  # a fifth of the carts is bought that the world says
+    monkeypatch.setattr(simenv.world, "uniforms", unlucky)  # a fifth of the carts is bought that the world says
     with pytest.raises(AssertionError, match="standard errors"):
         check_world(world)
     monkeypatch.undo()
@@ -80,12 +80,12 @@ def test_rewards_that_miss_their_expectation_are_caught(monkeypatch: pytest.Monk
 
 
 def test_luck_that_depends_on_the_row_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = simenv.world._uniforms
+    honest = simenv.world.uniforms
 
     def by_row(key: Any, draw: Any, names: Any) -> Any:
         return honest(hashing.absorb(key, np.arange(len(key))), draw, names)
 
-    monkeypatch.setattr(simenv.world, "_uniforms", by_row)
+    monkeypatch.setattr(simenv.world, "uniforms", by_row)
     with pytest.raises(AssertionError, match="rows are independent"):
         check_world(load_world("tiny"))
 
