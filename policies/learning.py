@@ -72,16 +72,10 @@ def log_examples(feature_map: FeatureMap, log: Log, half: int | None) -> Iterato
         yield examples(feature_map, batch.page, batch.slate, batch.clicked)
 
 
-def learn(learner: Learner, batches: Iterable[Examples], n_searches: int | None = None) -> None:
-    """Learn from examples, at most `n_searches` of them, and finish."""
-    left = n_searches
+def learn(learner: Learner, batches: Iterable[Examples]) -> None:
+    """Learn from examples, batch after batch, and finish."""
     for batch in batches:
-        part = batch if left is None or len(batch) <= left else _first(batch, left)
-        learner.update(part)
-        if left is not None:
-            left -= len(part)
-            if left <= 0:
-                break
+        learner.update(batch)
     learner.finish()
 
 
@@ -122,7 +116,3 @@ def learn_online(
             next_round = done + finish_every
     learner.finish()
     on_round(done)
-
-
-def _first(batch: Examples, n: int) -> Examples:
-    return Examples(batch.features[:n], batch.reward[:n], batch.shown[:n])

@@ -47,7 +47,7 @@ def truths(scenario: Scenario, world: World, cast: Cast, progress: Progress) -> 
     ]
 
 
-def example_searches(world: World, log: Log, cast: Cast) -> list[Row]:
+def example_searches(world: World, log: Log) -> list[Row]:
     """A few logged sessions with several pages, one per locale, as rows of sessions.csv."""
     import pyarrow.parquet as pq
 

@@ -1,7 +1,7 @@
 """Running a scenario: log, learn, estimate, compare with the truth, and leave a complete run folder.
 
-The stages run in this order and each leaves its result whole on disk (the log, the models, the tables), so a run that
-was interrupted goes on where it stopped.
+The stages run in this order. The log and each model are left whole on disk as soon as they are made, so a run that was
+interrupted makes neither again; estimates and truth are computed anew, and the tables are written at the end.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from policies.public_oracle import fit_public_oracle
 from policies.ranking import RankingPolicy
 from policies.registry import named_policy
 from scenarios import compare, curves, real
-from scenarios.candidates import default_exploration, logging_policy, seed_of
+from scenarios.candidates import logging_policy, seed_of
 from scenarios.config import Scenario, load_scenario
 from scenarios.evaluate import HIDDEN_CONFOUNDER, MODEL, POSITIONS, SAME_CONTEXTS, estimate_rows, flat, weight_rows
 from scenarios.evidence import join_log
@@ -91,7 +91,7 @@ def run_scenario(spec: str, out: Path, *, seed: int | None, overrides: list[str]
     write_table(out, "truth", truth)
     write_table(out, "policies", policies)
     write_table(out, "learning", learning)
-    write_table(out, "sessions", compare.example_searches(world, log, cast))
+    write_table(out, "sessions", compare.example_searches(world, log))
     write_run(
         out,
         RunSummary(
@@ -133,8 +133,7 @@ def _cast(scenario: Scenario, world: World, logger: RankingPolicy, log: Log, out
     learned = {}
     for learner in scenario.learners:
         folder = out / "models" / learner.policy
-        policy = train_on_half(scenario, learner, world, log, LEARNING, folder, progress)
-        learned[learner.policy] = policy.with_exploration(*default_exploration(learner))
+        learned[learner.policy] = train_on_half(scenario, learner, world, log, LEARNING, folder, progress)
     progress.note("fit the best ranking on public information (a yardstick that sees hidden truth)")
     shoppers = shopper_range(scenario.truth.oracle_shoppers)
     best = fit_public_oracle(world, logger, seed_of(scenario, "yardstick"), shoppers)
@@ -144,7 +143,7 @@ def _cast(scenario: Scenario, world: World, logger: RankingPolicy, log: Log, out
         learned=learned,
         yardsticks={
             compare.BEST_PUBLIC: RankingPolicy(compare.BEST_PUBLIC, best, 0.0),
-            "oracle": replace(named_policy("oracle", catalogue), name="oracle"),
+            "oracle": named_policy("oracle", catalogue),
         },
     )
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from policies.examples import Examples
-from policies.learning import in_half, learn, learn_online, log_examples
+from policies.learning import in_half, learn_online, log_examples
 from policies.registry import named_policy, new_learner
 from simenv.catalogue import PublicCatalogue
-from simenv.columns import join, take
+from simenv.columns import join
 from simenv.log import Log, write_log
 from simenv.play import play, shopper_range
 from simenv.vector_env import SearchVectorEnv
@@ -46,19 +44,6 @@ def test_examples_of_a_log_are_those_of_the_play(log: Log, tiny: World, catalogu
     steps = join(list(play(tiny, named_policy("production", catalogue), 11, shopper_range(200))))
     assert whole.reward.sum() == steps.outcome.clicked.sum()
     assert np.isclose(whole.features.sum(), sum(float(half.features.sum()) for half in halves), rtol=1e-4)
-
-
-def test_learning_stops_at_the_number_of_searches(seen: Examples, catalogue: PublicCatalogue) -> None:
-    def batches() -> Iterator[Examples]:
-        for first in range(0, 1000, 100):
-            assert first < 300, "read on after enough was learned"
-            yield take(seen, slice(first, first + 100))
-
-    learner, other = (new_learner("linear", catalogue, 3, 0) for _ in range(2))
-    learn(learner, batches(), 250)
-    other.update(take(seen, slice(0, 250)))
-    assert learner.n_searches == 250
-    assert np.allclose(learner.tensors()["precision"], other.tensors()["precision"], rtol=1e-12)
 
 
 class Watched(SearchVectorEnv):
