@@ -16,7 +16,6 @@ from scenarios.progress import Progress
 from simenv import truth as truths_of
 from simenv.log import Log
 from simenv.play import shopper_range
-from simenv.render import item_titles
 from simenv.truth import LOGGER_CONTEXTS, OWN_CONTEXTS, SESSION, SHOPPER, Life, Ratio, Value
 from simenv.world import World
 
@@ -57,14 +56,14 @@ def example_searches(world: World, log: Log) -> list[Row]:
     for row in table[:-20]:  # the last session may be cut by the batch
         pages.setdefault(row["session"], []).append(row)
     rows: list[Row] = []
-    for locale_name in world.lexicon.locales[:EXAMPLES]:
+    for locale_name in world.demand.locales[:EXAMPLES]:
         fitting = [p for p in pages.values() if p[0]["locale"] == locale_name and len(p) >= MIN_PAGES
                    and any(any(page["clicked"]) for page in p)]  # type: ignore[arg-type]  # fmt: skip
         if not fitting:
             continue
         for page in fitting[0]:
             items = np.array(page["items"])
-            names = item_titles(world, world.lexicon.locales.index(locale_name), np.maximum(items, 0))
+            names = world.demand.titles(world.demand.locales.index(locale_name), np.maximum(items, 0))
             rows += [
                 {"session": page["session"], "step": page["step"], "locale": locale_name, "query": page["query"],
                  "slot": slot + 1, "title": names[slot], "price": round(float(world.catalogue.price[item]), 2),

@@ -19,12 +19,11 @@ COLOUR_MISSED = 0.75  # factor where the intent names another colour
 ATTRIBUTE_MISSED = {"size": 0.8, "material": 0.85, "audience": 0.6, "use": 0.85}
 
 
-def relevance(catalogue: Catalogue, department: I32, intent: I32, items: I32) -> F32:
+def relevance(catalogue: Catalogue, intent: I32, items: I32) -> F32:
     """Graded relevance of items to the hidden intent, in [0, 1].
 
     Args:
         catalogue: The items.
-        department: (G,) department of each category.
         intent: (N, 7) wanted category, and brand, colour, size, material, audience, use (-1 any).
         items: (N, M) item ids; -1 is a hole and has relevance 0.
 
@@ -32,7 +31,7 @@ def relevance(catalogue: Catalogue, department: I32, intent: I32, items: I32) ->
         (N, M) float32.
     """
     item = np.maximum(items, 0)
-    category = catalogue.category[item]
+    category, department = catalogue.category[item], catalogue.departments
     wanted = intent[:, 0:1]
     grade = np.where(department[category] == department[wanted], np.float32(SAME_DEPARTMENT), np.float32(0.0))
     grade[category == wanted] = 1.0

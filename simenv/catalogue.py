@@ -62,6 +62,8 @@ class Catalogue:
     Hidden:
         quality: (I,) float32, standard normal; moves satisfaction after the click.
         bait: (I,) float32, standard normal; moves the click, not the satisfaction.
+    Of the market:
+        departments: (G,) int32, the department of each category.
     Indexes:
         brand_items, brand_start: (I,) int32 items sorted by brand, and (B + 1,) int64 where each brand starts there.
         range_start: (G, B + 1) int64; items of category g and brand b are `range_start[g, b]:range_start[g, b + 1]`.
@@ -81,6 +83,7 @@ class Catalogue:
     style: F32
     quality: F32
     bait: F32
+    departments: I32
     range_start: I64
     brand_items: I32
     brand_start: I64
@@ -95,7 +98,7 @@ class Catalogue:
     def public(self) -> PublicCatalogue:
         """The columns that policies may see."""
         return PublicCatalogue(
-            department=load_lexicon().department[self.category],
+            department=self.departments[self.category],
             **{name: getattr(self, name) for name in PUBLIC_COLUMNS},
         )
 
@@ -151,6 +154,7 @@ def generate_catalogue(n_items: int, n_brands: int, n_style: int, seed: int) -> 
         style=style,
         quality=quality,
         bait=bait,
+        departments=lexicon.department.astype(np.int32),
         range_start=_ranges(category, brand, n_categories, n_brands),
         brand_items=np.argsort(brand, kind="stable").astype(np.int32),
         brand_start=np.concatenate([[0], np.cumsum(np.bincount(brand, minlength=n_brands))]).astype(np.int64),

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simenv.behaviour import relevance
 from simenv.catalogue import I64
 from simenv.decision import Decision, Policy, Truth
-from simenv.world import Outcome, Page, State, World, attractions, begin, click_values, keep, observe, policy_keys, step
+from simenv.world import Outcome, Page, State, World, begin, keep, observe, policy_keys, step
+from simenv.worth import click_values, worth
 
 BLOCK = 2048  # shoppers that are in memory at once
 
@@ -57,12 +57,8 @@ def play(world: World, policy: Policy, seed: int, shoppers: I64, policy_seed: in
 
 def truth(world: World, state: State, page: Page) -> Truth:
     """The hidden truth about every candidate of a page."""
-    items = page.candidates
-    return Truth(
-        attraction=attractions(world, state, items),
-        value=click_values(world, state, items),
-        relevance=relevance(world.catalogue, world.lexicon.department, state.intent, items),
-    )
+    known = worth(world, state, page.candidates)
+    return Truth(attraction=known.attraction, value=click_values(world, known), relevance=known.relevance)
 
 
 def shopper_range(n: int, first: int = 0) -> I64:

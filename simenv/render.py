@@ -9,14 +9,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from simenv import hashing
 from simenv.catalogue import I32
 from simenv.columns import take
-from simenv.language.misspell import SEAM
-from simenv.language.titles import titles
-from simenv.language.words import ATTRIBUTES
 from simenv.shoppers import DEVICES
-from simenv.world import Outcome, Page, State, World, attractions, click_values, queries
+from simenv.world import Outcome, Page, State, World
+from simenv.worth import click_values, worth
 
 Mark = Literal["", "examined", "clicked", "carted", "bought"]
 
@@ -106,12 +103,12 @@ def read_page(
     """
     one = slice(row, row + 1)
     state, page = take(state, one), take(page, one)
-    locale = world.lexicon.locales[int(page.locale[0])]
+    locale = world.demand.locales[int(page.locale[0])]
     minutes = int(page.time[0]) // 60
     return ResultPage(
         locale=locale,
-        query=queries(world, state)[0],
-        understood=_understood(world, page),
+        query=world.demand.strings(state)[0],
+        understood=world.demand.words(int(page.locale[0]), tuple(page.query_terms[0].tolist())),
         where=f"day {page.day[0]}, {minutes // 60:02d}:{minutes % 60:02d}, {DEVICES[int(page.device[0])]}",
         place=f"visit {page.visit[0] + 1}, search {page.search[0] + 1}, page {page.page[0] + 1}",
         is_first=bool(page.page[0] == 0),
@@ -164,52 +161,25 @@ def price_text(locale: str, price: float) -> str:
     return f"€ {amount}" if language == "nl" else f"{amount} €"
 
 
-def item_titles(world: World, locale: int, items: npt.NDArray[np.integer]) -> list[str]:
-    """Titles of items in a locale."""
-    catalogue = world.catalogue
-    key = hashing.absorb(hashing.stream(catalogue.seed, "title"), items)
-    return titles(
-        world.lexicon,
-        catalogue.brands,
-        locale,
-        catalogue.category[items],
-        catalogue.brand[items],
-        catalogue.colour[items],
-        key,
-    )
-
-
-def _understood(world: World, page: Page) -> tuple[tuple[str, str], ...]:
-    language = world.lexicon.languages[int(page.locale[0])]
-    category, brand, *values = page.query_terms[0].tolist()
-    words = [
-        ("category", language.nouns[category] if category >= 0 else ""),
-        ("brand", world.catalogue.brands[brand] if brand >= 0 else ""),
-    ]
-    for place, (kind, value) in enumerate(zip(ATTRIBUTES, values, strict=True)):
-        words.append((kind, language.attributes[place][value][0][0].replace(SEAM, "") if value >= 0 else ""))
-    return tuple((kind, word) for kind, word in words if word)
-
-
 def _cards(world: World, state: State, page: Page, outcome: Outcome, show_truth: bool) -> tuple[Card | None, ...]:
-    catalogue, lexicon, locale = world.catalogue, world.lexicon, int(page.locale[0])
+    catalogue, locale = world.catalogue, int(page.locale[0])
     items = outcome.items[0]
-    names = item_titles(world, locale, np.maximum(items, 0))
-    worth = _worth(world, state, page, outcome.items).tolist() if show_truth else [None] * len(items)
+    names = world.demand.titles(locale, np.maximum(items, 0))
+    worths = _worth(world, state, page, outcome.items).tolist() if show_truth else [None] * len(items)
     return tuple(
         None
         if item < 0
         else Card(
             title=names[slot],
-            price=price_text(lexicon.locales[locale], float(catalogue.price[item])),
+            price=price_text(world.demand.locales[locale], float(catalogue.price[item])),
             brand=catalogue.brands[catalogue.brand[item]],
             rating=float(catalogue.rating[item]),
-            colour=lexicon.colours[catalogue.colour[item]] if catalogue.colour[item] >= 0 else "",
+            colour=world.demand.colours[catalogue.colour[item]] if catalogue.colour[item] >= 0 else "",
             examined=bool(outcome.examined[0, slot]),
             clicked=bool(outcome.clicked[0, slot]),
             carted=bool(outcome.carted[0, slot]),
             bought=bool(outcome.purchased[0, slot]),
-            worth=worth[slot],
+            worth=worths[slot],
         )
         for slot, item in enumerate(items.tolist())
     )
@@ -217,9 +187,9 @@ def _cards(world: World, state: State, page: Page, outcome: Outcome, show_truth:
 
 def _worth(world: World, state: State, page: Page, items: I32) -> npt.NDArray[np.float64]:
     """(K,) expected reward of examined items, as a share of the best candidate's."""
-    best = (attractions(world, state, page.candidates) * click_values(world, state, page.candidates)).max()
-    worth: npt.NDArray[np.float64] = (attractions(world, state, items) * click_values(world, state, items))[0]
-    return worth / best if best > 0 else np.zeros_like(worth)
+    known = [worth(world, state, each) for each in (page.candidates, items)]
+    best, shown = ((each.attraction * click_values(world, each))[0] for each in known)
+    return shown / best.max() if best.max() > 0 else np.zeros_like(shown)
 
 
 def _bar(share: float) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from simenv import asking, hashing
+from simenv import hashing
 from simenv.catalogue import F32, I32, I64, Catalogue
-from simenv.language import Lexicon
 from simenv.params import WorldParams
 from simenv.shoppers import Traits
 
@@ -32,10 +32,60 @@ class World:
 
     params: WorldParams
     catalogue: Catalogue
-    lexicon: Lexicon
-    category_edges: npt.NDArray[np.float64]  # (G,) cumulative share of each category among intents
-    other_meaning: I32  # (L, G, V) the other category that a word variant of a category can mean; -1 for none
-    asking: asking.Asking
+    demand: Demand
+
+
+class Demand(Protocol):
+    """What shoppers want and type, what the engine finds for it, and how well an item answers it.
+
+    `simenv.invented` makes it up for an invented catalogue.
+    """
+
+    @property
+    def locales(self) -> tuple[str, ...]:
+        """Names of the locales that `Page.locale` counts."""
+
+    @property
+    def n_values(self) -> tuple[int, ...]:
+        """How many values each of the terms of a query can have; the first are categories, the second brands."""
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        """Internal names of the colours that items are drawn in."""
+
+    def intents(self, key: hashing.Keys, visit: I32, day: I32, favourite_brand: I32) -> I32:
+        """Hidden: what visits are for, (N, T), -1 any; `key` is the shopper's luck."""
+
+    def kinds(self, state: State) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+        """Hidden: the kind of intent and how the query departs from the one before, as places in `simenv.asking`."""
+
+    def search(self, state: State) -> Search:
+        """The query of each row as a dictionary reads it, and what the engine finds."""
+
+    def relevance(self, intent: I32, items: I32) -> F32:
+        """Hidden: graded relevance of items (N, M) to intents (N, T), in [0, 1]; 0 for a hole."""
+
+    def strings(self, state: State) -> list[str]:
+        """The queries as typed. Made only when somebody reads them."""
+
+    def titles(self, locale: int, items: npt.NDArray[np.integer]) -> list[str]:
+        """Titles of items as a locale writes them."""
+
+    def words(self, locale: int, terms: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
+        """Terms that were understood, in the locale's words: (kind, word) of each that is not -1."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """Queries and what was found; (N,) unless said.
+
+    locale: int64, of the shop as the query found it. terms: (N, T) what a plain dictionary recognises, -1 none.
+    candidates: (N, C) item ids in the engine's order, -1 for a hole.
+    """
+
+    locale: I64
+    terms: I32
+    candidates: I32
 
 
 @dataclass(frozen=True)

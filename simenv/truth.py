@@ -25,7 +25,8 @@ from simenv.decision import Policy
 from simenv.errors import UserError
 from simenv.metrics import ndcg, reciprocal_rank
 from simenv.play import Step, play, truth
-from simenv.world import World, expected_reward, policy_keys, slate_items
+from simenv.world import World, policy_keys
+from simenv.worth import expected_reward
 
 F64 = npt.NDArray[np.float64]
 
@@ -187,7 +188,7 @@ def _expected(world: World, target: Policy, step: Step, seed: int, n_draws: int)
     for draw in range(n_draws):
         keys = policy_keys(step.state, truth_seed(seed) + 1 + draw)
         slate = target.act(step.page, world.params.n_slots, keys, known).slate
-        total += expected_reward(world, step.state, slate_items(step.page, slate)).sum(axis=1)
+        total += expected_reward(world, step.state, step.page, slate).sum(axis=1)
         if target.temperature == 0:
             return total  # a greedy policy has one slate
     return total / n_draws

@@ -21,7 +21,7 @@ from gymnasium.vector.utils import batch_space
 from simenv.columns import overwrite, take
 from simenv.errors import UserError, unknown_name
 from simenv.params import WorldParams
-from simenv.world import Outcome, Page, State, World, begin, make_world, observe, queries, step
+from simenv.world import Outcome, Page, State, World, begin, make_world, observe, step
 from simenv.worlds import load_world
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
 
     def query_strings(self) -> list[str]:
         """What the shoppers typed, N strings. Made on demand: nobody pays for strings that nobody reads."""
-        return queries(self.world, self.state)
+        return self.world.demand.strings(self.state)
 
     def start_next(self, row: int) -> None:
         """End a row's episode, if it is not over, without an outcome; its next shopper takes the row."""
@@ -232,8 +232,8 @@ def as_array(actions: Any) -> npt.NDArray[Any]:
 
 def observation_space_of(world: World) -> spaces.Dict:
     """The space of one observation: the public fields of `simenv.world.Page` but the shopper's id."""
-    params, lexicon = world.params, world.lexicon
-    top = np.array([len(lexicon.categories), params.n_brands, *map(len, lexicon.values)], dtype=np.int32) - 1
+    params = world.params
+    top = np.array(world.demand.n_values, dtype=np.int32) - 1
     return spaces.Dict(
         {
             "candidates": spaces.Box(-1, params.n_items - 1, (params.n_candidates,), np.int32),
@@ -242,7 +242,7 @@ def observation_space_of(world: World) -> spaces.Dict:
             "history": spaces.Box(-FLOAT_LIMIT, FLOAT_LIMIT, (params.n_style + 1,), np.float32),
             "history_weight": spaces.Box(0.0, FLOAT_LIMIT, (), np.float32),
             "last_brand": spaces.Box(-1, params.n_brands - 1, (), np.int32),
-            "locale": spaces.Discrete(len(lexicon.locales)),
+            "locale": spaces.Discrete(len(world.demand.locales)),
             "page": spaces.Box(0, params.max_pages, (), np.int32),
             "query_terms": spaces.Box(np.full(len(top), -1, np.int32), top, top.shape, np.int32),
             "search": spaces.Box(0, params.dynamics.max_searches, (), np.int32),

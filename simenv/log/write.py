@@ -19,7 +19,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simenv.asking import INTENT_KINDS, REFORMULATIONS
-from simenv.behaviour import relevance
 from simenv.catalogue import ATTRIBUTES, I64, PublicCatalogue
 from simenv.columns import join
 from simenv.decision import Policy
@@ -36,7 +35,7 @@ from simenv.log.schema import (
 )
 from simenv.play import BLOCK, Step, play
 from simenv.shoppers import DEVICES
-from simenv.world import World, queries, query_kinds
+from simenv.world import World
 
 BLOCKS_A_PART = 16
 
@@ -150,9 +149,9 @@ def _public_rows(
     columns: dict[str, Any] = {
         "session": (page.shopper << SESSION_BITS) + page.visit,
         "step": steps.state.step,
-        "locale": _words(page.locale, world.lexicon.locales),
+        "locale": _words(page.locale, world.demand.locales),
         "device": _words(page.device, DEVICES),
-        "query": np.array(queries(world, steps.state), dtype=object),
+        "query": np.array(world.demand.strings(steps.state), dtype=object),
         "n_candidates": (page.candidates >= 0).sum(axis=1).astype(np.int32),
         "scores": decision.scores,
         "temperature": np.full(n, policy.temperature),
@@ -175,7 +174,7 @@ def _public_rows(
 
 def _hidden_rows(world: World, steps: Step, order: npt.NDArray[np.int64], schema: pa.Schema) -> pa.RecordBatch:
     state, outcome = steps.state, steps.outcome
-    kind, reformulation = query_kinds(world, state)
+    kind, reformulation = world.demand.kinds(state)
     columns: dict[str, Any] = {
         "session": (state.shopper << SESSION_BITS) + state.visit,
         "step": state.step,
@@ -186,7 +185,7 @@ def _hidden_rows(world: World, steps: Step, order: npt.NDArray[np.int64], schema
         "segment": state.traits.segment,
         "satisfaction": state.satisfaction,
         "examined": outcome.examined,
-        "relevance": relevance(world.catalogue, world.lexicon.department, state.intent, outcome.items),
+        "relevance": world.demand.relevance(state.intent, outcome.items),
         "expected_reward": outcome.expected,
     }
     return _batch(columns, order, schema)

@@ -123,10 +123,10 @@ class FlatLayout:
 
 def flat_layout(world: World) -> FlatLayout:
     """The layout of a world's pages."""
-    public, lexicon, n_style = world.catalogue.public(), world.lexicon, world.params.n_style
+    public, locales, n_style = world.catalogue.public(), world.demand.locales, world.params.n_style
     n_devices = len(world.params.shoppers.device_share)
     context = (
-        *(f"locale_{locale}" for locale in lexicon.locales), *(f"device_{name}" for name in DEVICES[:n_devices]),
+        *(f"locale_{locale}" for locale in locales), *(f"device_{name}" for name in DEVICES[:n_devices]),
         "time_sin", "time_cos", "week", "visit", "search", "page", "has_category", "has_brand", "has_colour",
         "history_sure", *(f"history_style_{d}" for d in range(n_style)), "history_price",
     )  # fmt: skip
@@ -140,9 +140,9 @@ def flat_layout(world: World) -> FlatLayout:
         context_names=context,
         candidate_names=candidate,
         n_candidates=world.params.n_candidates,
-        n_locales=len(lexicon.locales),
+        n_locales=len(locales),
         n_devices=n_devices,
-        department_of=np.append(lexicon.department, -2).astype(np.int32),  # category -1 reads the last
+        department_of=np.append(world.catalogue.departments, -2).astype(np.int32),  # category -1 reads the last
         # A brand or colour that an item lacks is -1 and would match a word that is not there.
         ids=np.where(ids < 0, -3, ids),
         numbers=np.column_stack([public.price_z, (public.rating - 3.0) / 2.0, public.popularity, public.style]).astype(

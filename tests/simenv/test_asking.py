@@ -19,7 +19,7 @@ from simenv.errors import UserError
 from simenv.language import QueryParts, recognise
 from simenv.language.words import BRAND, CATEGORY, FREE, SIZE, TERMS
 from simenv.play import play, shopper_range
-from simenv.world import State, World, begin, make_world, observe, queries, query_kinds, query_parts, step
+from simenv.world import State, World, begin, make_world, observe, step
 from simenv.worlds import load_world, world_params
 
 N = 20_000
@@ -69,8 +69,8 @@ def test_english_first_queries_have_the_length_and_make_up_of_real_ones(real_dat
     assert min(map(len, labels)) == 2
     english = in_locales((1.0, *[0.0] * 9))
     state = begin(english, 0, np.arange(N))
-    parts = query_parts(english, state)
-    length = np.array([len(query.split()) for query in queries(english, state)])
+    parts = english.demand.parts(state)
+    length = np.array([len(query.split()) for query in english.demand.strings(state)])
     long = length >= 2
     real_length = np.array([len(query) for query in labels])
     allowed = 0.2 + 4 * np.hypot(length[long].std() / np.sqrt(long.sum()), real_length.std() / np.sqrt(len(labels)))
@@ -99,9 +99,9 @@ def test_english_first_queries_have_the_length_and_make_up_of_real_ones(real_dat
 
 def test_kinds_of_intent_come_in_their_shares_and_ask_in_their_ways(world: World, state: State) -> None:
     """Shares within five standard errors."""
-    kind, reformulation = query_kinds(world, state)
+    kind, reformulation = world.demand.kinds(state)
     queries_of = world.params.queries
-    parts = query_parts(world, state)
+    parts = world.demand.parts(state)
     assert (reformulation == Reformulation.FIRST).all()
     for place, name in enumerate(INTENT_KINDS):
         share = getattr(queries_of, name).share
@@ -128,8 +128,8 @@ def test_few_categories_and_brands_are_asked_for_often_and_many_rarely(state: St
 def test_a_later_query_corrects_what_was_misspelt_and_misspells_it_never_again(world: World, state: State) -> None:
     ever = np.zeros((N, len(TERMS)), bool)
     for search in range(world.params.dynamics.max_searches - 1):
-        before, after = (query_parts(world, at_search(state, search + more)) for more in (0, 1))
-        _, how = query_kinds(world, at_search(state, search + 1))
+        before, after = (world.demand.parts(at_search(state, search + more)) for more in (0, 1))
+        _, how = world.demand.kinds(at_search(state, search + 1))
         wrong = before.misspelt.any(axis=1)
         assert np.array_equal(how == Reformulation.CORRECT, wrong)
         assert wrong.sum() > 20
@@ -144,8 +144,8 @@ def test_a_later_query_corrects_what_was_misspelt_and_misspells_it_never_again(w
 def test_each_way_of_asking_again_does_what_its_name_says(world: World, state: State) -> None:
     ways: collections.Counter[int] = collections.Counter()
     for search in range(1, world.params.dynamics.max_searches):
-        before, after = (query_parts(world, at_search(state, search - less)) for less in (1, 0))
-        _, how = query_kinds(world, at_search(state, search))
+        before, after = (world.demand.parts(at_search(state, search - less)) for less in (1, 0))
+        _, how = world.demand.kinds(at_search(state, search))
         ways.update(how.tolist())
         more, fewer = said(after) & ~said(before), said(before) & ~said(after)
         same_words = before.category_variant == after.category_variant
@@ -171,9 +171,9 @@ def test_each_way_of_asking_again_does_what_its_name_says(world: World, state: S
 def test_a_query_asked_again_is_another_string(world: World, state: State) -> None:
     some = take(state, np.arange(4_000))
     for search in range(1, 4):
-        before, after = queries(world, at_search(some, search - 1)), queries(world, at_search(some, search))
+        before, after = world.demand.strings(at_search(some, search - 1)), world.demand.strings(at_search(some, search))
         # "gourde" is a word of the same phrase in both languages of Belgium now and then: nothing else stays.
-        _, how = query_kinds(world, at_search(some, search))
+        _, how = world.demand.kinds(at_search(some, search))
         same = np.array([one == other for one, other in zip(before, after, strict=True)])
         assert not same[how != Reformulation.SWITCH].any()
 
@@ -182,7 +182,7 @@ def test_belgians_alone_switch_and_as_often_as_the_world_says() -> None:
     """Within five standard errors, of those with nothing to correct."""
     world = in_locales((0.5, *[0.0] * 7, 0.25, 0.25), misspelling_rate=0.0, switch_language=0.4)
     state = at_search(begin(world, 0, np.arange(8_000)), 1)
-    _, how = query_kinds(world, state)
+    _, how = world.demand.kinds(state)
     belgian = np.isin(state.traits.locale, (8, 9))
     switches = how == Reformulation.SWITCH
     assert not switches[~belgian].any()
@@ -190,16 +190,18 @@ def test_belgians_alone_switch_and_as_often_as_the_world_says() -> None:
     page = observe(world, state)
     assert np.array_equal(page.locale[switches], 17 - state.traits.locale[switches])
     assert np.array_equal(page.locale[~switches], state.traits.locale[~switches])
-    for query, at, terms in zip(queries(world, state), page.locale.tolist(), page.query_terms.tolist(), strict=True):
-        assert list(recognise(world.lexicon, world.catalogue.brands, at, query)) == terms
+    for query, at, terms in zip(
+        world.demand.strings(state), page.locale.tolist(), page.query_terms.tolist(), strict=True
+    ):
+        assert list(recognise(world.demand.lexicon, world.catalogue.brands, at, query)) == terms
 
 
 def test_off_is_exactly_off() -> None:
     world = in_locales((1.0, *[0.0] * 9), misspelling_rate=0.0, generalise=0.0, rephrase=0.0, nothing_found=0.0)
     state = at_search(begin(world, 0, np.arange(4_000)), 3)
-    _, how = query_kinds(world, state)
+    _, how = world.demand.kinds(state)
     page = observe(world, state)
-    assert not query_parts(world, state).misspelt.any()
+    assert not world.demand.parts(state).misspelt.any()
     # Where nothing is left to add, another word for the product is all that remains.
     assert set(how) == {Reformulation.SPECIALISE, Reformulation.REPHRASE}
     assert (page.candidates >= 0).any(axis=1).all()
@@ -207,9 +209,9 @@ def test_off_is_exactly_off() -> None:
 
 def test_a_query_depends_on_its_own_visit_only(world: World, state: State) -> None:
     mixed = dataclasses.replace(state, search=(state.shopper % 5).astype(np.int32))
-    whole = query_parts(world, mixed)
+    whole = world.demand.parts(mixed)
     which = np.arange(N - 1, 0, -177)
-    part = query_parts(world, take(mixed, which))
+    part = world.demand.parts(take(mixed, which))
     for field in dataclasses.fields(whole):
         assert np.array_equal(getattr(part, field.name), getattr(whole, field.name)[which]), field.name
 

@@ -9,7 +9,9 @@ import gymnasium
 import numpy as np
 import pytest
 
+import simenv.invented
 import simenv.world
+import simenv.worth
 from simenv import hashing
 from simenv.check import check_vector_env, check_world
 from simenv.check.ranker import UniformByHash
@@ -57,7 +59,7 @@ def test_expectations_that_are_wrong_by_a_fifth_are_caught() -> None:
 
 
 def test_rewards_that_miss_their_expectation_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = simenv.world.conversion
+    honest = simenv.worth.conversion
 
     def boasting(*arguments: Any) -> Any:
         cart, buy = honest(*arguments)
@@ -75,7 +77,7 @@ def test_rewards_that_miss_their_expectation_are_caught(monkeypatch: pytest.Monk
     with pytest.raises(AssertionError, match="standard errors"):
         check_world(world)
     monkeypatch.undo()
-    monkeypatch.setattr(simenv.world, "conversion", boasting)
+    monkeypatch.setattr(simenv.worth, "conversion", boasting)
     check_world(world)  # expectation and draw move together: another market, but an honest one
 
 
@@ -91,14 +93,14 @@ def test_luck_that_depends_on_the_row_is_caught(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_retrieval_that_repeats_an_item_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = simenv.world.retrieve
+    honest = simenv.invented.retrieve
 
     def repeating(*arguments: Any) -> Any:
         items = honest(*arguments)
         items[:, -1] = items[:, 0]
         return items
 
-    monkeypatch.setattr(simenv.world, "retrieve", repeating)
+    monkeypatch.setattr(simenv.invented, "retrieve", repeating)
     with pytest.raises(AssertionError, match="distinct in a row"):
         check_world(load_world("tiny"))
 

@@ -20,8 +20,9 @@ from simenv.env import SearchEnv
 from simenv.errors import UserError
 from simenv.params import WorldParams
 from simenv.vector_env import Episode, SearchVectorEnv, observation
-from simenv.world import Page, begin, keep, observe, slate_items, step
+from simenv.world import Page, begin, keep, observe, step
 from simenv.worlds import WORLDS, load_world
+from simenv.worth import slate_items
 
 EPISODES: tuple[Episode, ...] = ("session", "shopper")
 

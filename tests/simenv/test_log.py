@@ -25,7 +25,6 @@ from simenv.errors import UserError
 from simenv.log import Log, LogBatch, write_log
 from simenv.log.schema import SESSION_BITS, hidden_schema, log_schema
 from simenv.play import Step, play, shopper_range
-from simenv.world import queries
 from simenv.worlds import load_world
 
 SHOPPERS = shopper_range(30)
@@ -100,7 +99,7 @@ def test_what_is_read_is_what_was_played(written: Path, played: Step) -> None:
     assert np.array_equal(got.step, played.state.step)
     assert not got.estimated.any()
     raw = table(written)
-    assert raw["query"].to_pylist() == queries(load_world("tiny"), played.state)
+    assert raw["query"].to_pylist() == load_world("tiny").demand.strings(played.state)
     assert np.array_equal(np.array(raw["items"].to_pylist()), played.outcome.items)
     assert raw["n_candidates"].to_pylist() == (played.page.candidates >= 0).sum(axis=1).tolist()
 

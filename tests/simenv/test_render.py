@@ -33,7 +33,7 @@ def test_before_the_first_step_only_the_query_is_shown() -> None:
     for row, (text, query) in enumerate(zip(pages, env.query_strings(), strict=True)):
         assert isinstance(text, str)
         first, second, *rest = text.splitlines()
-        assert first == f"[{load_world('tiny').lexicon.locales[env.page.locale[row]]}] {query}"
+        assert first == f"[{load_world('tiny').demand.locales[env.page.locale[row]]}] {query}"
         assert second.startswith("  understood: ")
         assert len(rest) == 1
         assert env.result_page(row).cards == ()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from simenv.catalogue import generate_catalogue
 from simenv.columns import take
 from simenv.retrieval import FUZZY_HIT, PRIMARY_SHARE, Understood, retrieve
-from simenv.world import World, begin, observe, queries, query_parts
+from simenv.world import World, begin, observe
 from simenv.worlds import load_world
 
 C = 50
@@ -33,7 +33,7 @@ def found(world: World, asked: list[tuple[int, int, int]], days: list[int], n: i
 @given(st.integers(30, 400), st.integers(1, 20), st.integers(0, 5), st.integers(1, 60), st.booleans())
 def test_candidates_are_distinct_items_that_exist(n_items: int, n_brands: int, seed: int, c: int, named: bool) -> None:
     catalogue = generate_catalogue(n_items, n_brands, 3, seed)
-    related = load_world("tiny").lexicon.related
+    related = load_world("tiny").demand.lexicon.related
     category = np.arange(len(related), dtype=np.int32)
     brand = np.full(len(category), seed % n_brands if named else -1, dtype=np.int32)
     unnamed = named & (category % 3 == 0)
@@ -58,9 +58,9 @@ def test_the_same_words_on_the_same_day_give_the_same_candidates_and_another_day
 def test_a_page_does_not_depend_on_who_asks(world: World) -> None:
     """Shoppers with other intents, tastes and luck, but the same well-spelt string and day, see the same candidates."""
     state = begin(world, 0, np.arange(4000, dtype=np.int64))
-    page, parts = observe(world, state), query_parts(world, state)
+    page, parts = observe(world, state), world.demand.parts(state)
     told = ~parts.misspelt.any(axis=1)
-    names = [f"{page.day[row]} {page.locale[row]} {query}" for row, query in enumerate(queries(world, state))]
+    names = [f"{page.day[row]} {page.locale[row]} {query}" for row, query in enumerate(world.demand.strings(state))]
     _, first, place = np.unique(np.array(names)[told], return_index=True, return_inverse=True)
     candidates, intent = page.candidates[told], state.intent[told, 0]
     assert len(first) < told.sum()  # many do ask the same
@@ -92,7 +92,7 @@ def test_a_brand_without_a_product_is_answered_from_the_whole_brand(world: World
 
 def test_both_meanings_of_an_ambiguous_word_are_retrieved_whoever_says_it(world: World) -> None:
     state = begin(world, 0, np.arange(8000, dtype=np.int64))
-    page, parts = observe(world, state), query_parts(world, state)
+    page, parts = observe(world, state), world.demand.parts(state)
     meant = parts.terms[:, 0]
     misread = (meant >= 0) & ~parts.misspelt[:, 0] & (page.query_terms[:, 0] != meant)
     assert misread.sum() > 20
@@ -103,18 +103,20 @@ def test_both_meanings_of_an_ambiguous_word_are_retrieved_whoever_says_it(world:
 def test_misspelt_words_find_their_category_as_often_as_matching_by_letters_does(world: World) -> None:
     """Within four standard errors of FUZZY_HIT. A miss lands in a related category."""
     state = begin(world, 0, np.arange(20_000, dtype=np.int64))
-    page, parts = observe(world, state), query_parts(world, state)
+    page, parts = observe(world, state), world.demand.parts(state)
     wrong = parts.misspelt[:, 0] & (parts.terms[:, 1] < 0)
     primary, meant = world.catalogue.category[page.candidates[wrong][:, 0]], parts.terms[wrong, 0]
     hit = primary == meant
     assert abs(hit.mean() - FUZZY_HIT) < 4 * np.sqrt(FUZZY_HIT * (1 - FUZZY_HIT) / wrong.sum())
-    assert all(found in world.lexicon.related[one] for found, one in zip(primary[~hit], meant[~hit], strict=True))
+    assert all(
+        found in world.demand.lexicon.related[one] for found, one in zip(primary[~hit], meant[~hit], strict=True)
+    )
 
 
 def test_nothing_is_found_only_where_no_word_was_known(world: World) -> None:
     """Within four standard errors of `nothing_found` among misspelt brands; the same free words share their luck."""
     state = begin(world, 0, np.arange(60_000, dtype=np.int64))
-    page, parts = observe(world, state), query_parts(world, state)
+    page, parts = observe(world, state), world.demand.parts(state)
     none = (page.candidates < 0).all(axis=1)
     lost = (page.query_terms < 0).all(axis=1) & (parts.terms[:, 0] < 0)
     can = lost & (parts.misspelt[:, 1] | parts.free.any(axis=1))
@@ -124,7 +126,7 @@ def test_nothing_is_found_only_where_no_word_was_known(world: World) -> None:
     assert alone.sum() > 100
     assert abs(none[alone].mean() - share) < 4 * np.sqrt(share * (1 - share) / alone.sum())
     outcome: dict[tuple[int, str], set[bool]] = {}
-    for row, query in zip(np.flatnonzero(can & ~alone), queries(world, take(state, can & ~alone)), strict=True):
+    for row, query in zip(np.flatnonzero(can & ~alone), world.demand.strings(take(state, can & ~alone)), strict=True):
         outcome.setdefault((int(page.locale[row]), query), set()).add(bool(none[row]))
     assert len(outcome) < (can & ~alone).sum()  # some ask the same
     assert {len(found) for found in outcome.values()} == {1}  # and the words alone decide

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from simenv import behaviour
+from simenv.catalogue import I32
 from simenv.check.ranker import UniformByHash
 from simenv.clicks import CLICK_MODELS, Appeal, PositionBased
 from simenv.columns import join
@@ -17,21 +18,23 @@ from simenv.params import Reward
 from simenv.play import Step, play, shopper_range
 from simenv.shoppers import Traits
 from simenv.world import (
+    State,
     World,
-    appeals,
-    attractions,
     begin,
-    click_values,
-    expected_reward,
     make_world,
     observe,
     policy_keys,
-    queries,
     step,
 )
 from simenv.worlds import WORLDS, load_world, world_params
+from simenv.worth import appeal as appeal_from
+from simenv.worth import click_values, expected_reward, worth
 
 N = 20_000
+
+
+def appeal_of(world: World, state: State, items: I32) -> Appeal:
+    return appeal_from(world, worth(world, state, items))
 
 
 @pytest.fixture(scope="module")
@@ -116,16 +119,18 @@ def test_shoppers_wait_as_long_between_visits_as_their_trait_says(world: World) 
 
 
 def test_everybody_says_something(world: World, played: Step) -> None:
-    assert all(queries(world, played.state))
+    assert all(world.demand.strings(played.state))
 
 
 def test_expectations_are_the_click_model_over_hidden_attractions(world: World, played: Step) -> None:
-    appeal = attractions(world, played.state, played.outcome.items)
+    appeal = worth(world, played.state, played.outcome.items).attraction
     assert ((appeal >= 0) & (appeal < 1)).all()
     assert (appeal[played.outcome.items < 0] == 0).all()
     examination = np.array(world.params.click_model.examination[:5])  # type: ignore[attr-defined]
     np.testing.assert_allclose(played.outcome.expected, appeal * examination, rtol=1e-6)
-    np.testing.assert_allclose(expected_reward(world, played.state, played.outcome.items), played.outcome.expected)
+    np.testing.assert_allclose(
+        expected_reward(world, played.state, played.page, played.decision.slate), played.outcome.expected
+    )
 
 
 @pytest.mark.parametrize("reward", ["clicks", "purchases", "revenue"])
@@ -133,9 +138,9 @@ def test_expectations_are_the_click_model_over_hidden_attractions(world: World, 
 def test_expected_reward_of_a_slate_agrees_with_what_step_says(reward: Reward, name: str) -> None:
     made = make_world(dataclasses.replace(world_params("tiny"), reward=reward, click_model=CLICK_MODELS[name](3)))
     steps = join(list(play(made, UniformByHash(), 0, shopper_range(80))))
-    again = expected_reward(made, steps.state, steps.outcome.items)
+    again = expected_reward(made, steps.state, steps.page, steps.decision.slate)
     np.testing.assert_allclose(again, steps.outcome.expected, rtol=1e-6, atol=1e-9)
-    assert (click_values(made, steps.state, steps.outcome.items) >= 0).all()
+    assert (click_values(made, worth(made, steps.state, steps.outcome.items)) >= 0).all()
 
 
 @pytest.mark.parametrize("name", CLICK_MODELS)
@@ -158,14 +163,14 @@ def test_satisfaction_follows_utility_and_not_attraction(world: World) -> None:
     """Bait draws and does not satisfy, quality satisfies more than it draws; the odds are those of a cart, scaled."""
     state = begin(world, 0, shopper_range(500))
     items = observe(world, state).candidates
-    appeal = appeals(world, state, items)
+    appeal = appeal_of(world, state, items)
     real = items >= 0
-    assert np.array_equal(appeal.attraction, attractions(world, state, items))
+    assert np.array_equal(appeal.attraction, worth(world, state, items).attraction)
     assert ((appeal.satisfaction > 0) & (appeal.satisfaction < 1)).all()
     lured = dataclasses.replace(world.catalogue, bait=world.catalogue.bait + 1)
     better = dataclasses.replace(world.catalogue, quality=world.catalogue.quality + 1)
-    with_bait = appeals(dataclasses.replace(world, catalogue=lured), state, items)
-    with_quality = appeals(dataclasses.replace(world, catalogue=better), state, items)
+    with_bait = appeal_of(dataclasses.replace(world, catalogue=lured), state, items)
+    with_quality = appeal_of(dataclasses.replace(world, catalogue=better), state, items)
     assert np.array_equal(with_bait.satisfaction, appeal.satisfaction)
     assert (with_bait.attraction > appeal.attraction)[real].all()
     assert (with_quality.satisfaction > appeal.satisfaction)[real].all()
@@ -175,7 +180,7 @@ def test_the_satisfaction_of_an_item_changes_what_a_dynamic_network_expects_and_
     for name, moves in (("dbn", True), ("default", False), ("ubm", False), ("choice", False)):
         made = load_world(name)
         state = begin(made, 0, shopper_range(50))
-        appeal = appeals(made, state, observe(made, state).candidates[:, :5])
+        appeal = appeal_of(made, state, observe(made, state).candidates[:, :5])
         never = Appeal(appeal.attraction, np.zeros_like(appeal.satisfaction))
         model = made.params.click_model
         assert np.array_equal(model.click_probability(appeal), model.click_probability(never)) != moves
@@ -255,7 +260,7 @@ def test_step_and_observe_leave_their_inputs_alone(world: World) -> None:
 
 
 def test_relevance_grades_category_department_brand_and_colour(world: World) -> None:
-    catalogue, department = world.catalogue, world.lexicon.department
+    catalogue, department = world.catalogue, world.demand.lexicon.department
     item = np.array([[1000, -1]], dtype=np.int32)
     own = (catalogue.category[1000], catalogue.brand[1000], catalogue.colour[1000])
     cousin = int(np.flatnonzero((department == department[own[0]]) & (np.arange(len(department)) != own[0]))[0])
@@ -271,7 +276,7 @@ def test_relevance_grades_category_department_brand_and_colour(world: World) -> 
         ((stranger, -1, -1), 0.0),
     ]:
         wish = np.array([[*wanted, -1, -1, -1, -1]], dtype=np.int32)
-        grade = behaviour.relevance(catalogue, department, wish, item)
+        grade = behaviour.relevance(catalogue, wish, item)
         np.testing.assert_allclose(grade, [[expected, 0.0]], rtol=1e-6)
 
 
@@ -289,12 +294,12 @@ def test_an_item_with_another_value_is_less_relevant_and_one_with_none_in_partic
     ]:
         intent = np.full((1, 7), -1, np.int32)
         intent[0, [0, place]] = catalogue.category[item], value
-        grade = behaviour.relevance(catalogue, world.lexicon.department, intent, np.array([[item]], np.int32))
+        grade = behaviour.relevance(catalogue, intent, np.array([[item]], np.int32))
         np.testing.assert_allclose(grade, [[expected]], rtol=1e-6)
 
 
 def test_items_have_attributes_only_where_they_fit(world: World) -> None:
-    catalogue, lexicon = world.catalogue, world.lexicon
+    catalogue, lexicon = world.catalogue, world.demand.lexicon
     for a, name in enumerate(("size", "material", "audience", "use"), start=1):
         column = getattr(catalogue, name)
         for item in np.flatnonzero(column >= 0)[::97]:
@@ -312,7 +317,7 @@ def test_bait_draws_clicks_and_sells_nothing_and_quality_sells(world: World) -> 
     better = dataclasses.replace(catalogue, quality=catalogue.quality + 1)
     state = begin(world, 0, np.arange(100))
     items = observe(world, state).candidates
-    grade = behaviour.relevance(catalogue, world.lexicon.department, state.intent, items)
+    grade = behaviour.relevance(catalogue, state.intent, items)
     match = behaviour.style_match(catalogue, state.taste, items)
     click = [
         behaviour.attraction(world.params.attraction, one, state.traits, match, grade, items)
@@ -335,7 +340,7 @@ def test_nothing_personal_is_left_in_the_impersonal_world() -> None:
     turned = begin(made, 1, np.arange(500))
     traits: Traits = dataclasses.replace(turned.traits, locale=state.traits.locale)
     other = dataclasses.replace(state, traits=traits, taste=turned.taste)
-    np.testing.assert_allclose(attractions(made, state, items), attractions(made, other, items), rtol=1e-6)
+    np.testing.assert_allclose(worth(made, state, items).attraction, worth(made, other, items).attraction, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", WORLDS)

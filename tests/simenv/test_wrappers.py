@@ -100,8 +100,8 @@ def test_a_flat_observation_says_what_the_page_says(played: list[tuple[Any, dict
         context, candidates = layout.split(layout.flat(page))
         for row in range(0, env.num_envs, 3):
             told = dict(zip(layout.context_names, context[row].tolist(), strict=True))
-            assert told[f"locale_{world.lexicon.locales[page['locale'][row]]}"] == 1.0
-            assert sum(told[f"locale_{locale}"] for locale in world.lexicon.locales) == 1.0
+            assert told[f"locale_{world.demand.locales[page['locale'][row]]}"] == 1.0
+            assert sum(told[f"locale_{locale}"] for locale in world.demand.locales) == 1.0
             assert sum(told[f"device_{device}"] for device in ("phone", "desktop", "tablet")) == 1.0
             assert [told["search"], told["page"]] == [page["search"][row], page["page"][row]]
             assert told["has_brand"] == (page["query_terms"][row, 1] >= 0)
@@ -118,7 +118,7 @@ def test_a_flat_observation_says_what_the_page_says(played: list[tuple[Any, dict
                 assert one["is_candidate"] == 1.0
                 assert one["engine_rank"] == pytest.approx(position / world.params.n_candidates)
                 assert one["category_match"] == (public.category[item] == category)
-                same_department = category >= 0 and public.department[item] == world.lexicon.department[category]
+                same_department = category >= 0 and public.department[item] == world.catalogue.departments[category]
                 assert one["department_match"] == same_department
                 assert one["brand_match"] == (public.brand[item] == brand)
                 assert one["colour_match"] == (public.colour[item] == colour)

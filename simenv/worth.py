@@ -1,0 +1,81 @@
+"""What items truly are to shoppers: the one place where hidden taste and intent meet an item.
+
+The step that plays a page, the oracles and the scorers all read it here, so that what happens and what is said to be
+true cannot come apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from simenv.behaviour import attraction, conversion, satisfying, style_match
+from simenv.catalogue import F32, I32
+from simenv.clicks import Appeal
+from simenv.state import Page, State, World
+
+
+@dataclass(frozen=True)
+class Worth:
+    """Hidden truth about items, (N, M) each; 0 for a hole.
+
+    relevance: to the intent, in [0, 1]. attraction: P(click | examined). cart: P(cart | click).
+    buy: P(purchase | cart). price: euros.
+    """
+
+    relevance: F32
+    attraction: F32
+    cart: F32
+    buy: F32
+    price: F32
+
+
+def worth(world: World, state: State, items: I32) -> Worth:
+    """Hidden: what items (N, M) are to the shoppers of a state. -1 is a hole."""
+    params, catalogue = world.params, world.catalogue
+    grade = world.demand.relevance(state.intent, items)
+    match = style_match(catalogue, state.taste, items)
+    cart, buy = conversion(params.conversion, catalogue, match, grade, items)
+    return Worth(
+        relevance=grade,
+        attraction=attraction(params.attraction, catalogue, state.traits, match, grade, items),
+        cart=cart,
+        buy=buy,
+        price=catalogue.price[np.maximum(items, 0)],
+    )
+
+
+def appeal(world: World, items: Worth) -> Appeal:
+    """Hidden: attraction and satisfaction, which is what click models are told."""
+    return Appeal(items.attraction, satisfying(world.params.conversion, items.cart))
+
+
+def click_values(world: World, items: Worth) -> npt.NDArray[np.float64]:
+    """Hidden: the expected reward of a click, (N, M), in the world's unit of reward."""
+    if world.params.reward == "clicks":
+        return np.ones(items.attraction.shape)
+    value = (items.cart * items.buy).astype(np.float64)
+    return value * items.price if world.params.reward == "revenue" else value
+
+
+def expected_reward(world: World, state: State, page: Page, slate: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    """Hidden: exact expected reward per slot, (N, K), of showing a slate, by the click model's closed form."""
+    known = worth(world, state, slate_items(page, slate))
+    clicks = world.params.click_model.click_probability(appeal(world, known)).astype(np.float64)
+    return clicks * click_values(world, known)
+
+
+def slate_items(page: Page, slate: npt.NDArray[np.integer]) -> I32:
+    """Item ids of a slate of candidate positions, (N, K); -1 for an empty slot.
+
+    A slot is empty where the position is out of range, is a hole, or repeats a position higher up.
+    """
+    n_candidates = page.candidates.shape[1]
+    valid = (slate >= 0) & (slate < n_candidates)
+    items = np.take_along_axis(page.candidates, np.where(valid, slate, 0).astype(np.int64), axis=1)
+    items[~valid] = -1
+    for k in range(1, slate.shape[1]):
+        items[(slate[:, :k] == slate[:, k : k + 1]).any(axis=1), k] = -1
+    return items
