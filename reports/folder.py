@@ -18,7 +18,7 @@ from reports.verdicts import VERDICTS
 from simenv.errors import UserError
 
 SCHEMA = 1
-KINDS = ("experiment", "evaluation", "sweep")
+KINDS = ("experiment", "evaluation", "sweep", "benchmark")
 ROLES = ("logger", "baseline", "learned", "oracle")
 WEIGHT_KINDS = ("joint", "item-position")
 TRUE_WORDS = ("true", "1", "1.0")
@@ -74,6 +74,14 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("title",), "text"),
         **dict.fromkeys(("price",), "number"),
         **dict.fromkeys(("clicked", "bought"), "flag"),
+    },
+    "speed": {
+        **dict.fromkeys(("name", "unit", "peer"), "text"),
+        **dict.fromkeys(("value", "peer_value", "ratio"), "number"),
+    },
+    "scaling": {
+        **dict.fromkeys(("axis", "meaning"), "text"),
+        **dict.fromkeys(("size", "milliseconds", "fitted", "r_squared"), "number"),
     },
     "cells": {**dict.fromkeys(("scenario", "policy", "seed", "metric"), "text"), "value": "number"},
 }
@@ -133,7 +141,8 @@ def read_facts(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(
             f"'{path.parent}' is not a run's folder: it has no run.json. Expected a folder written by "
-            "`slatelab run`, `slatelab evaluate` or `slatelab sweep`; give that folder, or make the run again."
+            "`slatelab run`, `slatelab evaluate`, `slatelab sweep` or `slatelab bench`; give that folder, or make the "
+            "run again."
         )
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))

@@ -22,7 +22,12 @@ from reports.tables import Table, verdict_matrix
 from reports.verdicts import VERDICTS
 
 TEMPLATES = Path(__file__).parent / "templates"
-KIND_WORDS = {"experiment": "Experiment", "evaluation": "Evaluation of a log", "sweep": "Sweep"}
+KIND_WORDS = {
+    "experiment": "Experiment",
+    "evaluation": "Evaluation of a log",
+    "sweep": "Sweep",
+    "benchmark": "Benchmark",
+}
 WORDS_EXPLAINED = (
     ("search", "One query and the page of products it got: one row of the log."),
     ("policy", "Anything that ranks: from the candidates it picks the page that is shown."),

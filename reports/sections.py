@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reports.figures import cells, estimates, learning, overview, policies, segments, weights
+from reports.figures import cells, estimates, learning, overview, policies, scaling, segments, speed, weights
 from reports.folder import Run
 from reports.style import PolicyStyle, house, png
 from reports.summaries import OWN_CONTEXTS, SIMULATED, unique
@@ -23,7 +23,9 @@ from reports.tables import (
     learning_table,
     policies_table,
     reasons_table,
+    scaling_table,
     segments_table,
+    speed_table,
     truth_table,
     weights_table,
 )
@@ -108,6 +110,10 @@ def sections(run: Run, judged: pd.DataFrame | None, styles: dict[str, PolicyStyl
         found.append(_segments(tables["segments"], styles))
     if "cells" in tables:
         found += _cells(tables["cells"], styles)
+    if "speed" in tables:
+        found.append(_speed(tables["speed"]))
+    if "scaling" in tables:
+        found.append(_scaling(tables["scaling"]))
     return found
 
 
@@ -260,6 +266,40 @@ def _segments(table: pd.DataFrame, styles: dict[str, PolicyStyle]) -> Section:
         ),
         (),
         (segments_table(table),),
+    )
+
+
+def _speed(table: pd.DataFrame) -> Section:
+    return Section(
+        "speed",
+        "Speed beside the peers",
+        "Rates per CPU-second on one core of this machine. Peers were measured elsewhere: read ratios as scales.",
+        None
+        if not len(speed.beside_peers(table))
+        else picture(
+            "speed",
+            lambda: speed.draw(table),
+            speed.describe(table),
+            "Each bar says how many times as fast the measurement is as the peer's figure; the axis is logarithmic.",
+        ),
+        (speed_table(table),),
+    )
+
+
+def _scaling(table: pd.DataFrame) -> Section:
+    return Section(
+        "scaling",
+        "How cost grows with size",
+        "One size grows alone; the others stay as in the measurements above.",
+        picture(
+            "scaling",
+            lambda: scaling.draw(table),
+            scaling.describe(table),
+            "Marks are measured, the dashed line is the least-squares line through them: marks that rose above it at "
+            "the right would mean that cost grows faster than size.",
+        ),
+        (),
+        (scaling_table(table),),
     )
 
 

@@ -243,6 +243,37 @@ def cells_table(cells: pd.DataFrame, metric: str) -> Table:
     )
 
 
+def speed_table(speed: pd.DataFrame) -> Table:
+    """Rates and other measurements, with the peer's figure where there is one."""
+    return _table(
+        "Measurements, and the peer's figure where there is one",
+        [
+            ("measurement", list(speed["name"]), False),
+            ("value", [number(value) for value in speed["value"]], True),
+            ("unit", list(speed["unit"]), False),
+            ("peer", list(speed["peer"]), False),
+            ("peer's figure", [number(value) for value in speed["peer_value"]], True),
+            ("ratio", [number(value, 3) for value in speed["ratio"]], True),
+        ],
+        "speed",
+    )
+
+
+def scaling_table(scaling: pd.DataFrame) -> Table:
+    """CPU time of a step by size."""
+    return _table(
+        "CPU time of a step where one size grows alone",
+        [
+            ("what grows", list(scaling["meaning"]), False),
+            ("size", [count(value) for value in scaling["size"]], True),
+            ("milliseconds", [number(value) for value in scaling["milliseconds"]], True),
+            ("of the line", [number(value) for value in scaling["fitted"]], True),
+            ("R squared", [fixed(value, 4) for value in scaling["r_squared"]], True),
+        ],
+        "scaling",
+    )
+
+
 def level_name(estimates: pd.DataFrame) -> str:
     """The heading of intervals, with their level where all share one."""
     levels = estimates["level"].dropna().unique()

@@ -85,7 +85,7 @@ def write_run(folder: Path, summary: RunSummary) -> None:
         "versions": versions(),
         "hashes": dict(summary.hashes),
         "backend": "numpy",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "machine": machine(),
         "wall_seconds": round(summary.wall_seconds, 1),
         "started": summary.started,
         **summary.extra,
@@ -99,6 +99,14 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     draft = path.with_name(f".{path.name}.partial")
     draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     draft.replace(path)
+
+
+def machine() -> str:
+    """This machine in words: processor, cores, system."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text(encoding="utf-8").splitlines() if described.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{(names or [platform.machine()])[0]}, {os.cpu_count()} cores, {platform.system()}"
 
 
 def versions() -> dict[str, str]:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from slatelab.output import number, print_json, print_table, stdout_kept_clean
+from slatelab.output import number, print_json, print_note, print_result, print_table, stdout_kept_clean
 
 
 def bench(
+    context: typer.Context,
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these; all by default.")] = None,
+    sizes: Annotated[bool, typer.Option("--sizes", help="Also how cost grows with size, and a large market.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Leave a run's folder with a report here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and no table.")] = False,
 ) -> None:
     """Measure speed, in CPU time on one core."""
-    from scenarios.bench import benchmarks
+    from reports import report
+    from scenarios.folder import machine, require_new
+    from scenarios.measure import measure, write_measured
+    from scenarios.progress import progress_on_stderr
 
-    with stdout_kept_clean():
-        results = benchmarks(names or None)
+    if out is not None:
+        require_new(out)
+    with stdout_kept_clean(), progress_on_stderr(context.obj) as progress:
+        measured = measure(names or None, sizes, progress)
+    if out is not None:
+        write_measured(out, measured)
+        print_note(f"report: {report(out)}")
     if as_json:
-        print_json({"benchmarks": results})
+        print_json({"machine": machine(), "benchmarks": measured.rates, "scaling": measured.scaling})
         return
+    print_result(f"machine: {machine()}")
     columns = ["benchmark", "value", "unit", "peer", "peer's value", "ratio"]
     rows = [
         [
@@ -31,6 +44,14 @@ def bench(
             number(result["peer_value"]),
             number(result["ratio"], digits=3),
         ]
-        for result in results
+        for result in measured.rates
     ]
     print_table(columns, rows, right=["value", "peer's value", "ratio"], wrap=["benchmark", "peer"])
+    if measured.scaling:
+        columns = ["what grows", "size", "CPU ms a step", "of the line", "R squared"]
+        grown = [
+            [each["meaning"], number(each["size"], 7), number(each["milliseconds"]), number(each["fitted"]),
+             f"{each['r_squared']:.4f}"]
+            for each in measured.scaling
+        ]  # fmt: skip
+        print_table(columns, grown, right=columns[1:])

@@ -1,0 +1,92 @@
+"""A benchmark as a run: speeds beside the peers', how cost grows with size, and what a large market needs of memory."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scenarios.bench import benchmarks
+from scenarios.folder import RunSummary, begin_run, end_run, write_run, write_table
+from scenarios.progress import Progress, SilentProgress
+from scenarios.scaling import GROWTH, peak_memory, scaling
+
+LARGE = 1_000_000  # shoppers, and items, of the memory measurement
+GIGABYTES = "GB of resident memory"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured; records are rows of tables.
+
+    rates: of `scenarios.bench`. scaling: of `scenarios.scaling`; empty where it was not asked for. began: seconds since
+    the epoch; wall_seconds: what it took.
+    """
+
+    rates: list[dict[str, Any]]
+    scaling: list[dict[str, Any]]
+    began: float
+    wall_seconds: float
+
+
+def measure(names: list[str] | None, with_sizes: bool, progress: Progress | None = None) -> Measured:
+    """Run benchmarks.
+
+    Args:
+        names: Which of BENCHMARKS; all where None.
+        with_sizes: Whether to measure how cost grows with N, C and K, and the memory of a market of a million.
+        progress: Where to tell how far it is.
+    """
+    began, shown = time.time(), progress or SilentProgress()
+    rates = benchmarks(names)
+    growth: list[dict[str, Any]] = []
+    if with_sizes:
+        growth = scaling(shown.task("sizes", sum(map(len, GROWTH.values()))))
+        rates.append(
+            {"name": f"a page for each of {LARGE:,} shoppers among {LARGE:,} items", "value": peak_memory(LARGE, LARGE),
+             "unit": GIGABYTES, "peer": "", "peer_value": None, "ratio": None}
+        )  # fmt: skip
+    return Measured(rates, growth, began, time.time() - began)
+
+
+def write_measured(out: Path, measured: Measured) -> None:
+    """Leave what was measured as a run's folder that `slatelab report` draws.
+
+    Raises:
+        UserError: where the folder exists and is not empty.
+    """
+    begin_run(out, "benchmark")
+    write_table(out, "speed", measured.rates)
+    write_table(out, "scaling", measured.scaling)
+    beside = [each for each in measured.rates if each["ratio"] is not None]
+    write_run(
+        out,
+        RunSummary(
+            kind="benchmark",
+            name="benchmark",
+            title="Speed on this machine",
+            question="How fast is it, and how does its cost grow?",
+            finding=_finding(beside),
+            assumptions=["Peers' figures were measured on another machine with their own code; a ratio is a scale."],
+            notes=["Rates are per CPU-second on one core, the median of a few rounds in one process."],
+            config={"benchmarks": [each["name"] for each in measured.rates]},
+            seeds={},
+            hashes={},
+            started=datetime.datetime.fromtimestamp(measured.began, datetime.UTC).isoformat(timespec="seconds"),
+            wall_seconds=measured.wall_seconds,
+        ),
+    )
+    end_run(out)
+
+
+def _finding(beside: list[dict[str, Any]]) -> str:
+    if not beside:
+        return ""
+    ahead = [each for each in beside if each["ratio"] > 1]
+    least = min(beside, key=lambda each: each["ratio"])
+    return (
+        f"{len(ahead)} of {len(beside)} measurements are faster than the peer beside them; the least ratio is "
+        f"{least['ratio']:.3g} ({least['name']})."
+    )

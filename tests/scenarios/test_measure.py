@@ -1,0 +1,54 @@
+"""Benchmarks as runs: what is measured is what is written, and large markets stay small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reports import report
+from scenarios import scaling
+from scenarios.measure import Measured, measure, write_measured
+from simenv.errors import UserError
+
+RATE = "Plackett-Luce slates of 10 of 100: draw and log-probability"
+
+
+def test_one_benchmark_is_measured_written_and_drawn(tmp_path: Path) -> None:
+    measured = measure([RATE], with_sizes=False)
+    assert [each["name"] for each in measured.rates] == [RATE]
+    assert measured.rates[0]["value"] > 0
+    assert measured.scaling == []
+    write_measured(tmp_path / "run", measured)
+    page = report(tmp_path / "run").read_text(encoding="utf-8")
+    assert RATE in page
+    assert "slates/CPU-s" in page
+    with pytest.raises(UserError, match="finished run"):
+        write_measured(tmp_path / "run", measured)
+
+
+def test_growth_is_drawn_with_its_line(tmp_path: Path) -> None:
+    growth = [
+        {"axis": axis, "meaning": scaling.MEANING[axis], "size": size, "milliseconds": 0.5 + 0.01 * size,
+         "fitted": 0.5 + 0.01 * size, "r_squared": 1.0}
+        for axis, sizes in scaling.GROWTH.items() for size in sizes
+    ]  # fmt: skip
+    write_measured(tmp_path / "run", Measured([], growth, 0.0, 1.0))
+    report(tmp_path / "run")
+    assert (tmp_path / "run" / "figures" / "scaling.png").stat().st_size > 10_000
+
+
+def test_the_line_is_that_of_the_measured_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    def quadratic(N: int, C: int, K: int) -> float:
+        return 1e-3 + 1e-6 * N + 1e-8 * C * C + 1e-4 * K
+
+    monkeypatch.setattr(scaling, "_step_seconds", quadratic)
+    told = {each["axis"]: each["r_squared"] for each in scaling.scaling()}
+    assert told["N"] == pytest.approx(1.0)
+    assert told["K"] == pytest.approx(1.0)
+    assert told["C"] < 0.97  # a cost that grows with the square is no line
+
+
+@pytest.mark.slow
+def test_a_page_for_a_million_shoppers_among_a_million_items_takes_less_than_four_gigabytes() -> None:
+    assert 1.0 < scaling.peak_memory() < 4.0
