@@ -35,7 +35,7 @@ def draw(speed: pd.DataFrame) -> Figure:
     axes.set_xscale("log")
     axes.axvline(1.0, color=LOGGER_GREY, linewidth=1.4)
     for place, ratio in zip(places, rows["ratio"], strict=True):
-        axes.annotate(f"{number(ratio, 3)}×", (ratio, place), (4, 0), textcoords="offset points", va="center")
+        axes.annotate(f"{number(ratio, 3)}×", (max(ratio, 1.0), place), (4, 0), textcoords="offset points", va="center")
     axes.set_yticks(list(places), [textwrap.fill(name, LONGEST_LINE) for name in rows["name"]])
     axes.set_xlabel("times the peer's rate (logarithmic)")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
