@@ -80,7 +80,7 @@ def test_belgium_speaks_its_neighbours_languages_with_words_of_its_own_and_can_s
         g = lexicon.categories.index(category)
         assert word in mine.words[g]
         assert word not in theirs.words[g]
-        assert mine.attributes == theirs.attributes
+        assert mine.attributes[:4] == theirs.attributes[:4]  # Belgians run and wed in words of their own
         assert lexicon.other_language[LOCALES.index(own)] == LOCALES.index(other)
     assert (lexicon.other_language[:8] == np.arange(8)).all()
 
