@@ -69,6 +69,8 @@ def hidden_schema(n_slots: int, n_style: int) -> pa.Schema:
         ("intent", pa.list_(pa.int32(), N_TERMS)),
         ("intent_kind", word),
         ("reformulation", word),
+        ("said", pa.list_(pa.int32(), N_TERMS)),
+        ("misspelt", pa.list_(pa.bool_(), N_TERMS)),
         ("taste", pa.list_(pa.float32(), n_style)),
         ("segment", pa.int32()),
         ("satisfaction", pa.float32()),
