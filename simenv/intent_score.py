@@ -41,15 +41,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from simenv.asking import INTENT_KINDS
 from simenv.errors import UserError, unknown_name
-from simenv.invented import InventedDemand
-from simenv.language import QueryParts, recognised_terms
 from simenv.language.words import TERMS
 from simenv.world import State, World
 
@@ -128,23 +125,18 @@ class LabelledQueries:
 
 def labelled_queries(world: World, state: State) -> LabelledQueries:
     """The queries that shoppers ask in a state, with their hidden labels."""
-    demand, parts = cast(InventedDemand, world.demand), query_parts(world, state)
+    found, said = world.demand.search(state), world.demand.said(state)
     return LabelledQueries(
         query=np.array(world.demand.strings(state), dtype=object),
-        locale=parts.locale,
+        locale=found.locale,
         shopper=state.shopper,
-        recognised=recognised_terms(demand.lexicon, parts),
+        recognised=found.terms,
         intent=state.intent,
-        said=parts.terms.astype(np.int32),
-        misspelt=parts.misspelt & (parts.terms >= 0),
+        said=said.terms,
+        misspelt=said.misspelt,
         kind=world.demand.kinds(state)[0],
         locales=world.demand.locales,
     )
-
-
-def query_parts(world: World, state: State) -> QueryParts:
-    """Hidden: what the queries say and which words are misspelt. Only an invented demand knows."""
-    return cast(InventedDemand, world.demand).parts(state)
 
 
 def score_queries(predicted: Terms, asked: LabelledQueries) -> tuple[Score, ...]:

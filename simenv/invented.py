@@ -21,7 +21,7 @@ from simenv.language.titles import titles
 from simenv.language.words import ATTRIBUTES
 from simenv.params import IntentKind, Queries, WorldParams
 from simenv.retrieval import retrieve
-from simenv.state import Draw, Search, State, visit_key
+from simenv.state import Draw, Said, Search, State, visit_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +72,11 @@ class InventedDemand:
     def parts(self, state: State) -> QueryParts:
         """Hidden: what the shoppers say of their intents, before it becomes strings; see `simenv.asking`."""
         return self._asked(state).parts
+
+    def said(self, state: State) -> Said:
+        """See `Demand`."""
+        parts = self.parts(state)
+        return Said(parts.terms.astype(np.int32), parts.misspelt & (parts.terms >= 0))
 
     def search(self, state: State) -> Search:
         """See `Demand`."""

@@ -62,6 +62,9 @@ class Demand(Protocol):
     def search(self, state: State) -> Search:
         """The query of each row as a dictionary reads it, and what the engine finds."""
 
+    def said(self, state: State) -> Said:
+        """Hidden: what the queries say as they were meant to be typed."""
+
     def relevance(self, intent: I32, items: I32) -> F32:
         """Hidden: graded relevance of items (N, M) to intents (N, T), in [0, 1]; 0 for a hole."""
 
@@ -86,6 +89,17 @@ class Search:
     locale: I64
     terms: I32
     candidates: I32
+
+
+@dataclass(frozen=True)
+class Said:
+    """Hidden: what queries say of an intent.
+
+    terms: (N, T) int32, -1 where the query does not say it. misspelt: (N, T) whether the word for it is misspelt.
+    """
+
+    terms: I32
+    misspelt: Bools
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from simenv.catalogue import ATTRIBUTES, I64, PublicCatalogue
 from simenv.columns import join
 from simenv.decision import Policy
 from simenv.errors import UserError
-from simenv.intent_score import query_parts
 from simenv.log.schema import (
     CATALOGUE_FILE,
     HIDDEN_FOLDER,
@@ -176,15 +175,15 @@ def _public_rows(
 def _hidden_rows(world: World, steps: Step, order: npt.NDArray[np.int64], schema: pa.Schema) -> pa.RecordBatch:
     state, outcome = steps.state, steps.outcome
     kind, reformulation = world.demand.kinds(state)
-    parts = query_parts(world, state)
+    said = world.demand.said(state)
     columns: dict[str, Any] = {
         "session": (state.shopper << SESSION_BITS) + state.visit,
         "step": state.step,
         "intent": state.intent,
         "intent_kind": _words(kind, INTENT_KINDS),
         "reformulation": _words(reformulation, REFORMULATIONS),
-        "said": parts.terms,
-        "misspelt": parts.misspelt & (parts.terms >= 0),
+        "said": said.terms,
+        "misspelt": said.misspelt,
         "taste": state.taste,
         "segment": state.traits.segment,
         "satisfaction": state.satisfaction,

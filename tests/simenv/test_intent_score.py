@@ -23,7 +23,6 @@ from simenv.intent_score import (
     LabelledQueries,
     labelled_queries,
     pick,
-    query_parts,
     score_queries,
     score_terms,
     table,
@@ -138,7 +137,7 @@ def test_the_dictionary_is_better_without_misspellings(asked: LabelledQueries) -
 def test_ambiguous_words_alone_cost_category_accuracy_where_nothing_is_misspelt(
     world: World, asked: LabelledQueries
 ) -> None:
-    parts = query_parts(world, begin(world, 0, shopper_range(N)))
+    parts = world.demand.parts(begin(world, 0, shopper_range(N)))
     g = np.maximum(parts.terms[:, CATEGORY], 0)
     other = world.demand.other_meaning[parts.locale, g, parts.category_variant] >= 0
     plain = take(asked, np.flatnonzero(~asked.misspelt.any(axis=1)))
