@@ -2,10 +2,10 @@
 
 Each model turns the appeal of the shown items into examined and clicked slots, knows the exact probability of any
 click pattern, and the exact probability of a click at each slot given the slate. `CLICK_MODELS` has them by name,
-`check_click_model` proves one,
-`fit_click_model` fits one to a log.
+`check_click_model` proves one, `best_slate` finds the best page under one, `fit_click_model` fits one to a log.
 """
 
+from simenv.clicks.best_slate import Best, best_slate
 from simenv.clicks.cascade import Cascade
 from simenv.clicks.check import check_click_model
 from simenv.clicks.choice import MultinomialLogit, ProportionalChoice
@@ -24,6 +24,7 @@ __all__ = [
     "CLICK_FITS",
     "CLICK_MODELS",
     "Appeal",
+    "Best",
     "Cascade",
     "ClickModel",
     "DependentClick",
@@ -35,6 +36,7 @@ __all__ = [
     "SimplifiedDynamicBayesian",
     "TrustBias",
     "UserBrowsing",
+    "best_slate",
     "check_click_model",
     "click_perplexity",
     "fit_click_model",

@@ -59,8 +59,7 @@ class MultinomialLogit:
         return _share(self._weights(appeal), self.no_click)
 
     def _weights(self, appeal: Appeal) -> F64:
-        a = np.minimum(appeal.attraction.astype(np.float64), MOST)
-        return _prominent(a / (1.0 - a), self.prominence)
+        return _prominent(logit_weights(appeal.attraction), self.prominence)
 
 
 @dataclass(frozen=True)
@@ -102,6 +101,13 @@ class ProportionalChoice:
 
     def _weights(self, appeal: Appeal) -> F64:
         return _prominent(appeal.attraction.astype(np.float64), self.prominence)
+
+
+def logit_weights(attraction: Floats) -> F64:
+    """The weight of an item in a multinomial logit at prominence 1: the odds of its attraction."""
+    a = np.minimum(attraction.astype(np.float64), MOST)
+    odds: F64 = a / (1.0 - a)
+    return odds
 
 
 def _check(no_click: float, prominence: tuple[float, ...]) -> None:
