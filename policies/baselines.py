@@ -1,4 +1,4 @@
-"""Rankers without learning: uniform, popularity, lexical relevance, a plain production blend, and the oracle."""
+"""Rankers without learning: uniform, popularity, lexical relevance and a plain production blend."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy.typing as npt
 from policies.ranking import F32
 from simenv.catalogue import PublicCatalogue
 from simenv.decision import Truth
-from simenv.errors import UserError
 from simenv.world import Page
 
 
@@ -63,22 +62,3 @@ class Production:
         lexical = Lexical(self.catalogue).score(page, truth)
         blend: F32 = lexical + np.float32(self.popularity_weight) * Popularity(self.catalogue).score(page, truth)
         return blend
-
-
-@dataclass(frozen=True)
-class MyopicOracle:
-    """Ranks by the true expected reward of an examined item: the best page that hidden truth allows.
-
-    Optimal for one page where examination falls with the slot (position-based), since the page's value is then
-    the sum of examination times attraction times value, sorted alike. Says nothing about later pages or visits.
-    """
-
-    catalogue: PublicCatalogue
-
-    def score(self, page: Page, truth: Truth | None) -> F32:
-        """Attraction times the value of a click."""
-        if truth is None:
-            raise UserError(
-                "the oracle ranks by hidden truth, which a log does not hold; it can be played, not judged."
-            )
-        return (truth.attraction * truth.value).astype(np.float32)

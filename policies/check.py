@@ -268,8 +268,15 @@ def _reorder(met: _Met, order: I64) -> _Met:
     page = dataclasses.replace(met.page, candidates=np.take_along_axis(met.page.candidates, order, axis=1))
     if met.truth is None:
         return _Met(page, None, met.keys)
-    moved = {name: np.take_along_axis(value, order, axis=1) for name, value in vars(met.truth).items()}
-    return _Met(page, Truth(**moved), met.keys)
+    known = met.truth
+    moved = dataclasses.replace(
+        known,
+        attraction=np.take_along_axis(known.attraction, order, axis=1),
+        satisfaction=np.take_along_axis(known.satisfaction, order, axis=1),
+        value=np.take_along_axis(known.value, order, axis=1),
+        relevance=np.take_along_axis(known.relevance, order, axis=1),
+    )
+    return _Met(page, moved, met.keys)
 
 
 def _at(values: npt.NDArray[np.generic], slate: I32) -> npt.NDArray[np.generic]:

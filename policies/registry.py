@@ -50,7 +50,7 @@ POLICIES: dict[str, Entry] = {
         "lexical match, then popularity, as many shops run it", 0.7, 0.02, "policies.baselines:Production"
     ),
     "oracle": Entry(
-        "myopic oracle: sees hidden taste, cannot be shipped", 0.0, 0.0, "policies.baselines:MyopicOracle",
+        "myopic oracle: sees hidden taste, cannot be shipped", 0.0, 0.0, "policies.oracles:MyopicOracle",
         sees_truth=True,
     ),
     "linear": Entry(

@@ -52,7 +52,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "truth": {
         **dict.fromkeys(("policy", "estimand"), "text"),
-        **dict.fromkeys(("value", "stderr", "lift", "lift_stderr"), "number"),
+        **dict.fromkeys(("value", "stderr", "lift", "lift_stderr", "twins_save"), "number"),
     },
     "weights": {
         **dict.fromkeys(("source", "policy", "kind"), "text"),

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from reports.figures import cells, estimates, learning, overview, policies, scaling, segments, speed, weights
 from reports.folder import Run
+from reports.numbers import number
 from reports.style import PolicyStyle, house, png
 from reports.summaries import OWN_CONTEXTS, SIMULATED, unique
 from reports.tables import (
@@ -136,7 +137,7 @@ def _policies(table: pd.DataFrame, truth: pd.DataFrame | None) -> Section:
         "policies",
         "Policies side by side",
         "What each policy is truly worth in this market: computed from the market itself, not estimated from a log. "
-        "The oracle sees hidden taste and only marks the ceiling.",
+        "The oracle sees hidden taste and only marks the ceiling." + _twins(truth),
         picture(
             "policies",
             lambda: policies.draw(table, truth),
@@ -150,8 +151,20 @@ def _policies(table: pd.DataFrame, truth: pd.DataFrame | None) -> Section:
     )
 
 
+def _twins(truth: pd.DataFrame | None) -> str:
+    """What playing twins was good for, in a sentence."""
+    if truth is None or not bool(truth["twins_save"].notna().any()):
+        return ""
+    return (
+        " All policies met the same shoppers with the same luck: without these twins, the differences in the table "
+        f"of the truth would have needed {number(float(truth['twins_save'].median()), 2)} times as many shoppers "
+        "(median)."
+    )
+
+
 def _truth(truth: pd.DataFrame) -> Section:
     lead = "What each policy is truly worth in this market: computed from the market itself, not from a log."
+    lead += _twins(truth)
     return Section("truth", "The truth", lead, None, (truth_table(truth),))
 
 

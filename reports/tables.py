@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports.figures.cells import in_words
 from reports.figures.weights import effective_rows, groups, share_above
-from reports.numbers import count, decimals_for, fixed, interval, number, percent, signed
+from reports.numbers import MISSING, count, decimals_for, fixed, interval, number, percent, signed
 from reports.summaries import cell_summary, learning_curves, records, unique
 from reports.verdicts import VERDICTS, Verdict
 
@@ -178,7 +178,10 @@ def verdict_matrix(estimates: pd.DataFrame) -> Table:
 
 
 def truth_table(truth: pd.DataFrame) -> Table:
-    """True values of every policy, for each estimand."""
+    """True values of every policy, for each estimand.
+
+    "twins save": how many times as many shoppers the difference would need if each policy met others.
+    """
     decimals = decimals_for(truth["value"])
     return _table(
         "The truth by estimand",
@@ -189,6 +192,7 @@ def truth_table(truth: pd.DataFrame) -> Table:
             ("standard error", _column(truth["stderr"], 2), True),
             ("over the logger", [signed(value, decimals) for value in truth["lift"]], True),
             ("its standard error", _column(truth["lift_stderr"], 2), True),
+            ("twins save", [f"{fixed(times, 1)} x" if times > 0 else MISSING for times in truth["twins_save"]], True),
         ],
         "truth",
     )

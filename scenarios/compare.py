@@ -16,7 +16,8 @@ from scenarios.progress import Progress
 from simenv import truth as truths_of
 from simenv.log import Log
 from simenv.play import shopper_range
-from simenv.truth import LOGGER_CONTEXTS, OWN_CONTEXTS, SESSION, SHOPPER, Life, Ratio, Value
+from simenv.truth import LOGGER_CONTEXTS, OWN_CONTEXTS, SESSION, SHOPPER, Life, Value
+from simenv.twins import Ratio
 from simenv.world import World
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def finding(cast: Cast, truth: Sequence[Row], policies: Sequence[Row], estimates
 def _policy_row(name: str, cast: Cast, contexts: Mapping[str, Ratio], life: Life, found: Sequence[Value]) -> Row:
     value = {each.estimand: each.value for each in found if each.policy == name}
     share = low = high = float("nan")
-    if name not in (cast.logger.name, "oracle"):
+    if name == BEST_PUBLIC or cast.role(name) in ("baseline", "learned"):
         share, error = truths_of.gap_closed(contexts, cast.logger.name, BEST_PUBLIC, name)
         reach = float(stats.norm.ppf(0.975)) * error
         low, high = share - reach, share + reach

@@ -52,11 +52,18 @@ class Learning(Ranker):
 
 
 class TruthBudget(_Strict):
-    """How closely the truth is computed: shoppers that are played for it, and for each point of a learning curve."""
+    """How closely the truth is computed: shoppers that are played for it, and for each point of a learning curve.
+
+    Attributes:
+        oracle_shoppers: Shoppers whom oracles are fitted on; never those of the truth.
+        long_horizon: Whether oracles that look further than the page are played too. The one that looks ahead plays
+            dozens of imagined lives for each page, so this takes minutes for a thousand shoppers.
+    """
 
     shoppers: int = Field(default=4000, ge=20)
     curve_shoppers: int = Field(default=800, ge=20)
     oracle_shoppers: int = Field(default=8000, ge=20)
+    long_horizon: bool = False
 
 
 class Estimation(_Strict):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from policies.index_search import long_horizon_oracles, tune_pleasing
 from policies.public_oracle import fit_public_oracle
 from policies.ranking import RankingPolicy
 from policies.registry import named_policy
@@ -137,6 +138,10 @@ def _cast(scenario: Scenario, world: World, logger: RankingPolicy, log: Log, out
     progress.note("fit the best ranking on public information (a yardstick that sees hidden truth)")
     shoppers = shopper_range(scenario.truth.oracle_shoppers)
     best = fit_public_oracle(world, logger, seed_of(scenario, "yardstick"), shoppers)
+    further = {}
+    if scenario.truth.long_horizon:
+        progress.note("search for the weight of satisfaction (yardsticks that look further than the page)")
+        further = long_horizon_oracles(world, tune_pleasing(world, seed_of(scenario, "yardstick"), shoppers))
     return Cast(
         logger=logger,
         baselines={name: named_policy(name, catalogue) for name in scenario.baselines},
@@ -144,6 +149,7 @@ def _cast(scenario: Scenario, world: World, logger: RankingPolicy, log: Log, out
         yardsticks={
             compare.BEST_PUBLIC: RankingPolicy(compare.BEST_PUBLIC, best, 0.0),
             "oracle": named_policy("oracle", catalogue),
+            **further,
         },
     )
 

@@ -13,9 +13,10 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from simenv.clicks import ClickModel
 from simenv.hashing import Keys
 from simenv.propensity import Conditional
-from simenv.world import Page
+from simenv.state import Page, State
 
 PropensityKind = Literal["exact", "estimated"]
 
@@ -25,13 +26,20 @@ class Truth:
     """Hidden truth about each candidate of a page, for oracles and scorers.
 
     attraction: (N, C) probability of a click when examined; 0 for a hole.
+    satisfaction: (N, C) probability that a clicked item satisfies; see `simenv.clicks.Appeal`.
     value: (N, C) expected reward of a click.
     relevance: (N, C) graded relevance to the hidden intent, in [0, 1].
+    state: where the N shoppers are, for who looks further than the page.
+    click_model: what makes clicks of a slate. n_slots: K.
     """
 
     attraction: npt.NDArray[np.float32]
+    satisfaction: npt.NDArray[np.float32]
     value: npt.NDArray[np.float64]
     relevance: npt.NDArray[np.float32]
+    state: State
+    click_model: ClickModel
+    n_slots: int
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from simenv.catalogue import I64
 from simenv.decision import Decision, Policy, Truth
 from simenv.world import Outcome, Page, State, World, begin, keep, observe, policy_keys, step
-from simenv.worth import click_values, worth
+from simenv.worth import appeal, click_values, worth
 
 BLOCK = 2048  # shoppers that are in memory at once
 
@@ -58,7 +58,16 @@ def play(world: World, policy: Policy, seed: int, shoppers: I64, policy_seed: in
 def truth(world: World, state: State, page: Page) -> Truth:
     """The hidden truth about every candidate of a page."""
     known = worth(world, state, page.candidates)
-    return Truth(attraction=known.attraction, value=click_values(world, known), relevance=known.relevance)
+    struck = appeal(world, known)
+    return Truth(
+        attraction=struck.attraction,
+        satisfaction=struck.satisfaction,
+        value=click_values(world, known),
+        relevance=known.relevance,
+        state=state,
+        click_model=world.params.click_model,
+        n_slots=world.params.n_slots,
+    )
 
 
 def shopper_range(n: int, first: int = 0) -> I64:

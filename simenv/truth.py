@@ -25,6 +25,7 @@ from simenv.decision import Policy
 from simenv.errors import UserError
 from simenv.metrics import ndcg, reciprocal_rank
 from simenv.play import Step, play, truth
+from simenv.twins import Ratio, difference
 from simenv.world import World, policy_keys
 from simenv.worth import expected_reward
 
@@ -40,7 +41,10 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Value:
-    """A true value and its lift over the logger, with standard errors of the computation."""
+    """A true value and its lift over the logger, with standard errors of the computation.
+
+    twins_save: how many times as many shoppers the lift would need without twins; see `simenv.twins`.
+    """
 
     policy: str
     estimand: str
@@ -48,27 +52,7 @@ class Value:
     stderr: float
     lift: float
     lift_stderr: float
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """Sums per shopper: value = sum of totals / sum of counts.
-
-    total: (U,) what was gained. count: (U,) the units it is per (searches, sessions, or one a shopper).
-    """
-
-    total: F64
-    count: F64
-
-    @property
-    def value(self) -> float:
-        """The ratio of the sums."""
-        return float(self.total.sum() / self.count.sum())
-
-    def influence(self) -> F64:
-        """Each shopper's first-order influence on the value, (U,), mean zero."""
-        influence: F64 = (self.total - self.value * self.count) / self.count.mean()
-        return influence
+    twins_save: float
 
 
 @dataclass(frozen=True)
@@ -86,6 +70,10 @@ class Life:
     ndcg_searches: F64
     reciprocal_rank: F64
     ranked_searches: F64
+
+    def per_shopper(self) -> Ratio:
+        """Value per shopper over the horizon."""
+        return Ratio(self.expected, np.ones_like(self.expected))
 
 
 def truth_seed(seed: int) -> int:
@@ -159,27 +147,24 @@ def gap_closed(ratios: Mapping[str, Ratio], logger: str, best: str, policy: str)
     gap = top.value - base.value
     share = (own.value - base.value) / gap
     influence = (own.influence() - base.influence() - share * (top.influence() - base.influence())) / gap
-    return share, _stderr(influence)
+    return share, float(influence.std(ddof=1) / np.sqrt(len(influence)))
 
 
 def values(ratios: Mapping[str, Ratio], logger: str, estimand: str) -> list[Value]:
     """Values and lifts over the logger, paired by shopper."""
-    base = ratios[logger]
+    lifts = {name: difference(ratio, ratios[logger]) for name, ratio in ratios.items()}
     return [
         Value(
             policy=name,
             estimand=estimand,
             value=ratio.value,
-            stderr=_stderr(ratio.influence()),
-            lift=ratio.value - base.value,
-            lift_stderr=_stderr(ratio.influence() - base.influence()),
+            stderr=ratio.stderr,
+            lift=lifts[name].value,
+            lift_stderr=lifts[name].stderr,
+            twins_save=lifts[name].twins_save,
         )
         for name, ratio in ratios.items()
     ]
-
-
-def _stderr(influence: F64) -> float:
-    return float(influence.std(ddof=1) / np.sqrt(len(influence)))
 
 
 def _expected(world: World, target: Policy, step: Step, seed: int, n_draws: int) -> F64:
@@ -199,9 +184,9 @@ def _life(world: World, policy: Policy, seed: int, shoppers: I64, advance: Advan
     sums = {name: np.zeros(len(known)) for name in Life.__dataclass_fields__}
     for step in play(world, policy, seed, shoppers):
         who, outcome = np.searchsorted(known, step.state.shopper), step.outcome
-        relevance = truth(world, step.state, step.page).relevance
-        gain = ndcg(relevance, step.decision.slate)
-        rank = reciprocal_rank(relevance, step.decision.slate)
+        grade = world.demand.relevance(step.state.intent, step.page.candidates)
+        gain = ndcg(grade, step.decision.slate)
+        rank = reciprocal_rank(grade, step.decision.slate)
         columns = {
             "expected": outcome.expected.sum(axis=1),
             "searches": np.ones(len(who)),

@@ -182,6 +182,7 @@ def truth_rows() -> pd.DataFrame:
                     "stderr": 0.0008,
                     "lift": value - 0.2114,
                     "lift_stderr": 0.0009,
+                    "twins_save": float("nan") if policy == "lexical+popularity" else 3.2,
                 }
             )
     return pd.DataFrame(rows)

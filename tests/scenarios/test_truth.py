@@ -9,7 +9,8 @@ from policies.registry import named_policy
 from scenarios.candidates import seed_of
 from scenarios.config import load_scenario
 from simenv.play import play, shopper_range, truth
-from simenv.truth import Ratio, lives, on_logger_contexts, truth_seed, values, values_by_twins
+from simenv.truth import lives, on_logger_contexts, truth_seed, values, values_by_twins
+from simenv.twins import Ratio
 from simenv.world import World
 
 SHOPPERS = shopper_range(200)

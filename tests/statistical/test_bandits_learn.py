@@ -11,7 +11,8 @@ from policies.public_oracle import fit_public_oracle
 from policies.ranking import RankingPolicy
 from policies.registry import POLICIES, named_policy, new_learner
 from simenv.play import play, shopper_range
-from simenv.truth import Ratio, gap_closed, on_logger_contexts
+from simenv.truth import gap_closed, on_logger_contexts
+from simenv.twins import Ratio
 from simenv.worlds import load_world
 
 pytestmark = pytest.mark.slow
