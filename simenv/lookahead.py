@@ -2,8 +2,9 @@
 
 One step of policy improvement by rollout: each candidate page is worth its exact expected reward plus what a base
 policy earns afterwards, the mean over imagined futures; the best is shown. With exact values this is never worse than
-the base in expectation, since the base's own page is among the candidates. With few futures the mean is noisy, so the
-base's page is left only where another one is better by some standard errors.
+the base in expectation, since the base's own page is among the candidates. With few futures the means are noisy, and
+the best of several is mostly lucky: so the best one is judged again, on futures of its own, and shown only where it is
+better than the base's page by some standard errors.
 
 The futures are imagined with luck of their own, the same for all candidates of a page (common random numbers). What the
 shopper will really do is not looked at: of the state's key only what has already happened is read, the query that is on
@@ -32,6 +33,7 @@ F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
+CONFIRM = 2  # times as many futures confirm the page that looked best as were needed to find it
 AT_ONCE = 16_384  # futures that are played at once
 LUCK = hashing.stream(0, "lookahead") >> 1  # the seed of all that is imagined; never one of a log or of truth
 
@@ -43,7 +45,7 @@ class Lookahead:
     Attributes:
         base: Who goes on after the page, and whose page is shown where no other is surely better.
         others: Whose pages are tried beside it.
-        futures: Imagined futures of each page, at least 2.
+        futures: Imagined futures of each page, at least 2; CONFIRM times as many for the one that looks best.
         surely: Standard errors by which another page must be better.
     """
 
@@ -57,7 +59,7 @@ class Lookahead:
 class Chosen:
     """The pages to show, (N, K) positions, and by how much they are worth more than the base's, (N,).
 
-    gain: mean over futures, 0 where the base's page stays; an optimistic number, since the largest of several is taken.
+    gain: mean over the confirming futures, 0 where the base's page stays.
     """
 
     slate: I32
@@ -76,19 +78,21 @@ def choose_pages(world: World, lookahead: Lookahead, state: State, page: Page) -
     slates = _candidate_pages(world, lookahead, state, page)  # (S, N, K)
     fresh = _fresh(slates)
     fresh[0] = fresh[1:].any(axis=0)  # where all pages are the base's there is nothing to judge
+    n, luck = lookahead.futures, _luck(state, (1 + CONFIRM) * lookahead.futures)
+
     row, which = np.nonzero(fresh.T)
-    worth = np.full((len(page), len(slates), lookahead.futures), np.nan)
-    at_once = max(1, AT_ONCE // lookahead.futures)
-    for first in range(0, len(row), at_once):
-        part = slice(first, first + at_once)
-        slate = slates[which[part], row[part]]
-        worth[row[part], which[part]] = _worth(world, lookahead, take(state, row[part]), take(page, row[part]), slate)
-    gain = worth - worth[:, :1]
-    mean, error = gain.mean(axis=2), gain.std(axis=2, ddof=1) / np.sqrt(lookahead.futures)
-    sure = np.where(fresh.T & (mean > lookahead.surely * error), mean, 0.0)
-    best = sure.argmax(axis=1)  # the base's where nothing is above 0
-    rows = np.arange(len(page))
-    return Chosen(slates[best, rows], sure[rows, best])
+    worth = np.full((len(page), len(slates)), -np.inf)
+    worth[row, which] = _worth(world, lookahead, state, page, row, slates[which, row], luck[:, :n]).mean(axis=1)
+    best = worth.argmax(axis=1)  # the base's where it ties
+
+    row = np.flatnonzero(best > 0)
+    after = _worth(world, lookahead, state, page, row, slates[best[row], row], luck[:, n:])
+    after -= _worth(world, lookahead, state, page, row, slates[0, row], luck[:, n:])
+    mean, error = after.mean(axis=1), after.std(axis=1, ddof=1) / np.sqrt(CONFIRM * n)
+    sure = mean > lookahead.surely * error
+    slate, gain = slates[0].copy(), np.zeros(len(page))
+    slate[row[sure]], gain[row[sure]] = slates[best[row], row][sure], mean[sure]
+    return Chosen(slate, gain)
 
 
 def _candidate_pages(world: World, lookahead: Lookahead, state: State, page: Page) -> I32:
@@ -107,24 +111,39 @@ def _fresh(slates: I32) -> npt.NDArray[np.bool_]:
     return fresh
 
 
-def _worth(world: World, lookahead: Lookahead, state: State, page: Page, slate: I32) -> F64:
-    """What pages with all that follows are worth in each imagined future, (N, futures)."""
-    futures = np.repeat(np.arange(len(state)), lookahead.futures)
-    real = take(state, futures)
-    imagined = dataclasses.replace(real, key=_luck(state, lookahead.futures).ravel())
-    total, alive = np.zeros(len(futures)), np.arange(len(futures))
-    here, slate = take(page, futures), slate[futures]
+def _worth(
+    world: World, lookahead: Lookahead, state: State, page: Page, row: I64, slate: I32, luck: hashing.Keys
+) -> F64:
+    """What M pages with all that follows are worth in each future, (M, futures).
+
+    row: (M,) whose page it is. slate: (M, K). luck: (N, futures), each row's.
+    """
+    worth = np.empty((len(row), luck.shape[1]))
+    at_once = max(1, AT_ONCE // luck.shape[1])
+    for first in range(0, len(row), at_once):
+        part = slice(first, first + at_once)
+        who = np.repeat(row[part], luck.shape[1])
+        shown = np.repeat(slate[part], luck.shape[1], axis=0)
+        total = _play(world, lookahead.base, take(state, who), luck[row[part]].ravel(), take(page, who), shown)
+        worth[part] = total.reshape(-1, luck.shape[1])
+    return worth
+
+
+def _play(world: World, base: Policy, real: State, luck: hashing.Keys, page: Page, slate: I32) -> F64:
+    """Expected reward of a page and of all that follows under the base policy, with imagined luck, (N,)."""
+    imagined = dataclasses.replace(real, key=luck)
+    total, alive = np.zeros(len(page)), np.arange(len(page))
     while True:
-        after, outcome = step(world, imagined, here, slate)
+        after, outcome = step(world, imagined, page, slate)
         total[alive] += outcome.expected.sum(axis=1)
         stays = ~(outcome.gone | outcome.truncated)
         alive, imagined, real = alive[stays], keep(after, stays), keep(real, stays)
         if not len(alive):
-            return total.reshape(len(state), lookahead.futures)
-        here = _observe(world, imagined, real)
-        known = truth(world, imagined, here) if lookahead.base.sees_truth else None
+            return total
+        page = _observe(world, imagined, real)
+        known = truth(world, imagined, page) if base.sees_truth else None
         keys = hashing.absorb(policy_keys(imagined, LUCK), imagined.key.view(np.int64))
-        slate = lookahead.base.act(here, world.params.n_slots, keys, known).slate
+        slate = base.act(page, world.params.n_slots, keys, known).slate
 
 
 def _observe(world: World, imagined: State, real: State) -> Page:

@@ -124,6 +124,7 @@ def test_a_row_looks_ahead_alone(tiny: World) -> None:
     assert np.array_equal(apart.gain, together.gain[some])
 
 
+@pytest.mark.slow
 def test_looking_ahead_from_a_weak_base_is_better_than_the_base(tiny: World) -> None:
     """Twins; the gain must be above four standard errors, so that chance passes once in thirty thousand times."""
     base = dataclasses.replace(named_policy("production", tiny.catalogue.public()), temperature=0.0, floor=0.0)
