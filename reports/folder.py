@@ -86,6 +86,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     "cells": {**dict.fromkeys(("scenario", "policy", "seed", "metric"), "text"), "value": "number"},
 }
 
+# Columns that came later: numbers that runs made before are read without.
+LATER = {("truth", "twins_save")}
+
 WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("estimates", "verdict"): tuple(VERDICTS),
     ("policies", "role"): ROLES,
@@ -188,6 +191,9 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
         raise UserError(
             f"cannot read '{path}': {error}. Expected a CSV file in UTF-8 with a header; make the run again."
         ) from error
+    for column in COLUMNS[name]:
+        if (name, column) in LATER and column not in table.columns:
+            table[column] = ""
     missing = [column for column in COLUMNS[name] if column not in table.columns]
     if missing:
         raise UserError(

@@ -17,7 +17,7 @@ from simenv.twins import Ratio, difference
 from simenv.world import World, make_world
 from simenv.worlds import world_params
 
-N_SHOPPERS, N_PLAYS = 60, 120
+N_SHOPPERS, N_PLAYS = 60, 60
 ALPHA = 1e-4
 
 
@@ -43,7 +43,7 @@ def value(world: World, policy: Policy, seed: int) -> Ratio:
     ],
 )
 def test_twins_measure_the_same_difference_with_fewer_shoppers(click_model: str, one: str, other: str) -> None:
-    """120 plays of 60 shoppers as twins, and as many with nothing in common.
+    """60 plays of 60 shoppers as twins, and as many with nothing in common.
 
     The variance of the differences is smaller for twins (F-test at 1e-4); the ratio of the two variances is what
     `twins_save` says, within the F distribution's own spread at 1e-4; the mean differences agree within four standard
