@@ -38,7 +38,8 @@ class Aim:
     def values(self, seen: Seen, catalogue: PublicCatalogue) -> F64:
         """Of a log, (S,); what it has nothing of is 0."""
         own = summarise(seen, catalogue).values()[self.told_by]
-        return np.nan_to_num(np.concatenate([own, self._clicks(seen, catalogue)]))
+        made: F64 = np.nan_to_num(np.concatenate([own, self._clicks(seen, catalogue)]))
+        return made
 
     def covariance(self, seen: Seen, catalogue: PublicCatalogue, seed: int) -> F64:
         """Of `values`, (S, S), over shoppers drawn again; with a floor where something never varied."""
@@ -54,7 +55,8 @@ class Aim:
             drawn.append(np.concatenate([values, self._clicks(again, catalogue)]))
         covariance = np.atleast_2d(np.cov(np.nan_to_num(np.array(drawn)), rowvar=False))
         floor = (0.5 / len(seen)) ** 2
-        return covariance + np.diag(np.where(np.diag(covariance) < floor, floor, 0.0))
+        made: F64 = covariance + np.diag(np.where(np.diag(covariance) < floor, floor, 0.0))
+        return made
 
     def _clicks(self, seen: Seen, catalogue: PublicCatalogue) -> F64:
         if not self.knobs.names:

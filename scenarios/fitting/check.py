@@ -11,6 +11,7 @@ Gelman, Meng and Stern, "Posterior predictive assessment of model fitness via re
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ F64 = npt.NDArray[np.float64]
 HEAD = 20  # queries, by what a dictionary recognises in them, that count as the head
 MOST_LOCALES = 3
 LEVEL = 0.9
+MOST_MUST_FIT = 0.75  # below this share the page warns
 
 # What the fit aimed at; everything else is a forecast.
 AIMED_AT = (
@@ -88,9 +90,9 @@ def finding(rows: Sequence[dict[str, object]]) -> str:
         return f"{said}: nothing that was looked at tells the two apart."
     worst = max(out, key=lambda row: abs(float(str(row["distance"]))))
     way = "too low" if float(str(worst["distance"])) > 0 else "too high"
-    end = f"{said}; its {worst['statistic']} is {way} ({worst['mean']:.4g}, the log has {worst['observed']:.4g})"
-    if n_inside < 0.75 * len(rows):
-        return f"{end}. Do not take this world for the log's: a mechanism is missing."
+    end = f"{said}; furthest off, and {way}: {worst['statistic']}, {worst['mean']:.4g} for {worst['observed']:.4g}"
+    if n_inside < MOST_MUST_FIT * len(rows) or any(row["flag"] == "far outside" for row in out):
+        return f"{end}. Do not take this world for the log's: a mechanism is missing or differs."
     return f"{end}."
 
 
@@ -175,10 +177,10 @@ def _words_and_items(seen: Seen, catalogue: PublicCatalogue) -> dict[str, float]
     }
 
 
-def _ratio(part: npt.NDArray[np.generic], whole: npt.NDArray[np.generic]) -> float:
-    """Sum over sum; NaN where there is nothing."""
-    total = float(whole.sum())
-    return float(part.sum()) / total if total > 0 else float("nan")
+def _ratio(part: Any, whole: Any) -> float:
+    """Sum of an array over the sum of another; NaN where there is nothing."""
+    total = float(np.sum(whole))
+    return float(np.sum(part)) / total if total > 0 else float("nan")
 
 
 def _gini(counts: npt.NDArray[np.integer]) -> float:

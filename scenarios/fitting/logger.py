@@ -17,7 +17,7 @@ from policies.registry import POLICIES, named_policy
 from simenv.catalogue import PublicCatalogue
 from simenv.decision import Truth
 from simenv.log import Log
-from simenv.world import Page
+from simenv.state import Page
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -81,7 +81,7 @@ def logger_of(log: Log, own: PublicCatalogue, market: PublicCatalogue) -> tuple[
     centred = _centred(made, usable[:, :, None])[usable]
     scores = np.where(usable, first.scores, 0.0).astype(np.float64) / np.maximum(first.temperature, 1e-9)[:, None]
     wanted = _centred(scores, usable)[usable]
-    weights = np.linalg.lstsq(centred, wanted, rcond=None)[0]
+    weights: F64 = np.linalg.lstsq(centred, wanted, rcond=None)[0].astype(np.float64)
     left, all_of_it = float(((wanted - centred @ weights) ** 2).sum()), float((wanted**2).sum())
     explained = 1.0 - left / all_of_it if all_of_it > 0 else 1.0
     return RankingPolicy("stand-in", LinearScore(market, weights), 1.0, floor), (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ def brand_names(folder: Path) -> tuple[str, ...]:
 
 def told_outright(log: Log, seen: Seen, catalogue: PublicCatalogue) -> Told:
     """What a log says outright."""
-    size, is_ours = _catalogue_of(log, catalogue)
+    (n_items, n_brands, seed), is_ours = _catalogue_of(log, catalogue)
     first = np.append(True, np.diff(seen.shopper) != 0)
     locale = np.bincount(seen.locale[first], minlength=len(load_lexicon().locales)) / first.sum()
     device = np.bincount(seen.device[first], minlength=len(DEVICES)) / first.sum()
@@ -63,6 +64,9 @@ def told_outright(log: Log, seen: Seen, catalogue: PublicCatalogue) -> Told:
         n_candidates=int(log.manifest["n_candidates"]),
         n_slots=int(log.manifest["n_slots"]),
         n_style=int(log.manifest["n_style"]),
+        n_items=n_items,
+        n_brands=n_brands,
+        seed=seed,
         max_pages=int(seen.page.max()) + 1,
         reward=log.manifest.get("reward", default.reward),
         shoppers=dataclasses.replace(
@@ -72,7 +76,6 @@ def told_outright(log: Log, seen: Seen, catalogue: PublicCatalogue) -> Told:
             horizon_days=int(seen.day.max()) + 1,
         ),
         dynamics=dataclasses.replace(default.dynamics, max_searches=_most_searches(seen, default)),
-        **size,
     )
     rows = [
         *_shares("shoppers.locale_share", load_lexicon().locales, locale, int(first.sum())),
@@ -84,14 +87,12 @@ def told_outright(log: Log, seen: Seen, catalogue: PublicCatalogue) -> Told:
     return Told(params, rows, is_ours, () if is_ours else (_foreign(catalogue, params),))
 
 
-def _catalogue_of(log: Log, catalogue: PublicCatalogue) -> tuple[dict[str, int], bool]:
-    """Sizes and seed of a catalogue of ours with the log's items, if there is one; else sizes alone."""
+def _catalogue_of(log: Log, catalogue: PublicCatalogue) -> tuple[tuple[int, int, int], bool]:
+    """Items, brands and seed of a catalogue of ours, and whether its items are the log's."""
     n_items = len(catalogue.category)
     tried = list(WORLDS.values())
-    try:
+    with contextlib.suppress(UserError):  # the name of somebody else's world
         tried.insert(0, world_params(str(log.manifest.get("world", "default"))))
-    except UserError:
-        pass  # a name of somebody else's world
     seen: set[tuple[int, int, int, int]] = set()
     for params in tried:
         key = params.n_items, params.n_brands, params.n_style, params.seed
@@ -99,8 +100,8 @@ def _catalogue_of(log: Log, catalogue: PublicCatalogue) -> tuple[dict[str, int],
             continue
         seen.add(key)
         if _same(generate_catalogue(*key), catalogue):
-            return {"n_items": key[0], "n_brands": key[1], "seed": key[3]}, True
-    return {"n_items": n_items, "n_brands": int(catalogue.brand.max()) + 1}, False
+            return (key[0], key[1], key[3]), True
+    return (n_items, int(catalogue.brand.max()) + 1, WORLDS["default"].seed), False
 
 
 def _same(made: Catalogue, found: PublicCatalogue) -> bool:
@@ -113,7 +114,7 @@ def _foreign(catalogue: PublicCatalogue, params: WorldParams) -> str:
         f"The log's catalogue is not one that this version makes. The world has an invented catalogue of the same size "
         f"({params.n_items:,} items, {params.n_brands:,} brands); the log's own prices (median "
         f"{float(np.median(catalogue.price)):.2f} euros) and popularity were used for summaries only, so revenue and the "
-        "spread of clicks over items are not imitated. How much items attract was fitted as if items differed as ours do."
+        "spread of clicks over items are not imitated. Attraction was fitted as if items differed as ours do."
     )
 
 

@@ -21,7 +21,7 @@ from simenv.decision import Policy
 from simenv.language import Lexicon, load_lexicon
 from simenv.log import Log
 from simenv.play import play, shopper_range
-from simenv.world import Page, World, queries
+from simenv.state import Page, World
 
 Bools = npt.NDArray[np.bool_]
 Words = tuple[frozenset[str], ...]  # what a dictionary knows, by locale
@@ -84,12 +84,12 @@ def seen_in_log(
 def seen_in_simulation(world: World, policy: Policy, seed: int, n_shoppers: int) -> Seen:
     """What a log of so many shoppers of a world would show."""
     catalogue = world.catalogue.public()
-    known = known_words(world.lexicon, world.catalogue.brands)
+    known = known_words(load_lexicon(), world.catalogue.brands)
     parts = []
     for played in play(world, policy, seed, shopper_range(n_shoppers)):
         out = played.outcome
         first = _is_first(played.page)
-        texts = queries(world, take(played.state, first)) if len(first) else []
+        texts = world.demand.strings(take(played.state, first)) if len(first) else []
         outcome = (out.clicked, out.carted, out.purchased, out.revenue, out.session_over, out.truncated)
         parts.append(_seen(played.page, out.items, outcome, catalogue, first, texts, known))
     made = join(parts)

@@ -29,7 +29,10 @@ SETTLED = 0.02  # gain per parameter, in units of its own error, that is no long
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be met. values: (S,) summaries of the log. covariance: (S, S) of them. noise: (1 + log / simulated)."""
+    """What is to be met.
+
+    values: (S,) summaries of the log. covariance: (S, S) of them. noise: 1 + shoppers in the log / simulated.
+    """
 
     values: F64
     covariance: F64
@@ -121,7 +124,7 @@ def untold(knobs: Knobs, slope: F64, weights: F64) -> npt.NDArray[np.bool_]:
 
 def _step(slope: F64, weights: F64, gap: F64) -> F64:
     root = np.sqrt(weights)
-    made: F64 = np.linalg.lstsq(slope * root[:, None], gap * root, rcond=None)[0]
+    made: F64 = np.linalg.lstsq(slope * root[:, None], gap * root, rcond=None)[0].astype(np.float64)
     return made
 
 

@@ -1,8 +1,8 @@
 """Summaries of a log that tell a world's parameters: contrasts of ratios of sums over shoppers.
 
-A ratio of sums has a bootstrap over shoppers that costs one matrix product. Beside them stand the global parameters of a
-click model fitted to documents that are merged by what is publicly known of query and item. Neither has to be unbiased
-for the parameter it tells: the same is computed on simulated logs, and only the two are compared.
+A ratio of sums has a bootstrap over shoppers that costs one matrix product. Beside them stand the global parameters of
+a click model fitted to documents that are merged by what is publicly known of query and item. Neither has to be
+unbiased for the parameter it tells: the same is computed on simulated logs, and only the two are compared.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def print_fit(found: Found) -> None:
             str(row["told_by"]),
         ]
         for row in found.parameters
-    ]
+    ]  # fmt: skip
     print_table(columns, rows, right=columns[1:3], wrap=["told by"])
     print_result("")
     columns = ["statistic", "log", "fitted world", "90% interval", "flag"]
