@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -81,6 +82,6 @@ def key_numbers(table: pd.DataFrame, facts: dict[str, object]) -> list[KeyNumber
     return found
 
 
-def _table(caption: str, columns: tuple[str, ...], numbers: tuple[int, ...], rows: list[tuple[str, ...]]) -> Table:
+def _table(caption: str, columns: tuple[str, ...], numbers: tuple[int, ...], rows: Sequence[tuple[str, ...]]) -> Table:
     is_number = tuple(place in numbers for place in range(len(columns)))
     return Table(caption, columns, is_number, tuple(tuple(Cell(text) for text in row) for row in rows))

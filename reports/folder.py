@@ -162,8 +162,8 @@ def read_facts(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(
             f"'{path.parent}' is not a run's folder: it has no run.json. Expected a folder written by "
-            "`slatelab run`, `slatelab evaluate`, `slatelab sweep`, `slatelab fit` or `slatelab bench`; give that folder, "
-            "or make the run again."
+            "`slatelab run`, `slatelab evaluate`, `slatelab sweep`, `slatelab fit` or `slatelab bench`; give that "
+            "folder, or make the run again."
         )
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))

@@ -12,8 +12,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from reports.examples import Search, example_searches
 from reports import fitted
+from reports.examples import Search, example_searches
 from reports.folder import Run, read_run
 from reports.keynumbers import KeyNumber, key_numbers
 from reports.numbers import duration
@@ -102,7 +102,9 @@ def make_page(run: Run) -> Page:
 
 def _keys(run: Run, judged: pd.DataFrame | None) -> list[KeyNumber]:
     found = key_numbers(run, judged)
-    return found + fitted.key_numbers(run.tables["predictive"], dict(run.facts)) if "predictive" in run.tables else found
+    return (
+        found + fitted.key_numbers(run.tables["predictive"], dict(run.facts)) if "predictive" in run.tables else found
+    )
 
 
 def pictures(page: Page) -> list[Picture]:

@@ -33,9 +33,9 @@ def draw(predictive: pd.DataFrame) -> Figure:
     n_aimed = int(predictive["aimed_at"].sum())
     if 0 < n_aimed < len(rows):
         axes.axhline(n_aimed - 0.5, color=QUIET, linewidth=0.8, linestyle=(0, (4, 2)))
-        for place, text, above in ((n_aimed - 0.42, "forecasts", True), (n_aimed - 0.58, "aimed at", False)):
+        for height, text, above in ((n_aimed - 0.42, "forecasts", True), (n_aimed - 0.58, "aimed at", False)):
             axes.annotate(
-                text, (0.995, place), xycoords=axes.get_yaxis_transform(), ha="right",
+                text, (0.995, height), xycoords=axes.get_yaxis_transform(), ha="right",
                 va="bottom" if above else "top", fontsize=8, color=QUIET,
             )  # fmt: skip
     axes.set_yticks(range(len(rows)), [str(row["statistic"]) for row in rows], fontsize=7.5)

@@ -1,7 +1,7 @@
 """The posterior predictive check: does a log look like one that the fitted world would make?
 
-Worlds are drawn from the approximate posterior of the fit, each plays as many shoppers as the log has, and statistics of
-these logs are laid beside the log's. Many of the statistics played no part in the fit; those are the ones to look at.
+Worlds are drawn from the approximate posterior of the fit, each plays as many shoppers as the log has, and statistics
+of these logs are laid beside the log's. Many of them played no part in the fit; those are the ones to look at.
 
     p = 2 min(P(T_simulated <= T_log), P(T_simulated >= T_log)), counted with one imaginary draw on either side
 

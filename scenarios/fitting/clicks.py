@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scenarios.fitting.knobs import BUILDERS, Knobs, moved_by, setting, with_setting
-from scenarios.fitting.summaries import documents, fitted_clicks
 from scenarios.fitting.seen import Seen
+from scenarios.fitting.summaries import documents, fitted_clicks
 from simenv.catalogue import PublicCatalogue
 from simenv.clicks import Appeal, Fitted
 from simenv.columns import take

@@ -86,7 +86,7 @@ def logger_of(log: Log, own: PublicCatalogue, market: PublicCatalogue) -> tuple[
     explained = 1.0 - left / all_of_it if all_of_it > 0 else 1.0
     return RankingPolicy("stand-in", LinearScore(market, weights), 1.0, floor), (
         f"The simulations are ranked by a stand-in for the log's policy '{name}', which is no fixed policy of the "
-        "registry: Plackett-Luce over a linear score of public features that explains {explained:.0%} of "
+        f"registry: Plackett-Luce over a linear score of public features that explains {explained:.0%} of "
         "the logged scores' variance within pages. What it does not explain is not imitated."
     )
 

@@ -1,4 +1,4 @@
-"""The part of a world that a log says outright: sizes, shares of locales and devices, days, and whose catalogue it is."""
+"""The part of a world that a log says outright: sizes, shares of locales and devices, days, whose catalogue it is."""
 
 from __future__ import annotations
 
@@ -111,10 +111,10 @@ def _same(made: Catalogue, found: PublicCatalogue) -> bool:
 
 def _foreign(catalogue: PublicCatalogue, params: WorldParams) -> str:
     return (
-        f"The log's catalogue is not one that this version makes. The world has an invented catalogue of the same size "
-        f"({params.n_items:,} items, {params.n_brands:,} brands); the log's own prices (median "
-        f"{float(np.median(catalogue.price)):.2f} euros) and popularity were used for summaries only, so revenue and the "
-        "spread of clicks over items are not imitated. Attraction was fitted as if items differed as ours do."
+        "The log's catalogue is not one that this version makes. The world has an invented catalogue of the same "
+        f"size ({params.n_items:,} items, {params.n_brands:,} brands); the log's own prices (median "
+        f"{float(np.median(catalogue.price)):.2f} euros) and popularity were used for summaries only, so revenue and "
+        "the spread of clicks over items are not imitated. Attraction was fitted as if items differed as ours do."
     )
 
 

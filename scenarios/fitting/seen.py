@@ -29,7 +29,7 @@ Words = tuple[frozenset[str], ...]  # what a dictionary knows, by locale
 
 @dataclass(frozen=True)
 class Seen:
-    """Pages in the order of (shopper, visit, step). (N,) unless said; the log's own words, and:
+    """Pages in the order of (shopper, visit, step), in the log's own words; (N,) unless said.
 
     items: (N, K). clicked, carted, purchased: (N, K). affinity: (N, K) inner product of the public history with the
     style of what was shown. over: the visit ends here. n_words: of the query, 0 where it was not looked at. unknown:
