@@ -16,19 +16,20 @@ from simenv.errors import UserError
 
 F64 = npt.NDArray[np.float64]
 COUNTED = ("position-based", "user-browsing")  # click models that are fitted from counts, in no time
+ALSO = ("more matches",)  # tells relevance from the level where few items of other categories are shown
 DRAWS = {True: 100, False: 40}  # of the bootstrap
 
 
 @dataclass(frozen=True)
 class Aim:
-    """Which summaries tell the knobs: one for each moved parameter, and the click model's global parameters."""
+    """Which summaries tell the knobs: one for each moved parameter, ALSO, and the click model's global parameters."""
 
     knobs: Knobs
 
     @property
     def told_by(self) -> list[int]:
         """Places in SUMMARIES."""
-        return [list(SUMMARIES).index(knob.told_by) for knob in self.knobs.moved]
+        return [list(SUMMARIES).index(name) for name in (*(knob.told_by for knob in self.knobs.moved), *ALSO)]
 
     @property
     def sources(self) -> list[str]:

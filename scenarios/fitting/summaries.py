@@ -22,6 +22,7 @@ POPULARITY_EDGES = np.array([-0.84, -0.25, 0.25, 0.84])  # fifths of a normal di
 SUMMARIES: dict[str, str] = {
     "clicks": "clicks a shown item",
     "match": "click rate of items of the category asked for, minus that of others",
+    "more matches": "click rate of such items that match more of the query, minus that of those that do not",
     "affinity": "fit with the shopper's earlier clicks, of clicked minus of shown items",
     "price": "squared relative price, of clicked minus of shown items",
     "brand again": "share with the brand of the last click, among clicked minus among shown items",
@@ -77,6 +78,8 @@ def _of_items(seen: Seen, catalogue: PublicCatalogue) -> dict[str, tuple[npt.NDA
     asked = seen.query_terms[:, :1] >= 0
     match = catalogue.category[item] == seen.query_terms[:, :1]
     like, unlike = shown & asked & match, shown & asked & ~match
+    others, asked_more = _other_matches(seen, catalogue), (seen.query_terms[:, 1:] >= 0).any(axis=1)[:, None]
+    more, no_more = like & asked_more & (others > 0), like & asked_more & (others == 0)
     again = shown & (seen.last_brand[:, None] >= 0)
     same = catalogue.brand[item] == seen.last_brand[:, None]
 
@@ -87,6 +90,7 @@ def _of_items(seen: Seen, catalogue: PublicCatalogue) -> dict[str, tuple[npt.NDA
     return {
         "clicks": (clicked.sum(axis=1), shown.sum(axis=1)),
         "match": tuple(each.sum(axis=1) for each in (clicked & like, like, clicked & unlike, unlike)),
+        "more matches": tuple(each.sum(axis=1) for each in (clicked & more, more, clicked & no_more, no_more)),
         "affinity": contrast(seen.affinity, shown),
         "price": contrast(catalogue.price_z[item] ** 2, shown),
         "brand again": contrast(same, again),
@@ -127,13 +131,19 @@ def documents(seen: Seen, catalogue: PublicCatalogue) -> I64:
     """What stood in each slot, (N, K), merged: how well it matches the query, and how popular it is; -1 if empty."""
     item, terms = np.maximum(seen.items, 0), seen.query_terms
     match = np.where(terms[:, :1] < 0, 2, catalogue.category[item] == terms[:, :1])
-    others = sum(
-        (getattr(catalogue, name)[item] == terms[:, place, None]) & (terms[:, place, None] >= 0)
-        for place, name in enumerate(("brand", "colour", "size", "material", "audience", "use"), start=1)
-    )
+    others = _other_matches(seen, catalogue)
     fifth = np.searchsorted(POPULARITY_EDGES, catalogue.popularity[item])
     merged: I64 = (match * 3 + np.minimum(others, 2)) * 5 + fifth
     return np.where(seen.items >= 0, merged, -1).astype(np.int64)
+
+
+def _other_matches(seen: Seen, catalogue: PublicCatalogue) -> I64:
+    """How many recognised terms beside the category each shown item matches, (N, K)."""
+    item, count = np.maximum(seen.items, 0), np.zeros(seen.items.shape, dtype=np.int64)
+    for place, name in enumerate(("brand", "colour", "size", "material", "audience", "use"), start=1):
+        wanted = seen.query_terms[:, place, None]
+        count += (getattr(catalogue, name)[item] == wanted) & (wanted >= 0)
+    return count
 
 
 def fitted_clicks(name: str, seen: Seen, catalogue: PublicCatalogue) -> Fitted:
