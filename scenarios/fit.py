@@ -98,12 +98,7 @@ def fit_log(folder: Path, out: Path, settings: FitSettings, progress: Progress) 
         raise UserError(f"'{out}' exists already; choose another --out or remove it.")
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
     log = Log.open(folder)
-    own = log.catalogue()
-    seen = read_seen(log, own, settings)
-    told = told_outright(log, seen, own)
-    items = make_world(told.params).catalogue.public()
-    policy, who = logger_of(log, own, items)
-    study = Study(seen, own, told, items, policy)
+    study, who = study_of(log, settings)
     fit = fit_world(study, settings, progress)
     luck = range(settings.seed + OWN_LUCK + 1, settings.seed + OWN_LUCK + 1 + settings.draws)
     advance = progress.task("draw worlds and compare", settings.draws)
@@ -114,8 +109,8 @@ def fit_log(folder: Path, out: Path, settings: FitSettings, progress: Progress) 
         click_models=fit.choice.rows,
         statistics=statistics,
         examination=examination,
-        notes=[who, *told.notes, *fit.notes],
-        n_rows=len(seen),
+        notes=[who, *study.told.notes, *fit.notes],
+        n_rows=len(study.seen),
         n_shoppers=study.n_shoppers,
         config={"log": str(folder), **dataclasses.asdict(settings)},
         seed=settings.seed,
@@ -124,11 +119,20 @@ def fit_log(folder: Path, out: Path, settings: FitSettings, progress: Progress) 
     draft = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         write_fit(draft, log, found, time.monotonic() - clock)
-        out.parent.mkdir(parents=True, exist_ok=True)
         draft.rename(out)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return found
+
+
+def study_of(log: Log, settings: FitSettings) -> tuple[Study, str]:
+    """The log, the market that will imitate it, and a sentence that says who ranks there."""
+    own = log.catalogue()
+    seen = read_seen(log, own, settings)
+    told = told_outright(log, seen, own)
+    items = make_world(told.params).catalogue.public()
+    policy, who = logger_of(log, own, items)
+    return Study(seen, own, told, items, policy), who
 
 
 def read_seen(log: Log, catalogue: PublicCatalogue, settings: FitSettings) -> Seen:

@@ -62,6 +62,15 @@ class Seen:
         return len(self.shopper)
 
 
+@dataclass(frozen=True)
+class Typed:
+    """First queries of visits: rows of a page, their texts, and the words that dictionaries know."""
+
+    rows: npt.NDArray[np.intp]
+    texts: list[str]
+    known: Words
+
+
 def seen_in_log(
     log: Log, catalogue: PublicCatalogue, brands: tuple[str, ...], keep: Callable[[I64], Bools] | None
 ) -> Seen:
@@ -75,7 +84,7 @@ def seen_in_log(
         first = _is_first(rows.page)
         texts = typed.take(pa.array(rows.row[first])).to_pylist()
         outcome = (rows.clicked, rows.carted, rows.purchased, rows.revenue, rows.terminated, rows.truncated)
-        parts.append(_seen(rows.page, items, outcome, catalogue, first, texts, known))
+        parts.append(_seen(rows.page, items, outcome, catalogue, Typed(first, texts, known)))
     made = join(parts)
     step_order = np.lexsort((made.page, made.search, made.visit, made.shopper))
     return take(made, step_order)
@@ -91,7 +100,7 @@ def seen_in_simulation(world: World, policy: Policy, seed: int, n_shoppers: int)
         first = _is_first(played.page)
         texts = world.demand.strings(take(played.state, first)) if len(first) else []
         outcome = (out.clicked, out.carted, out.purchased, out.revenue, out.session_over, out.truncated)
-        parts.append(_seen(played.page, out.items, outcome, catalogue, first, texts, known))
+        parts.append(_seen(played.page, out.items, outcome, catalogue, Typed(first, texts, known)))
     made = join(parts)
     return take(made, np.lexsort((made.page, made.search, made.visit, made.shopper)))
 
@@ -115,16 +124,14 @@ def _seen(
     items: I32,
     outcome: tuple[Any, ...],
     catalogue: PublicCatalogue,
-    first: npt.NDArray[np.intp],
-    texts: list[str],
-    known: Words,
+    typed: Typed,
 ) -> Seen:
     clicked, carted, purchased, revenue, over, truncated = outcome
     n_words, unknown = np.zeros(len(page), dtype=np.int16), np.zeros(len(page), dtype=bool)
-    for row, locale, text in zip(first.tolist(), page.locale[first].tolist(), texts, strict=True):
+    for row, locale, text in zip(typed.rows.tolist(), page.locale[typed.rows].tolist(), typed.texts, strict=True):
         words = text.lower().split()
         n_words[row] = len(words)
-        unknown[row] = any(word not in known[locale] and not word.isnumeric() for word in words)
+        unknown[row] = any(word not in typed.known[locale] and not word.isnumeric() for word in words)
     style = catalogue.style[np.maximum(items, 0)]
     affinity = np.einsum("nkd,nd->nk", style, page.history[:, : style.shape[2]]).astype(np.float32)
     return Seen(

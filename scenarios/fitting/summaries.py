@@ -78,7 +78,7 @@ def _of_items(seen: Seen, catalogue: PublicCatalogue) -> dict[str, tuple[npt.NDA
     asked = seen.query_terms[:, :1] >= 0
     match = catalogue.category[item] == seen.query_terms[:, :1]
     like, unlike = shown & asked & match, shown & asked & ~match
-    others, asked_more = _other_matches(seen, catalogue), (seen.query_terms[:, 1:] >= 0).any(axis=1)[:, None]
+    others, asked_more = _other_matches(seen, catalogue), (seen.query_terms[:, 1:] >= 0).any(axis=1, keepdims=True)
     more, no_more = like & asked_more & (others > 0), like & asked_more & (others == 0)
     again = shown & (seen.last_brand[:, None] >= 0)
     same = catalogue.brand[item] == seen.last_brand[:, None]
