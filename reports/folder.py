@@ -18,9 +18,10 @@ from reports.verdicts import VERDICTS
 from simenv.errors import UserError
 
 SCHEMA = 1
-KINDS = ("experiment", "evaluation", "sweep", "benchmark")
+KINDS = ("experiment", "evaluation", "sweep", "benchmark", "fit")
 ROLES = ("logger", "baseline", "learned", "oracle")
 WEIGHT_KINDS = ("joint", "item-position")
+PREDICTIVE_FLAGS = ("inside", "outside", "far outside")
 TRUE_WORDS = ("true", "1", "1.0")
 FALSE_WORDS = ("false", "0", "0.0", "")
 
@@ -83,6 +84,25 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("axis", "meaning"), "text"),
         **dict.fromkeys(("size", "milliseconds", "fitted", "r_squared"), "number"),
     },
+    "predictive": {
+        **dict.fromkeys(("statistic", "flag"), "text"),
+        "aimed_at": "flag",
+        **dict.fromkeys(("observed", "mean", "low", "high", "p", "distance"), "number"),
+    },
+    "examination": {
+        **dict.fromkeys(("slot", "examination_log", "examination_mean", "examination_low"), "number"),
+        **dict.fromkeys(("examination_high", "click_rate_log", "click_rate_mean"), "number"),
+        **dict.fromkeys(("click_rate_low", "click_rate_high"), "number"),
+    },
+    "parameters": {
+        **dict.fromkeys(("parameter", "told_by"), "text"),
+        **dict.fromkeys(("estimate", "low", "high"), "number"),
+    },
+    "click_models": {
+        **dict.fromkeys(("model", "note"), "text"),
+        **dict.fromkeys(("held_out", "misfit"), "number"),
+        "chosen": "flag",
+    },
     "cells": {**dict.fromkeys(("scenario", "policy", "seed", "metric"), "text"), "value": "number"},
 }
 
@@ -93,6 +113,7 @@ WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("estimates", "verdict"): tuple(VERDICTS),
     ("policies", "role"): ROLES,
     ("weights", "kind"): WEIGHT_KINDS,
+    ("predictive", "flag"): PREDICTIVE_FLAGS,
 }
 
 
@@ -144,8 +165,8 @@ def read_facts(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(
             f"'{path.parent}' is not a run's folder: it has no run.json. Expected a folder written by "
-            "`slatelab run`, `slatelab evaluate`, `slatelab sweep` or `slatelab bench`; give that folder, or make the "
-            "run again."
+            "`slatelab run`, `slatelab evaluate`, `slatelab sweep`, `slatelab fit` or `slatelab bench`; give that "
+            "folder, or make the run again."
         )
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))

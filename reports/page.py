@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 
+from reports import fitted
 from reports.examples import Search, example_searches
 from reports.folder import Run, read_run
 from reports.keynumbers import KeyNumber, key_numbers
@@ -27,6 +29,7 @@ KIND_WORDS = {
     "evaluation": "Evaluation of a log",
     "sweep": "Sweep",
     "benchmark": "Benchmark",
+    "fit": "World fitted to a log",
 }
 WORDS_EXPLAINED = (
     ("search", "One query and the page of products it got: one row of the log."),
@@ -87,13 +90,20 @@ def make_page(run: Run) -> Page:
         facts={"notes": [], **run.facts},
         kind=KIND_WORDS[run.facts["kind"]],
         finding=str(run.facts.get("finding") or "").strip(),
-        keys=key_numbers(run, judged),
+        keys=_keys(run, judged),
         matrix=None if judged is None else verdict_matrix(judged),
         overview=headline(run, judged),
         sections=sections(run, judged, styles),
         searches=example_searches(run.tables.get("sessions")),
         made=_how_it_was_made(run),
         config=json.dumps(run.facts["config"], indent=2, ensure_ascii=False, sort_keys=True),
+    )
+
+
+def _keys(run: Run, judged: pd.DataFrame | None) -> list[KeyNumber]:
+    found = key_numbers(run, judged)
+    return (
+        found + fitted.key_numbers(run.tables["predictive"], dict(run.facts)) if "predictive" in run.tables else found
     )
 
 

@@ -1,17 +1,20 @@
 """WORLDS: the named markets.
 
 A world is registered by one line; `gymnasium.make("simenv/Search-v0", world=NAME)` and every scenario find it here.
+Wherever a name is taken, the path of a world file (`simenv.world_file`) is taken too.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from functools import lru_cache
+from pathlib import Path
 
 from simenv.clicks import CLICK_MODELS, Cascade
 from simenv.errors import unknown_name
 from simenv.params import Attraction, Conversion, Dynamics, Shoppers, WorldParams
 from simenv.world import World, make_world
+from simenv.world_file import SUFFIX, read_world
 
 _DEFAULT = WorldParams(
     question="How much does ranking by hidden taste add to a lexical and popularity ranker, and can a log tell?"
@@ -70,22 +73,29 @@ WORLDS: dict[str, WorldParams] = {
 }
 
 
-@lru_cache(maxsize=8)
 def load_world(name: str) -> World:
-    """The market of that name, built once per process.
+    """The market of that name or world file, built once per process.
 
     Raises:
-        UserError: for a name that is not in WORLDS.
+        UserError: for a name that is not in WORLDS, or a file that describes no world.
     """
-    return make_world(world_params(name))
+    return _market(world_params(name))
 
 
 def world_params(name: str) -> WorldParams:
-    """The parameters of a named world.
+    """The parameters of a named world, or of a world file (a path that ends in .toml; see `simenv.world_file`).
 
     Raises:
-        UserError: for a name that is not in WORLDS.
+        UserError: for a name that is not in WORLDS, or a file that describes no world.
     """
+    if name.endswith(SUFFIX):
+        return read_world(Path(name), WORLDS)
     if name not in WORLDS:
         raise unknown_name("world", name, WORLDS)
     return WORLDS[name]
+
+
+@lru_cache(maxsize=8)
+def _market(params: WorldParams) -> World:
+    """By parameters, not by name: a file may change while a process runs."""
+    return make_world(params)

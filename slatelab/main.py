@@ -20,6 +20,7 @@ from slatelab.verbs.bench import bench
 from slatelab.verbs.data import data
 from slatelab.verbs.demo import demo
 from slatelab.verbs.evaluate import evaluate
+from slatelab.verbs.fit import fit
 from slatelab.verbs.list import list_names
 from slatelab.verbs.report import report
 from slatelab.verbs.run import run
@@ -35,6 +36,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "watch": watch,
     "train": train,
     "evaluate": evaluate,
+    "fit": fit,
     "sweep": sweep,
     "report": report,
     "list": list_names,

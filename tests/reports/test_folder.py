@@ -11,6 +11,8 @@ import pytest
 from reports.folder import COLUMNS, LATER, REQUIRED_FIELDS, read_run
 from simenv.errors import UserError
 
+OF_OTHER_RUNS = ("cells", "speed", "scaling", "predictive", "examination", "parameters", "click_models")
+
 
 def test_a_folder_that_does_not_exist_is_a_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"there is no folder .*--out"):
@@ -47,7 +49,7 @@ def test_a_fact_of_another_kind_is_named(run_dir: Path, made_up: Any, field: str
         read_run(run_dir)
 
 
-@pytest.mark.parametrize("name", [name for name in COLUMNS if name not in ("cells", "speed", "scaling")])
+@pytest.mark.parametrize("name", [name for name in COLUMNS if name not in OF_OTHER_RUNS])
 def test_a_missing_column_is_named_with_its_file(run_dir: Path, made_up: Any, name: str) -> None:
     table = made_up.experiment_tables()[name]
     column = [column for column in COLUMNS[name] if (name, column) not in LATER][-1]

@@ -47,6 +47,9 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
         ("evaluate --log there", "needs --policy"),
         ("evaluate --log there --policy uniform --campaign all", "belong to Open Bandit logs"),
         ("evaluate --log there --format obd --target-table uniform --policy uniform", "belongs to native logs"),
+        ("fit there", "is not a log"),
+        ("fit there --draws 3", "--draws"),
+        ("simulate there.toml --policy uniform --out there", "'there.toml' does not exist"),
         ("simulate default --policy uniform --shoppers 0 --out there", "--shoppers"),
     ],
 )
