@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 FLOAT_TOLERANCE = 1e-6  # of the market's floats between batch sizes
-HIDDEN = {"key", "traits", "taste", "intent", "shown", "satisfaction", "visit_satisfaction", "quality", "bait"}
+HIDDEN = {"key", "traits", "taste", "mind", "intent", "shown", "satisfaction", "visit_satisfaction", "quality", "bait"}
 N_AMONG, N_ALONE, N_MANY = 50, 5, 400  # shoppers played together, alone, and for the test of expectations
 
 
@@ -97,12 +97,18 @@ def _check_nothing_hidden(world: World, seed: int) -> None:
         taste=-state.taste,
         satisfaction=1 - state.satisfaction,
         visit_satisfaction=1 - state.visit_satisfaction,
+        mind=dataclasses.replace(
+            state.mind,
+            favourite_brand=state.mind.favourite_brand[::-1],
+            trust=1 - state.mind.trust,
+            satiation=state.mind.satiation + 1,
+            recent=state.mind.recent + 1,
+        ),
         traits=dataclasses.replace(
             state.traits,
             segment=state.traits.segment[::-1],
             taste=-state.traits.taste,
             price_taste=-state.traits.price_taste,
-            favourite_brand=state.traits.favourite_brand[::-1],
             patience=1 - state.traits.patience,
             gap_days=2 * state.traits.gap_days,
         ),
