@@ -145,12 +145,17 @@ def _check_candidates(world: World, lives: Step) -> None:
 
 
 def _check_retrieval_is_blind(world: World, seed: int) -> None:
-    """Under two different rankers, with the same luck, every query gets the same candidates; page 2 lacks page 1."""
+    """Under two rankers, with the same luck, a query gets the same candidates; page 2 lacks page 1.
+
+    What was shown may change what a shopper wants later, so queries are the same where their intents are.
+    """
     found: list[dict[tuple[int, ...], I32]] = []
     for policy_seed in (seed, seed + 1):
         lives = _lives(world, seed, shopper_range(N_AMONG), policy_seed)
-        page = take(lives.page, lives.page.page == 0)
-        names = np.stack([page.shopper, page.visit, page.day, page.search], axis=1).tolist()
+        first = take(lives, lives.page.page == 0)
+        page = first.page
+        asked = np.stack([page.shopper, page.visit, page.day, page.search], axis=1)
+        names = np.concatenate([asked, first.state.intent], axis=1).tolist()
         found.append({tuple(name): row for name, row in zip(names, page.candidates, strict=True)})
     common = found[0].keys() & found[1].keys()
     assert all(np.array_equal(found[0][name], found[1][name]) for name in common), (
