@@ -64,7 +64,7 @@ WORLDS: dict[str, WorldParams] = {
         question=(
             "Clickbait pays today and costs the return: what is not showing it worth? Over 28 days the myopic "
             "oracle earns 7.5 clicks a shopper; ranked by attraction * exp(0.6 quality - 0.9 bait) they bring "
-            "13.8, 82% more (+-3%)."
+            "13.6, 81% more (standard error 1.7%)."
         ),
         attraction=Attraction(bait=1.0, quality=0.0),
         shoppers=Shoppers(mean_gap_days=2.0),
@@ -75,13 +75,13 @@ WORLDS: dict[str, WorldParams] = {
         _DEFAULT,
         question=(
             "Few things satisfy, and who is satisfied comes back: are today's clicks the right aim? Over 28 days "
-            "the myopic oracle earns 11.9 clicks a shopper; ranked by attraction * (1 + P(cart | click)) they "
-            "bring 13.8, 16% more (+-1.5%)."
+            "the myopic oracle earns 12.3 clicks a shopper; ranked by attraction * (1 + P(cart | click)) they "
+            "bring 14.6, 19% more (standard error 1.0%)."
         ),
         attraction=Attraction(quality=0.0),
         conversion=Conversion(cart_base=-6.0, cart_quality=3.5, buy_base=3.0),
         shoppers=Shoppers(mean_gap_days=1.5),
-        dynamics=Dynamics(return_base=0.3, return_gain=0.9),
+        dynamics=Dynamics(return_base=0.2, return_gain=1.1),
     ),
     "satiation": dataclasses.replace(
         _DEFAULT,
