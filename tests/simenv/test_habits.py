@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 from typing import Any
 
@@ -15,16 +14,14 @@ import simenv.world
 import simenv.worth
 from simenv import reacting
 from simenv.check import check_world
-from simenv.check.ranker import UniformByHash
 from simenv.check.world import _leaves, _lives
-from simenv.columns import join
 from simenv.errors import UserError
 from simenv.habits import Boredom, Habits, Influence, Loyalty, Satiation, Trust
 from simenv.mind import after_days, boredom_of, click_shift, delivered, reluctance
 from simenv.params import Conversion, Dynamics, Shoppers, WorldParams
-from simenv.play import Step, play, shopper_range
+from simenv.play import Step, shopper_range
 from simenv.world import World, begin, make_world, observe, step
-from simenv.worlds import load_world, world_params
+from simenv.worlds import world_params
 from simenv.worth import worth
 
 F64 = npt.NDArray[np.float64]
@@ -125,17 +122,6 @@ def test_a_mind_that_keeps_what_is_off_is_caught(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(simenv.world, "fresh_mind", hoarding)
     with pytest.raises(AssertionError, match="satiation is kept where it is off"):
         assert_off_is_off(frozenset())
-
-
-def test_the_market_without_habits_is_what_it_was_before_there_were_any() -> None:
-    """The digest of what happened to 300 shoppers of the tiny world, taken before habits were built."""
-    lives = join(list(play(load_world("tiny"), UniformByHash(), 3, shopper_range(300))))
-    state, page, outcome = lives.state, lives.page, lives.outcome
-    digest = hashlib.sha256()
-    for column in (state.visit, state.day, state.search, state.page, state.intent, page.candidates, outcome.items,
-                   outcome.clicked, outcome.carted, outcome.purchased, outcome.gone):  # fmt: skip
-        digest.update(column.tobytes())
-    assert digest.hexdigest().startswith("aa7285b937dbabc7")
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.05])
