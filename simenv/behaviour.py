@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from simenv.catalogue import F32, I32, Catalogue
-from simenv.params import Attraction, Conversion
-from simenv.shoppers import Traits
+from simenv.params import Conversion
+from simenv.state import State, World
 
 SAME_DEPARTMENT = 0.25  # relevance of an item of the intent's department but not of its category
 BRAND_MISSED = 0.6  # factor where the intent names another brand
@@ -51,41 +51,47 @@ def style_match(catalogue: Catalogue, taste: F32, items: I32) -> F32:
     return np.einsum("nmd,nd->nm", catalogue.style[np.maximum(items, 0)], taste)  # type: ignore[no-any-return]
 
 
-def attraction(params: Attraction, catalogue: Catalogue, traits: Traits, match: F32, grade: F32, items: I32) -> F32:
+def attraction(world: World, state: State, match: F32, grade: F32, items: I32, shift: F32 | None) -> F32:
     """Probability that an item draws the click of a shopper who examines it.
 
     The log-odds are linear in relevance, in the match of style and taste, in the distance of the price from the price
     they like, in loyalty, in quality as far as it shows, and in bait.
 
     Args:
-        params: The weights.
-        catalogue: The items.
-        traits: (N,) the shoppers.
+        world: The weights and the items.
+        state: (N,) the shoppers.
         match: (N, M) `style_match` of their taste today.
         grade: (N, M) relevance.
         items: (N, M) ids; -1 is a hole and has attraction 0.
+        shift: (N, M) what habits add to the log-odds; None where they are off.
 
     Returns:
         (N, M) float32 in [0, 1).
     """
-    item = np.maximum(items, 0)
+    params, catalogue, item = world.params.attraction, world.catalogue, np.maximum(items, 0)
     logit = params.relevance * grade
     logit += params.base
     logit += params.taste * match
-    logit -= params.price * (catalogue.price_z[item] - traits.price_taste[:, None]) ** 2
-    logit += params.loyalty * (catalogue.brand[item] == traits.favourite_brand[:, None])
+    logit -= params.price * (catalogue.price_z[item] - state.traits.price_taste[:, None]) ** 2
+    logit += params.loyalty * (catalogue.brand[item] == state.mind.favourite_brand[:, None])
     logit += params.quality * catalogue.quality[item]
     logit += params.bait * catalogue.bait[item]
+    if shift is not None:
+        logit += shift
     return _sigmoid(logit) * (items >= 0)
 
 
-def conversion(params: Conversion, catalogue: Catalogue, match: F32, grade: F32, items: I32) -> tuple[F32, F32]:
-    """P(cart | click) and P(purchase | cart), each (N, M) float32. Arguments as for `attraction`."""
+def conversion(
+    params: Conversion, catalogue: Catalogue, match: F32, grade: F32, items: I32, shift: F32 | None
+) -> tuple[F32, F32]:
+    """P(cart | click) and P(purchase | cart), each (N, M) float32. Arguments as for `attraction`; shifts the cart."""
     item = np.maximum(items, 0)
     utility = params.cart_relevance * grade
     utility += params.cart_base
     utility += params.cart_taste * match
     utility += params.cart_quality * catalogue.quality[item]
+    if shift is not None:
+        utility += shift
     cart = _sigmoid(utility)
     buy = _sigmoid(params.buy_base - params.buy_price * catalogue.price_z[item])
     return cart, buy

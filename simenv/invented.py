@@ -50,15 +50,17 @@ class InventedDemand:
         """See `Demand`."""
         return self.lexicon.colours
 
-    def intents(self, key: hashing.Keys, visit: I32, day: I32, favourite_brand: I32) -> I32:
+    def intents(self, key: hashing.Keys, visit: I32, day: I32, favourite_brand: I32, reluctance: F32) -> I32:
         """A favourite category or one that everybody looks for; maybe a brand and attributes. See `Demand`."""
         n_categories, n_brands = len(self.lexicon.categories), self.params.n_brands
         at = visit_key(key, visit, Draw.INTENT)
         u = hashing.uniform(hashing.absorb(at[:, None], np.arange(5)))
         own = hashing.absorb(hashing.absorb(key, -1), (u[:, 1] * 3).astype(np.int64))
-        popular = np.searchsorted(self.category_edges, u[:, 2] * self.category_edges[-1], side="right")
-        favourite, popular = hashing.integers(own, n_categories), popular.clip(max=n_categories - 1)
-        category = np.where(u[:, 0] < 0.4, favourite, popular).astype(np.int32)
+        favourite = hashing.integers(own, n_categories)
+        category = np.where(u[:, 0] < 0.4, favourite, self._popular(u[:, 2])).astype(np.int32)
+        if reluctance.shape[1]:
+            passed_over = hashing.uniform(hashing.absorb(at, 11)) < reluctance[np.arange(len(category)), category]
+            category[passed_over] = self._popular(hashing.uniform(hashing.absorb(at[passed_over], 12)))
         # Brands are asked for as often as they have products, in the mean: few of them often, most of them rarely.
         any_brand = np.minimum(n_brands * u[:, 4] ** 1.5, n_brands - 1).astype(np.int32)
         brand = np.where((favourite_brand >= 0) & (u[:, 3] < 0.6), favourite_brand, any_brand)
@@ -114,6 +116,12 @@ class InventedDemand:
         for place, (kind, value) in enumerate(zip(ATTRIBUTES, values, strict=True)):
             words.append((kind, language.attributes[place][value][0][0].replace(SEAM, "") if value >= 0 else ""))
         return tuple((kind, word) for kind, word in words if word)
+
+    def _popular(self, u: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """The category that everybody looks for at these places (N,) in [0, 1) of all intents."""
+        edges = self.category_edges
+        place: npt.NDArray[np.int64] = np.searchsorted(edges, u * edges[-1], side="right").clip(max=len(edges) - 1)
+        return place
 
     def _kind(self, key: hashing.Keys, visit: I32) -> asking.I8:
         return asking.intent_kind(self.manner, hashing.absorb(visit_key(key, visit, Draw.INTENT), 9))

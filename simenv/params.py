@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 from simenv.clicks import ClickModel, PositionBased
 from simenv.errors import UserError
+from simenv.habits import Habits
 
 Reward = Literal["clicks", "purchases", "revenue"]
 
@@ -138,10 +139,10 @@ class Dynamics:
         page_down: Chance factor that an unsatisfied shopper looks at the next page.
         reformulate: Chance factor that an unsatisfied shopper who does not page down asks again in other words.
         max_searches: Queries per session at most.
-        taste_drift: Step of taste toward the style of what was clicked (0 = off).
+        taste_drift: Step of taste toward the style of what was clicked (0 is exactly off).
         satisfaction_memory: Weight of the past in the running satisfaction.
         return_base: Chance to come back of a shopper with satisfaction 0.
-        return_gain: Added chance at satisfaction 1.
+        return_gain: Added chance at satisfaction 1 (0 is exactly off: satisfaction moves nothing).
     """
 
     page_down: float = 0.45
@@ -155,7 +156,7 @@ class Dynamics:
 
 @dataclass(frozen=True)
 class WorldParams:
-    """A market. The sizes, the groups above, the click model, and what counts as the reward.
+    """A market. The sizes, the groups above, `Habits`, the click model, and what counts as the reward.
 
     Attributes:
         question: What this world is for, in one sentence.
@@ -181,6 +182,7 @@ class WorldParams:
     attraction: Attraction = field(default_factory=Attraction)
     conversion: Conversion = field(default_factory=Conversion)
     dynamics: Dynamics = field(default_factory=Dynamics)
+    habits: Habits = field(default_factory=Habits)
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot make a market."""

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from simenv import hashing
 from simenv.catalogue import F32, I32
-from simenv.state import Bools, Draw, State, World, visit_key
+from simenv.mind import Mind, after_page, after_purchases, influenced, return_shift
+from simenv.state import Bools, Draw, State, World, uniforms, visit_key
 
 MEMORY = np.float32(0.97)  # of the public history, per click
 
@@ -45,6 +46,21 @@ def remember(world: World, state: State, item: I32, clicked: Bools) -> tuple[F32
     return taste, history, state.history_weight * fade + count, np.where(count > 0, brand, state.last_brand)
 
 
+def impressed(world: World, taste: F32, items: I32, examined: Bools) -> F32:
+    """Taste after what was looked at on a page, where influence is on."""
+    influence = world.params.habits.influence
+    return taste if influence is None else influenced(influence, world.catalogue, taste, items, examined)
+
+
+def minded(world: World, state: State, key: hashing.Keys, items: I32, clicked: Bools, bought: Bools) -> Mind:
+    """The mind after the clicks and purchases of a page; `key` is the page's."""
+    habits, catalogue = world.params.habits, world.catalogue
+    mind = after_page(habits, state.mind, catalogue, items, clicked, bought)
+    if habits.loyalty is None:
+        return mind
+    return after_purchases(habits.loyalty, mind, catalogue, items, bought, uniforms(key, Draw.LOYALTY, items))
+
+
 def shown_after(state: State, next_page: Bools, items: I32, slate: npt.NDArray[np.integer]) -> Bools:
     """Candidates that the next page of the same query leaves out; none where the next page is of another query."""
     shown = np.zeros_like(state.shown)
@@ -61,11 +77,17 @@ def running(world: World, before: F32, visit: F32) -> F32:
     return memory * before + (np.float32(1.0) - memory) * visit
 
 
-def returning(world: World, state: State, satisfaction: F32) -> tuple[Bools, I32]:
-    """Whether the shopper comes back after this visit, and after how many days (at least one)."""
+def returning(world: World, state: State, satisfaction: F32, mind: Mind) -> tuple[Bools, I32]:
+    """Whether the shopper comes back after this visit, and after how many days (at least one).
+
+    The chance grows with the running satisfaction (as in KuaiSim's retention) and with trust where that is on; beyond
+    0 and 1 it is certain.
+    """
     dynamics = world.params.dynamics
     key = visit_key(state.key, state.visit, Draw.RETURN)
-    returns = hashing.uniform(hashing.absorb(key, 0)) < dynamics.return_base + dynamics.return_gain * satisfaction
+    chance = dynamics.return_base + dynamics.return_gain * satisfaction
+    trusting = return_shift(world.params.habits, mind)
+    returns = hashing.uniform(hashing.absorb(key, 0)) < (chance if trusting is None else chance + trusting)
     # A geometric gap has mean 1 / p; gaps start at one day.
     p = 1.0 / np.maximum(state.traits.gap_days.astype(np.float64), 1.0 + 1e-9)
     gap = 1.0 + np.floor(np.log(hashing.uniform_open(hashing.absorb(key, 1))) / np.log1p(-p))

@@ -23,8 +23,8 @@ class Traits:
     """What a shopper brings. Public: locale, device. All else is hidden.
 
     locale, device: (N,) int8. segment: (N,) int32. taste: (N, D) float32. price_taste: (N,) float32, the price level
-    (in standard deviations within a category) they like best. favourite_brand: (N,) int32, -1 for none.
-    patience: (N,) float32 in (0, 1). gap_days: (N,) float32, mean days between visits.
+    (in standard deviations within a category) they like best. patience: (N,) float32 in (0, 1). gap_days: (N,) float32,
+    mean days between visits.
     """
 
     locale: npt.NDArray[np.int8]
@@ -32,19 +32,17 @@ class Traits:
     segment: I32
     taste: F32
     price_taste: F32
-    favourite_brand: I32
     patience: F32
     gap_days: F32
 
 
-def traits(params: Shoppers, world_seed: int, n_style: int, n_brands: int, keys: hashing.Keys) -> Traits:
+def traits(params: Shoppers, world_seed: int, n_style: int, keys: hashing.Keys) -> Traits:
     """The traits of shoppers, from one key each.
 
     Args:
         params: The population's parameters.
         world_seed: Seeds what belongs to the market: the centres of the segments.
         n_style: D.
-        n_brands: B.
         keys: (N,) uint64, one key a shopper.
     """
     n = params.n_segments
@@ -60,8 +58,6 @@ def traits(params: Shoppers, world_seed: int, n_style: int, n_brands: int, keys:
     own_taste = params.taste_spread * hashing.normal(
         hashing.absorb(hashing.absorb(keys, 4)[:, None], np.arange(n_style))
     )
-    is_loyal = hashing.uniform(hashing.absorb(keys, 5)) < params.loyal_share
-    favourite = hashing.integers(hashing.absorb(keys, 6), n_brands)
     gap = params.mean_gap_days * (0.4 + 1.2 * hashing.uniform(hashing.absorb(keys, 7)))
     return Traits(
         locale=locale,
@@ -69,10 +65,16 @@ def traits(params: Shoppers, world_seed: int, n_style: int, n_brands: int, keys:
         segment=segment,
         taste=(centres[segment] + own_taste).astype(np.float32),
         price_taste=(0.8 * hashing.normal(hashing.absorb(keys, 9))).astype(np.float32),
-        favourite_brand=np.where(is_loyal, favourite, -1).astype(np.int32),
         patience=(0.15 + 0.8 * hashing.uniform(hashing.absorb(keys, 10))).astype(np.float32),
         gap_days=gap.astype(np.float32),
     )
+
+
+def first_favourite(params: Shoppers, n_brands: int, keys: hashing.Keys) -> I32:
+    """The favourite brand that shoppers come with, (N,) in [0, n_brands), -1 none; arguments as for `traits`."""
+    is_loyal = hashing.uniform(hashing.absorb(keys, 5)) < params.loyal_share
+    favourite = hashing.integers(hashing.absorb(keys, 6), n_brands)
+    return np.where(is_loyal, favourite, -1).astype(np.int32)
 
 
 def _choose(u: npt.NDArray[np.float64], share: npt.NDArray[np.float64]) -> I64:

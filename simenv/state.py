@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from simenv import hashing
 from simenv.catalogue import F32, I32, I64, Catalogue
+from simenv.mind import Mind
 from simenv.params import WorldParams
 from simenv.shoppers import Traits
 
@@ -23,7 +24,7 @@ Bools = npt.NDArray[np.bool_]
 class Draw(IntEnum):
     """The streams of one page, one visit or one search: the last word of every draw's name."""
 
-    INTENT, QUERY, EXAMINE, ATTRACT, CART, BUY, REACT, RETURN, POLICY = range(9)
+    INTENT, QUERY, EXAMINE, ATTRACT, CART, BUY, REACT, RETURN, POLICY, LOYALTY = range(10)
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,12 @@ class Demand(Protocol):
     def colours(self) -> tuple[str, ...]:
         """Internal names of the colours that items are drawn in."""
 
-    def intents(self, key: hashing.Keys, visit: I32, day: I32, favourite_brand: I32) -> I32:
-        """Hidden: what visits are for, (N, T), -1 any; `key` is the shopper's luck."""
+    def intents(self, key: hashing.Keys, visit: I32, day: I32, favourite_brand: I32, reluctance: F32) -> I32:
+        """Hidden: what visits are for, (N, T), -1 any; `key` is the shopper's luck.
+
+        A category that would be wanted is passed over for another drawn afresh with chance `reluctance` (N, G); where
+        satiation is off that is (N, 0) and nothing is drawn.
+        """
 
     def kinds(self, state: State) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
         """Hidden: the kind of intent and how the query departs from the one before, as places in `simenv.asking`."""
@@ -115,6 +120,7 @@ class State:
     step: I32  # pages of this visit seen before
     traits: Traits
     taste: F32  # (N, D)
+    mind: Mind
     intent: I32  # (N, 7) wanted category, brand, colour, size, material, audience, use; -1 any
     shown: Bools  # (N, C) candidates shown on earlier pages of this query
     history: F32  # (N, D + 1) discounted sum of clicked style and price level

@@ -17,8 +17,9 @@ from simenv.catalogue import I32, I64, generate_catalogue
 from simenv.clicks import Appeal
 from simenv.columns import take
 from simenv.invented import invented_demand
+from simenv.mind import Mind, after_days, fresh_mind, reluctance
 from simenv.params import WorldParams
-from simenv.shoppers import traits
+from simenv.shoppers import first_favourite, traits
 from simenv.state import Bools, Draw, Outcome, Page, State, World, page_key, uniforms, visit_key
 from simenv.worth import appeal, click_values, slate_items, worth
 
@@ -54,7 +55,8 @@ def begin(world: World, seed: int, shoppers: I64) -> State:
     key = hashing.absorb(hashing.stream(seed, "shopper"), shoppers)
     # A stream of their own: under `key` stand the visits, by number.
     own = hashing.absorb(hashing.stream(seed, "traits"), shoppers)
-    who = traits(params.shoppers, params.seed, params.n_style, params.n_brands, own)
+    who = traits(params.shoppers, params.seed, params.n_style, own)
+    mind = fresh_mind(params.habits, world.catalogue, first_favourite(params.shoppers, params.n_brands, own))
     n = len(shoppers)
     zeros = np.zeros(n, dtype=np.int32)
     first = hashing.integers(hashing.absorb(key, Draw.RETURN), np.maximum(1, params.shoppers.horizon_days // 4))
@@ -69,7 +71,8 @@ def begin(world: World, seed: int, shoppers: I64) -> State:
         step=zeros,
         traits=who,
         taste=who.taste,
-        intent=world.demand.intents(key, zeros, day, who.favourite_brand),
+        mind=mind,
+        intent=world.demand.intents(key, zeros, day, mind.favourite_brand, reluctance(params.habits, mind)),
         shown=np.zeros((n, params.n_candidates), dtype=bool),
         history=np.zeros((n, params.n_style + 1), dtype=np.float32),
         history_weight=np.zeros(n, dtype=np.float32),
@@ -150,13 +153,15 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
 
     # 8. Remember.
     taste, history, history_weight, last_brand = reacting.remember(world, state, np.maximum(items, 0), clicked)
+    mind = reacting.minded(world, state, key, items, clicked, purchased)
     satisfaction = np.where(
         session_over, reacting.running(world, state.satisfaction, visit_satisfaction), state.satisfaction
     )
-    returns, gap = reacting.returning(world, state, satisfaction)
+    returns, gap = reacting.returning(world, state, satisfaction, mind)
     next_day = state.day + gap
     in_time = next_day < params.shoppers.horizon_days
     visit, day = state.visit + session_over, np.where(session_over, next_day, state.day)
+    mind = after_days(params.habits, mind, day - state.day)
     next_state = dataclasses.replace(
         state,
         visit=visit,
@@ -164,8 +169,9 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
         search=np.where(session_over, 0, state.search + next_search),
         page=np.where(next_page, state.page + 1, 0).astype(np.int32),
         step=np.where(session_over, 0, state.step + 1).astype(np.int32),
-        taste=taste,
-        intent=_next_intent(world, state, visit, day, session_over),
+        taste=reacting.impressed(world, taste, items, examined),
+        mind=mind,
+        intent=_next_intent(world, state, mind, visit, day, session_over),
         shown=reacting.shown_after(state, next_page, items, slate),
         history=history,
         history_weight=history_weight,
@@ -189,10 +195,11 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
     return next_state, outcome
 
 
-def _next_intent(world: World, state: State, visit: I32, day: I32, session_over: Bools) -> I32:
+def _next_intent(world: World, state: State, mind: Mind, visit: I32, day: I32, session_over: Bools) -> I32:
     rows = np.flatnonzero(session_over)
-    intent = state.intent.copy()
-    intent[rows] = world.demand.intents(state.key[rows], visit[rows], day[rows], state.traits.favourite_brand[rows])
+    intent, now = state.intent.copy(), take(mind, rows)
+    unwilling = reluctance(world.params.habits, now)
+    intent[rows] = world.demand.intents(state.key[rows], visit[rows], day[rows], now.favourite_brand, unwilling)
     return intent
 
 

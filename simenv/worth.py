@@ -14,6 +14,7 @@ import numpy.typing as npt
 from simenv.behaviour import attraction, conversion, satisfying, style_match
 from simenv.catalogue import F32, I32
 from simenv.clicks import Appeal
+from simenv.mind import cart_shift, click_shift
 from simenv.state import Page, State, World
 
 
@@ -37,10 +38,12 @@ def worth(world: World, state: State, items: I32) -> Worth:
     params, catalogue = world.params, world.catalogue
     grade = world.demand.relevance(state.intent, items)
     match = style_match(catalogue, state.taste, items)
-    cart, buy = conversion(params.conversion, catalogue, match, grade, items)
+    slower = cart_shift(params.habits, state.mind, catalogue, items)
+    cart, buy = conversion(params.conversion, catalogue, match, grade, items, slower)
+    shift = click_shift(params.habits, state.mind, catalogue, items)
     return Worth(
         relevance=grade,
-        attraction=attraction(params.attraction, catalogue, state.traits, match, grade, items),
+        attraction=attraction(world, state, match, grade, items, shift),
         cart=cart,
         buy=buy,
         price=catalogue.price[np.maximum(items, 0)],

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 FLOAT_TOLERANCE = 1e-6  # of the market's floats between batch sizes
-HIDDEN = {"key", "traits", "taste", "intent", "shown", "satisfaction", "visit_satisfaction", "quality", "bait"}
+HIDDEN = {"key", "traits", "taste", "mind", "intent", "shown", "satisfaction", "visit_satisfaction", "quality", "bait"}
 N_AMONG, N_ALONE, N_MANY = 50, 5, 400  # shoppers played together, alone, and for the test of expectations
 
 
@@ -97,12 +97,18 @@ def _check_nothing_hidden(world: World, seed: int) -> None:
         taste=-state.taste,
         satisfaction=1 - state.satisfaction,
         visit_satisfaction=1 - state.visit_satisfaction,
+        mind=dataclasses.replace(
+            state.mind,
+            favourite_brand=state.mind.favourite_brand[::-1],
+            trust=1 - state.mind.trust,
+            satiation=state.mind.satiation + 1,
+            recent=state.mind.recent + 1,
+        ),
         traits=dataclasses.replace(
             state.traits,
             segment=state.traits.segment[::-1],
             taste=-state.traits.taste,
             price_taste=-state.traits.price_taste,
-            favourite_brand=state.traits.favourite_brand[::-1],
             patience=1 - state.traits.patience,
             gap_days=2 * state.traits.gap_days,
         ),
@@ -139,12 +145,17 @@ def _check_candidates(world: World, lives: Step) -> None:
 
 
 def _check_retrieval_is_blind(world: World, seed: int) -> None:
-    """Under two different rankers, with the same luck, every query gets the same candidates; page 2 lacks page 1."""
+    """Under two rankers, with the same luck, a query gets the same candidates; page 2 lacks page 1.
+
+    What was shown may change what a shopper wants later, so queries are the same where their intents are.
+    """
     found: list[dict[tuple[int, ...], I32]] = []
     for policy_seed in (seed, seed + 1):
         lives = _lives(world, seed, shopper_range(N_AMONG), policy_seed)
-        page = take(lives.page, lives.page.page == 0)
-        names = np.stack([page.shopper, page.visit, page.day, page.search], axis=1).tolist()
+        first = take(lives, lives.page.page == 0)
+        page = first.page
+        asked = np.stack([page.shopper, page.visit, page.day, page.search], axis=1)
+        names = np.concatenate([asked, first.state.intent], axis=1).tolist()
         found.append({tuple(name): row for name, row in zip(names, page.candidates, strict=True)})
     common = found[0].keys() & found[1].keys()
     assert all(np.array_equal(found[0][name], found[1][name]) for name in common), (

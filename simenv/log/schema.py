@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from simenv.language.words import TERMS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 N_TERMS = len(TERMS)
 SESSION_BITS = 16  # session = shopper * 2**16 + visit
 
@@ -74,6 +74,10 @@ def hidden_schema(n_slots: int, n_style: int) -> pa.Schema:
         ("taste", pa.list_(pa.float32(), n_style)),
         ("segment", pa.int32()),
         ("satisfaction", pa.float32()),
+        ("favourite_brand", pa.int32()),
+        ("trust", pa.float32()),
+        ("satiation", pa.list_(pa.float32(), n_slots)),
+        ("boredom", pa.list_(pa.float32(), n_slots)),
         ("examined", pa.list_(pa.bool_(), n_slots)),
         ("relevance", pa.list_(pa.float32(), n_slots)),
         ("expected_reward", pa.list_(pa.float64(), n_slots)),

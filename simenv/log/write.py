@@ -33,6 +33,7 @@ from simenv.log.schema import (
     log_digest,
     log_schema,
 )
+from simenv.mind import boredom_of, satiation_of
 from simenv.play import BLOCK, Step, play
 from simenv.shoppers import DEVICES
 from simenv.world import World
@@ -187,6 +188,10 @@ def _hidden_rows(world: World, steps: Step, order: npt.NDArray[np.int64], schema
         "taste": state.taste,
         "segment": state.traits.segment,
         "satisfaction": state.satisfaction,
+        "favourite_brand": state.mind.favourite_brand,
+        "trust": state.mind.trust,
+        "satiation": satiation_of(state.mind, world.catalogue, outcome.items),
+        "boredom": boredom_of(world.params.habits, state.mind, world.catalogue, outcome.items),
         "examined": outcome.examined,
         "relevance": world.demand.relevance(state.intent, outcome.items),
         "expected_reward": outcome.expected,

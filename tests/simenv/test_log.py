@@ -367,7 +367,7 @@ def test_what_is_no_log_is_refused_with_what_to_do(log: Path, tmp_path: Path) ->
             Log.open(nothing)
     manifest = json.loads((log / "log.json").read_text())
     for changed, said in [
-        (manifest | {"schema": 1}, "has log schema 1; this version reads 2"),
+        (manifest | {"schema": 1}, "has log schema 1; this version reads 3"),
         ({"rows": 3}, "names no log schema"),
         ([1], "names no log schema"),
         (manifest | {"n_slots": None}, "n_slots is None; expected a whole number"),

@@ -61,7 +61,7 @@ def test_traits_are_independent_of_each_other_and_of_the_first_day(world: World)
         "patience": who.patience,
         "price": who.price_taste,
         "device": who.device,
-        "loyal": who.favourite_brand >= 0,
+        "loyal": state.mind.favourite_brand >= 0,
         "taste": who.taste[:, 0] - who.taste[:, 1],
         "category": state.intent[:, 0],
         "wants brand": state.intent[:, 1] >= 0,
@@ -97,7 +97,7 @@ def test_the_population_has_the_shares_that_its_parameters_say(world: World) -> 
         got = np.bincount(column, minlength=len(share)) / N
         assert (np.abs(got - share) < 5 * np.sqrt(0.25 / N)).all()
     loyal = params.shoppers.loyal_share
-    assert abs((state.traits.favourite_brand >= 0).mean() - loyal) < 5 * np.sqrt(0.25 / N)
+    assert abs((state.mind.favourite_brand >= 0).mean() - loyal) < 5 * np.sqrt(0.25 / N)
     kinds = (params.queries.navigational, params.queries.focused, params.queries.exploratory)
     for place, term in [(1, "brand"), (2, "colour")]:  # every category has colours
         share = sum(kind.share * kind.wants[place - 1] for kind in kinds)
@@ -255,8 +255,10 @@ def test_step_and_observe_leave_their_inputs_alone(world: World) -> None:
     step(world, state, page, np.tile(np.arange(5), (100, 1)))
     assert np.array_equal(page.candidates, candidates)
     for field in dataclasses.fields(state):
-        if field.name != "traits":
+        if field.name not in ("traits", "mind"):
             assert np.array_equal(getattr(state, field.name), getattr(before, field.name)), field.name
+    for name, levels in vars(before.mind).items():
+        assert np.array_equal(getattr(state.mind, name), levels), name
 
 
 def test_relevance_grades_category_department_brand_and_colour(world: World) -> None:
@@ -320,11 +322,12 @@ def test_bait_draws_clicks_and_sells_nothing_and_quality_sells(world: World) -> 
     grade = behaviour.relevance(catalogue, state.intent, items)
     match = behaviour.style_match(catalogue, state.taste, items)
     click = [
-        behaviour.attraction(world.params.attraction, one, state.traits, match, grade, items)
+        behaviour.attraction(dataclasses.replace(world, catalogue=one), state, match, grade, items, None)
         for one in (catalogue, lured, better)
     ]
     cart = [
-        behaviour.conversion(world.params.conversion, one, match, grade, items)[0] for one in (catalogue, lured, better)
+        behaviour.conversion(world.params.conversion, one, match, grade, items, None)[0]
+        for one in (catalogue, lured, better)
     ]
     real = items >= 0
     assert (click[1] > click[0])[real].all()
@@ -339,7 +342,7 @@ def test_nothing_personal_is_left_in_the_impersonal_world() -> None:
     items = observe(made, state).candidates
     turned = begin(made, 1, np.arange(500))
     traits: Traits = dataclasses.replace(turned.traits, locale=state.traits.locale)
-    other = dataclasses.replace(state, traits=traits, taste=turned.taste)
+    other = dataclasses.replace(state, traits=traits, taste=turned.taste, mind=turned.mind)
     np.testing.assert_allclose(worth(made, state, items).attraction, worth(made, other, items).attraction, rtol=1e-6)
 
 
