@@ -42,7 +42,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "dynamics.taste_drift": CHANCE,
     "dynamics.satisfaction_memory": CHANCE,
     "dynamics.return_base": CHANCE,
-    "dynamics.return_gain": (-1.0, 1.0),
+    "dynamics.return_gain": (-2.0, 2.0),
 }
 
 
