@@ -83,7 +83,7 @@ def session_pages(
     for step in play(world, policy, seed, np.array([shopper])):
         page = read_page(world, step.state, step.page, 0, step.outcome, show_truth)
         if before is not None:
-            yield with_next(before, not page.is_first)
+            yield with_next(before, not page.is_first, len(page.filters))
         before = page
         if step.outcome.session_over[0]:
             yield page

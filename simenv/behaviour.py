@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from simenv.catalogue import F32, I32, Catalogue
-from simenv.params import Conversion
+from simenv.params import Attraction, Conversion
 from simenv.state import State, World
 
 SAME_DEPARTMENT = 0.25  # relevance of an item of the intent's department but not of its category
@@ -97,6 +97,28 @@ def conversion(
     return cart, buy
 
 
+def disappointment(attraction: Attraction, conversion: Conversion, catalogue: Catalogue, match: F32, items: I32) -> F32:
+    """How far an item promises more than it gives: its own part of the click's log-odds less that of the utility's.
+
+    Style, quality and bait count; relevance, price and loyalty do not, since nobody is deceived about them.
+
+    Args:
+        attraction: The weights of the click.
+        conversion: The weights of what follows.
+        catalogue: The items.
+        match: (N, M) `style_match`.
+        items: (N, M) ids.
+
+    Returns:
+        (N, M) float32.
+    """
+    item = np.maximum(items, 0)
+    gap: F32 = np.float32(attraction.bait) * catalogue.bait[item]
+    gap += np.float32(attraction.quality - conversion.cart_quality) * catalogue.quality[item]
+    gap += np.float32(attraction.taste - conversion.cart_taste) * match
+    return gap
+
+
 def satisfying(params: Conversion, cart: F32) -> F32:
     """P(a clicked item satisfies, so that its page is read no further), from the same utility as P(cart | click).
 
@@ -105,6 +127,11 @@ def satisfying(params: Conversion, cart: F32) -> F32:
     odds = np.float32(params.satisfaction_odds)
     satisfied: F32 = odds * cart / (1 + (odds - 1) * cart)
     return satisfied
+
+
+def logit(p: F32) -> F32:
+    """Log-odds of probabilities strictly between 0 and 1. Same shape."""
+    return np.log(p) - np.log1p(-p)
 
 
 def _sigmoid(x: F32) -> F32:

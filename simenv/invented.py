@@ -14,13 +14,14 @@ import numpy.typing as npt
 from simenv import asking, hashing, understanding
 from simenv.behaviour import relevance
 from simenv.catalogue import F32, I32, Catalogue
+from simenv.columns import take
 from simenv.errors import UserError
 from simenv.language import Lexicon, QueryParts, load_lexicon, query_strings, recognised_terms
 from simenv.language.misspell import SEAM
 from simenv.language.titles import titles
 from simenv.language.words import ATTRIBUTES
 from simenv.params import IntentKind, Queries, WorldParams
-from simenv.retrieval import retrieve
+from simenv.retrieval import retrieve, retrieve_filtered
 from simenv.state import Draw, Said, Search, State, visit_key
 
 
@@ -82,13 +83,24 @@ class InventedDemand:
 
     def search(self, state: State) -> Search:
         """See `Demand`."""
-        parts = self.parts(state)
+        asked = self._asked(state)
+        parts = asked.parts
         terms = recognised_terms(self.lexicon, parts)
         read = understanding.understood(
             parts, terms, self.lexicon, self.other_meaning, self.catalogue.seed, self.params.queries.nothing_found
         )
         found = retrieve(self.catalogue, read, state.day, self.params.n_candidates)
-        return Search(parts.locale.astype(np.int64), terms, found)
+        rows = np.flatnonzero((asked.filters >= 0).any(axis=1))
+        if len(rows):
+            reach = self.params.filters.reach * self.params.n_candidates
+            found[rows] = retrieve_filtered(
+                self.catalogue,
+                take(read, rows),
+                asked.filters[rows],
+                state.day[rows],
+                (self.params.n_candidates, reach),
+            )
+        return Search(parts.locale.astype(np.int64), terms, found, asked.filters)
 
     def relevance(self, intent: I32, items: I32) -> F32:
         """See `Demand` and `simenv.behaviour.relevance`."""
@@ -159,7 +171,7 @@ def invented_demand(params: WorldParams, catalogue: Catalogue) -> InventedDemand
         lexicon=lexicon,
         category_edges=np.cumsum(share),
         other_meaning=understanding.other_meanings(lexicon),
-        manner=asking.asking(params.queries),
+        manner=asking.asking(params.queries, params.filters),
     )
 
 

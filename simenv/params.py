@@ -12,11 +12,14 @@ import json
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from simenv.abandonment import Abandonment
 from simenv.clicks import ClickModel, PositionBased
 from simenv.errors import UserError
 from simenv.habits import Habits
+from simenv.house import HouseSlots, check_places
+from simenv.postclick import PostClick
 
-Reward = Literal["clicks", "purchases", "revenue"]
+Reward = Literal["clicks", "purchases", "revenue", "net revenue"]
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,27 @@ class Queries:
 
 
 @dataclass(frozen=True)
+class Filters:
+    """Facets beside the results; nobody sets any by default.
+
+    Attributes:
+        weight: Of setting a filter among the ways to go on (`Queries.specialise` and its neighbours); 0 = off. It is
+            open to those whose query says something and does not say all that they want. A filter counts as a query.
+        reach: How many items the engine looks at for each candidate that it returns, at most.
+    """
+
+    weight: float = 0.0
+    reach: int = 40
+
+    def __post_init__(self) -> None:
+        """Refuse weights below 0 and an engine that looks at nothing."""
+        if not 0.0 <= self.weight < float("inf"):
+            raise UserError(f"filters: weight is {self.weight}; expected a finite number of at least 0.")
+        if self.reach < 1:
+            raise UserError(f"filters: reach is {self.reach}; expected at least 1.")
+
+
+@dataclass(frozen=True)
 class Attraction:
     """Weights of the click's log-odds. See `simenv.behaviour`."""
 
@@ -164,7 +188,9 @@ class WorldParams:
         n_candidates: C, candidates that retrieval returns for a query.
         n_slots: K, slots on a page.
         max_pages: Pages per query at most.
-        reward: What the reward of a slot counts: its click, its purchase, or its revenue in euros.
+        reward: What the reward of a slot counts: its click, its purchase, its revenue in euros, or its revenue less
+            what is sent back ("net revenue").
+        house: Places of the page that the market fills itself. The click model must fit `n_shown` places.
     """
 
     question: str
@@ -183,17 +209,28 @@ class WorldParams:
     conversion: Conversion = field(default_factory=Conversion)
     dynamics: Dynamics = field(default_factory=Dynamics)
     habits: Habits = field(default_factory=Habits)
+    house: HouseSlots = field(default_factory=HouseSlots)
+    post_click: PostClick = field(default_factory=PostClick)
+    abandonment: Abandonment = field(default_factory=Abandonment)
+    filters: Filters = field(default_factory=Filters)
+
+    @property
+    def n_shown(self) -> int:
+        """K + H, places of a page with those of the house."""
+        return self.n_slots + self.house.n
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot make a market."""
         for name in ("n_items", "n_brands", "n_style", "n_candidates", "n_slots", "max_pages"):
             if getattr(self, name) < 1:
                 raise UserError(f"world parameter {name} is {getattr(self, name)}; expected at least 1.")
-        if self.n_slots > self.n_candidates:
+        if self.n_shown > self.n_candidates:
+            house = f" with {self.house.n} places of the house" if self.house.n else ""
             raise UserError(
-                f"n_slots is {self.n_slots} and n_candidates {self.n_candidates}; a page cannot show more than "
+                f"n_slots is {self.n_slots}{house} and n_candidates {self.n_candidates}; a page cannot show more than "
                 "retrieval returns. Lower n_slots or raise n_candidates."
             )
+        check_places(self.house, self.n_slots)
         if self.reward not in get_args(Reward):
             raise UserError(
                 f"world parameter reward is '{self.reward}'; expected one of {', '.join(get_args(Reward))}."

@@ -24,7 +24,7 @@ Bools = npt.NDArray[np.bool_]
 class Draw(IntEnum):
     """The streams of one page, one visit or one search: the last word of every draw's name."""
 
-    INTENT, QUERY, EXAMINE, ATTRACT, CART, BUY, REACT, RETURN, POLICY, LOYALTY = range(10)
+    INTENT, QUERY, EXAMINE, ATTRACT, CART, BUY, REACT, RETURN, POLICY, LOYALTY, DWELL, SEND_BACK, ABANDON = range(13)
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,14 @@ class Search:
     """Queries and what was found; (N,) unless said.
 
     locale: int64, of the shop as the query found it. terms: (N, T) what a plain dictionary recognises, -1 none.
-    candidates: (N, C) item ids in the engine's order, -1 for a hole.
+    candidates: (N, C) item ids in the engine's order, -1 for a hole. filters: (N, T) that shoppers have set, -1 none;
+    None for a shop without any.
     """
 
     locale: I64
     terms: I32
     candidates: I32
+    filters: I32 | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,10 @@ class Page:
     locale: of the shop as the query found it; where a country has two languages, that of the query.
     query_terms: (N, 7) int32, category, brand, colour, size, material, audience and use that a plain dictionary
         recognises in the query; -1 none.
+    filters: (N, 7) int32, values that the shopper has set filters to, as in `query_terms`; -1 none.
     candidates: (N, C) int32 item ids in the engine's order; -1 is a hole.
+    house: (N, H) int32 item ids that the market shows in its own places, from the top; -1 for an empty one. They are
+        not among the candidates.
     time: seconds since midnight. search, page: queries of this visit, pages of this query before this one.
     history: (N, D + 1) float32, discounted mean of style and price level of what the shopper clicked, drawn to 0 by
         three imaginary clicks. history_weight: discounted number of clicks. last_brand: last clicked, -1 none.
@@ -156,7 +161,9 @@ class Page:
     locale: npt.NDArray[np.int8]
     device: npt.NDArray[np.int8]
     query_terms: I32
+    filters: I32
     candidates: I32
+    house: I32
     history: F32
     history_weight: F32
     last_brand: I32
@@ -168,10 +175,16 @@ class Page:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened on a page. (N, K) unless said; `expected` and `examined` are hidden truth.
+    """What happened on a page. (N, K) unless said; `expected`, `examined`, `satisfied` and `ending` are hidden truth.
 
     reward: float64, what the world counts, per slot. expected: its exact expectation given the slate.
-    items: int32 shown item ids, -1 for an empty slot. revenue: float64 euros.
+    items: int32 shown item ids, -1 for an empty slot. revenue: float64 euros, before returns.
+    satisfied: clicked, and it ended the look at the page; all False where the click model knows nothing of it.
+    dwell: float32 seconds that a clicked item was looked at; 0 for others, and where the market does not record it.
+    returned: bought and sent back.
+    house_examined, house_clicked, house_carted, house_purchased: (N, H) the same for the places of the house.
+    ad_revenue: (N, H) float64 euros that sellers pay for clicks on their advertisements.
+    ending: (N,) int8 how the page ended, a place in `simenv.abandonment.ENDINGS`.
     session_over: (N,) the visit ends here. gone: (N,) the shopper will not come back. truncated: (N,) the shopper would
     have come back after the horizon.
     """
@@ -181,9 +194,18 @@ class Outcome:
     clicked: Bools
     carted: Bools
     purchased: Bools
+    satisfied: Bools
+    dwell: F32
+    returned: Bools
     revenue: npt.NDArray[np.float64]
     reward: npt.NDArray[np.float64]
     expected: npt.NDArray[np.float64]
+    house_examined: Bools
+    house_clicked: Bools
+    house_carted: Bools
+    house_purchased: Bools
+    ad_revenue: npt.NDArray[np.float64]
+    ending: npt.NDArray[np.int8]
     session_over: Bools
     gone: Bools
     truncated: Bools

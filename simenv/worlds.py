@@ -10,10 +10,13 @@ import dataclasses
 from functools import lru_cache
 from pathlib import Path
 
+from simenv.abandonment import Abandonment
 from simenv.clicks import CLICK_MODELS, Cascade
 from simenv.errors import unknown_name
 from simenv.habits import Boredom, Habits, Influence, Satiation, Trust
-from simenv.params import Attraction, Conversion, Dynamics, Shoppers, WorldParams
+from simenv.house import HouseSlots
+from simenv.params import Attraction, Conversion, Dynamics, Filters, Shoppers, WorldParams
+from simenv.postclick import PostClick
 from simenv.world import World, make_world
 from simenv.world_file import SUFFIX, read_world
 
@@ -119,6 +122,38 @@ WORLDS: dict[str, WorldParams] = {
         shoppers=Shoppers(mean_gap_days=1.5),
         dynamics=Dynamics(taste_drift=0.0, return_base=0.8, return_gain=0.15),
         habits=Habits(influence=Influence(rate=0.1)),
+    ),
+    "sponsored": dataclasses.replace(
+        _DEFAULT,
+        question=(
+            "The shop fills three of eight places itself, two of them with advertisements: what does the ranking lose? "
+            "On eight places of its own the myopic oracle gets 1.64 clicks a search and production 0.80; on the five "
+            "that are left 0.89 and 0.40. The house gets 0.36 clicks and 0.18 euros."
+        ),
+        house=HouseSlots(sponsored=(0, 5), pinned=(2,)),
+    ),
+    "returns": dataclasses.replace(
+        _DEFAULT,
+        question=(
+            "Is what sells best what stays sold? Ranked by expected revenue a search sells for 9.0 euros, and 6.3 of "
+            "them stay (+-0.06); by expected revenue less returns it sells for 8.4, and 6.75 stay. Ranked by "
+            "attraction, 45% of purchases come back and 3.9 euros stay."
+        ),
+        reward="net revenue",
+        attraction=Attraction(bait=1.2, quality=0.0),
+        conversion=Conversion(cart_base=-3.4, cart_quality=0.6),
+        post_click=PostClick(dwell=25.0, returns=0.08, regret=1.5),
+        abandonment=Abandonment(good=0.3, bad=0.3),
+    ),
+    "facets": dataclasses.replace(
+        _DEFAULT,
+        question=(
+            "A filter says what the query did not: how much of the ranking's work does it do? With it the same "
+            "searches bring production 28% more clicks (0.53 to 0.68), random order 30%, and the myopic oracle, whose "
+            "choice it narrows, 2% (1.40 to 1.42)."
+        ),
+        filters=Filters(weight=4.0),
+        dynamics=Dynamics(page_down=0.25),
     ),
     "tiny": dataclasses.replace(
         _DEFAULT,

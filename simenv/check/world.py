@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from simenv import hashing
+from simenv.abandonment import Ending
 from simenv.catalogue import I32, I64
 from simenv.check.ranker import UniformByHash
 from simenv.clicks import check_click_model
 from simenv.columns import join, take
+from simenv.language.words import TERMS
 from simenv.play import Step, play, shopper_range
 from simenv.world import Page, World, begin, make_world, observe, step
 
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 FLOAT_TOLERANCE = 1e-6  # of the market's floats between batch sizes
-HIDDEN = {"key", "traits", "taste", "mind", "intent", "shown", "satisfaction", "visit_satisfaction", "quality", "bait"}
+HIDDEN = {
+    "key", "traits", "taste", "mind", "intent", "shown", "satisfaction", "visit_satisfaction", "quality", "bait",
+    "satisfied", "ending",
+}  # fmt: skip
 N_AMONG, N_ALONE, N_MANY = 50, 5, 400  # shoppers played together, alone, and for the test of expectations
 
 
@@ -129,7 +134,9 @@ def _check_candidates(world: World, lives: Step) -> None:
     assert not _repeats(candidates).any(), "candidates are distinct in a row"
     real = (candidates >= 0).sum(axis=1)
     first = page.page == 0
-    found = real[first & (real > 0)]  # a query may find nothing at all
+    plain = (page.filters < 0).all(axis=1)
+    found = real[first & plain & (real > 0)]  # a query may find nothing at all, and few items match a filter
+    _check_filters(world, page)
     assert (found >= params.n_slots).all(), (
         f"a first page has {found.min()} candidates for {params.n_slots} slots; the catalogue is too small"
     )
@@ -142,6 +149,16 @@ def _check_candidates(world: World, lives: Step) -> None:
         have = at >= 0
         shown[rows[have], at[have]] = lives.outcome.items[rows[have] - back]
     assert not _repeats(shown.reshape(len(page), -1)).any(), "a candidate is shown twice on the pages of one query"
+
+
+def _check_filters(world: World, page: Page) -> None:
+    """What is offered under a filter has its value."""
+    catalogue = world.catalogue
+    for place, name in enumerate(TERMS):
+        rows = np.flatnonzero(page.filters[:, place] >= 0)
+        own = getattr(catalogue, name)[np.maximum(page.candidates[rows], 0)]
+        wrong = (page.candidates[rows] >= 0) & (own != page.filters[rows, place : place + 1])
+        assert not wrong.any(), f"a candidate does not match the filter on its {name}"
 
 
 def _check_retrieval_is_blind(world: World, seed: int) -> None:
@@ -182,7 +199,22 @@ def _check_outcomes(world: World, lives: Step) -> None:
     assert not (outcome.carted & ~outcome.clicked).any(), "an item is in the cart that nobody clicked"
     assert not (outcome.purchased & ~outcome.carted).any(), "an item was bought that is not in the cart"
     assert np.array_equal(outcome.revenue, np.where(outcome.purchased, price, 0.0)), "revenue is the price of purchases"
-    counts = {"clicks": outcome.clicked, "purchases": outcome.purchased, "revenue": outcome.revenue}
+    assert not (outcome.satisfied & ~outcome.clicked).any(), "an item satisfied that nobody clicked"
+    assert not (outcome.returned & ~outcome.purchased).any(), "an item was sent back that nobody bought"
+    assert not ((outcome.dwell > 0) & ~outcome.clicked).any(), "an item was looked at that nobody clicked"
+    assert not (outcome.dwell < 0).any(), "an item was looked at for less than no time"
+    assert not _repeats(np.concatenate([outcome.items, lives.page.house], axis=1)).any(), "an item is twice on a page"
+    assert not (outcome.house_clicked & (lives.page.house < 0)).any(), "an empty place of the house was clicked"
+    assert not (outcome.ad_revenue[~outcome.house_clicked] != 0).any(), "a seller paid for no click"
+    ended = outcome.ending != Ending.NEXT_PAGE
+    ended &= outcome.ending != Ending.ASKED_AGAIN
+    assert np.array_equal(ended, outcome.session_over), "a session is over where its last page ended it, and only there"
+    counts = {
+        "clicks": outcome.clicked,
+        "purchases": outcome.purchased,
+        "revenue": outcome.revenue,
+        "net revenue": np.where(outcome.returned, 0.0, outcome.revenue),
+    }
     reward = counts[world.params.reward]
     assert np.array_equal(outcome.reward, reward), f"the reward is not what the world counts ({world.params.reward})"
 

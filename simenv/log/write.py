@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simenv.abandonment import ENDINGS
 from simenv.asking import INTENT_KINDS, REFORMULATIONS
 from simenv.catalogue import ATTRIBUTES, I64, PublicCatalogue
 from simenv.columns import join
@@ -89,6 +90,8 @@ def write_log(
             "n_candidates": world.params.n_candidates,
             "n_slots": world.params.n_slots,
             "n_style": world.params.n_style,
+            "n_house": world.params.house.n,
+            "house_places": list(world.params.house.places),
             "reward": world.params.reward,
             "log_hash": log_digest(draft),
         }
@@ -115,7 +118,7 @@ def _write_parts(
     world: World, policy: Policy, seed: int, shoppers: I64, draft: Path, advance: Callable[[int], None]
 ) -> int:
     params = world.params
-    public = log_schema(params.n_candidates, params.n_slots, params.n_style).with_metadata(
+    public = log_schema(params.n_candidates, params.n_slots, params.n_style, params.house.n).with_metadata(
         {
             "slatelab_schema": str(SCHEMA_VERSION),
             "world_hash": params.digest(),
@@ -165,10 +168,11 @@ def _public_rows(
         "terminated": outcome.session_over,
         "truncated": outcome.truncated,
     }
-    for name in ("shopper", "visit", "day", "time", "search", "page", "query_terms", "history", "history_weight",
-                 "last_brand", "candidates"):  # fmt: skip
+    for name in ("shopper", "visit", "day", "time", "search", "page", "query_terms", "filters", "history",
+                 "history_weight", "last_brand", "candidates", "house"):  # fmt: skip
         columns[name] = getattr(page, name)
-    for name in ("items", "clicked", "carted", "purchased", "revenue", "reward"):
+    for name in ("items", "clicked", "carted", "purchased", "dwell", "returned", "revenue", "reward", "house_clicked",
+                 "house_purchased", "ad_revenue"):  # fmt: skip
         columns[name] = getattr(outcome, name)
     return _batch(columns, order, schema)
 
@@ -192,7 +196,9 @@ def _hidden_rows(world: World, steps: Step, order: npt.NDArray[np.int64], schema
         "trust": state.mind.trust,
         "satiation": satiation_of(state.mind, world.catalogue, outcome.items),
         "boredom": boredom_of(world.params.habits, state.mind, world.catalogue, outcome.items),
+        "ending": _words(outcome.ending, ENDINGS),
         "examined": outcome.examined,
+        "satisfied": outcome.satisfied,
         "relevance": world.demand.relevance(state.intent, outcome.items),
         "expected_reward": outcome.expected,
     }
