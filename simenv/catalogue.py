@@ -143,12 +143,16 @@ def generate_catalogue(n_items: int, n_brands: int, n_style: int, seed: int) -> 
     sales = 0.6 * brand_fame[brand] + 0.5 * quality + 0.3 * bait + 0.6 * hashing.normal(_keys(seed, "item sales", ids))
 
     attributes = item_attributes(lexicon, category, _keys(seed, "title", ids))
+    size, material, audience, use = (attributes[:, place] for place in range(len(ATTRIBUTES)))
 
     return Catalogue(
         category=category.astype(np.int32),
         brand=brand.astype(np.int32),
         colour=hashing.integers(_keys(seed, "item colour", ids), n_colours).astype(np.int32),
-        **{name: attributes[:, place] for place, name in enumerate(ATTRIBUTES)},
+        size=size,
+        material=material,
+        audience=audience,
+        use=use,
         price=np.round(price, 2).clip(0.5).astype(np.float32),
         price_z=standardise_within(np.log(price), category, n_categories),
         rating=np.round(rating.clip(1.0, 5.0), 1).astype(np.float32),

@@ -4,7 +4,8 @@ The files are those of the Chorus project (OpenSource Connections): product data
 License, with attribution; code and ratings under the Apache License 2.0. Products have no category column. Icecat
 writes titles as "BRAND NAME category Attribute ...", so the category is read from there: the words in small letters
 behind brand and name where enough products share them, else the longest such name that stands anywhere in the title,
-else the last noun in it that names a kind of product ("UTP patch cable, 3 m": cable), else none. There are no query frequencies, no ratings and no sales, and none are made up.
+else the last noun in it that names a kind of product ("UTP patch cable, 3 m": cable), else none. There are no query
+frequencies, no ratings and no sales, and none are made up.
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ PRODUCT_FILES = tuple(f"products_{number}.json.zip" for number in range(1, 5))
 GRADES, RATERS = "Broad_Query_Set_rated.csv", "Broad_Query_Set_individual_ratings.csv"
 RATER_COLUMNS = ("agent_1_rating", "agent_2_rating", "agent_3_rating")
 LEAST_PRODUCTS = 8  # that share a category's name
-# Kinds of product that Icecat's titles write with a capital or not behind the name, beside the last words of the others.
-NOUNS = ("notebook", "tablet", "pc", "workstation", "monitor", "display", "tv", "scanner", "camera", "smartphone", "phone",
-         "headset", "headphones", "earphones", "speaker", "toner", "cartridge", "server", "license", "rack", "bracket",
-         "puzzle", "watch", "tripod", "antenna", "drive", "dock", "station", "bag", "sleeve", "lamp", "ram", "dimm",
-         "label", "ribbon", "drum", "enclosure", "power supply", "hub", "charger", "stand", "bulb", "game")  # fmt: skip
+# Nouns for kinds of product that titles hold behind the name, beside the last words of the categories that are found.
+NOUNS = (
+    "notebook", "tablet", "pc", "workstation", "monitor", "display", "tv", "scanner", "camera", "smartphone", "phone",
+    "headset", "headphones", "earphones", "speaker", "toner", "cartridge", "server", "license", "rack", "bracket",
+    "puzzle", "watch", "tripod", "antenna", "drive", "dock", "station", "bag", "sleeve", "lamp", "ram", "dimm", "label",
+    "ribbon", "drum", "enclosure", "power supply", "hub", "charger", "stand", "bulb", "game",
+)  # fmt: skip
+CATEGORY_END = re.compile(r"(?:^|[ /])[a-z(][a-z)/-]{2,}$")  # the last word of a category's name: in small letters
 CENTS = 100.0
 
 ATTRIBUTION = (
@@ -105,9 +109,10 @@ def categories(products: Sequence[Product]) -> list[str]:
     }
     counts = Counter(name for name in behind if name)
     known = {
-        name for name, n in counts.items()
-        if n >= LEAST_PRODUCTS and re.search(r"(?:^|[ /])[a-z(][a-z)/-]{2,}$", name) and not _is_attribute(name, colours)
-    }  # fmt: skip
+        name
+        for name, n in counts.items()
+        if n >= LEAST_PRODUCTS and CATEGORY_END.search(name) and not _is_attribute(name, colours)
+    }
     spelling = {name.lower(): name for name in sorted(known)}
     nouns = {re.split(r"[ /]", name)[-1].strip("()") for name in spelling} | set(NOUNS)
     whole, last = _any_of(spelling), _any_of(nouns)

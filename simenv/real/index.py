@@ -4,8 +4,8 @@ Two scores of a query against every product, and the products with the best of e
 
 - BM25 over words (Robertson and Zaragoza, "The probabilistic relevance framework: BM25 and beyond", 2009), exact about
   words and blind to misspelt ones;
-- cosine of TF-IDF over character n-grams within words, which forgives misspellings and inflection, and finds things that
-  merely look alike.
+- cosine of TF-IDF over character n-grams within words, which forgives misspellings and inflection, and finds things
+  that merely look alike.
 
 Both together are fused by rank (Cormack, Clarke and Büttcher, "Reciprocal rank fusion outperforms Condorcet and
 individual rank learning methods", 2009). A latent space (truncated SVD of the words' TF-IDF) gives styles and the text

@@ -67,8 +67,9 @@ def rank_judged(data: MarketData, engine: Engine) -> list[Ranked]:
     """Every judged query's products in the order of each ranker.
 
     random; lexical: number of the query's recognised terms that match (category 2, brand 1, colour 0.5); popularity:
-    sales, where a column gives them; text-model: the fitted relevance, which has seen these grades and is only to be read beside its error on unseen
-    queries; oracle: the grades. Equals are ordered by a hash of the product, the same for all rankers.
+    sales, where a column gives them; text-model: the fitted relevance, which has seen these grades and is only to be
+    read beside its error on unseen queries; oracle: the grades. Equals are ordered by a hash of the product, the same
+    for all rankers.
 
     Raises:
         UserError: where nothing is judged with a grade above the lowest.
@@ -151,7 +152,8 @@ def _places(score: F64, luck: F64) -> I64:
 
 
 def _matches(own: npt.NDArray[np.integer], wanted: np.integer) -> F64:
-    return ((own == wanted) & (wanted >= 0)).astype(np.float64)
+    matches: F64 = ((own == wanted) & (wanted >= 0)).astype(np.float64)
+    return matches
 
 
 def _colour(data: MarketData) -> I64:

@@ -1,25 +1,29 @@
 """The mapping file: which file and which column plays which role in a real market.
 
-locale = "en-GB"                  # one of the lexicon's: how prices are written, on which keyboard people type
-euros = 1.0                       # euros for one unit of the price column
-retrieval = "both"                # "bm25", "char-ngrams" or "both"
-unjudged = "fitted"               # relevance of pairs nobody judged: "fitted" from judgements, or "lexical"
+For example (`role = "column"`; a required role that is left out is a column of its own name)::
 
-[products]                        # makes a TOML file a real market
-file = "products.csv"             # csv, parquet or jsonl, beside this file
-title = "name"                    # role = column; a required role that is left out is a column of its own name
+    locale = "en-GB"                  # one of the lexicon's: how prices are written, on which keyboard people type
+    euros = 1.0                       # euros for one unit of the price column
+    retrieval = "both"                # "bm25", "char-ngrams" or "both"
+    unjudged = "fitted"               # relevance of pairs nobody judged: "fitted" from judgements, or "lexical"
 
-[queries]
-file = "queries.csv"
-frequency = "searches"            # without it every query is asked equally often
+    [products]                        # optional: text, department, rating, sales, colour, size, ...
+    file = "products.csv"             # csv, parquet or jsonl, beside this file
+    title = "name"
 
-[judgements]
-file = "judgements.csv"
-scale = [0, 3]                    # the lowest and the highest grade
-raters = ["rater_1", "rater_2"]   # grades of single raters, where there are several
+    [queries]
+    file = "queries.csv"
+    frequency = "searches"            # without it every query is asked equally often
 
-[world]                           # settings of `simenv.params.WorldParams` that differ from the default world
-n_slots = 10
+    [judgements]
+    file = "judgements.csv"
+    scale = [0, 3]                    # the lowest and the highest grade
+    raters = ["rater_1", "rater_2"]   # grades of single raters, where there are several
+
+    [world]                           # settings of `simenv.params.WorldParams` that differ from the default world
+    n_slots = 10
+
+A TOML file with a table [products] is a real market.
 """
 
 from __future__ import annotations
@@ -180,9 +184,7 @@ def _scale(path: Path, scale: Any) -> tuple[float, float]:
         low, high = map(float, scale)
         if low < high:
             return low, high
-    raise UserError(
-        f"{path}: judgements.scale is {scale!r}; expected [lowest grade, highest grade], for example [0, 3]."
-    )
+    raise UserError(f"{path}: judgements.scale is {scale!r}; expected [lowest highest grade], for example [0, 3].")
 
 
 def _raters(path: Path, raters: Any) -> tuple[str, ...]:

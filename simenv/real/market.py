@@ -57,7 +57,8 @@ def market_params(path: Path, base: WorldParams) -> WorldParams:
         queries=dataclasses.replace(base.queries, misspelling_rate=0.0),  # real queries bring their own
         source=RealSource(str(path), content),
     )
-    return _changed(own, mapped.world, f"{path}: world.")
+    made: WorldParams = _changed(own, mapped.world, f"{path}: world.")
+    return made
 
 
 def real_world(params: WorldParams) -> World:
@@ -159,7 +160,7 @@ def _fitted(path: Path, content: str) -> tuple[TextIndex, TextModel | None]:
 
 
 def _related(data: MarketData) -> I32:
-    """(Q, MOST_RELATED) the queries most alike each, best first, -1 for none: Jaccard of words and of liked products."""
+    """(Q, MOST_RELATED) the queries most alike each, best first, -1 for none: Jaccard of words or of liked products."""
     queries: Queries = data.queries
     groups = [[set(tokens(text)) for text in queries.text]]
     if data.judgements is not None:

@@ -1,11 +1,11 @@
 """How well products match queries: the grades of human raters, and a text model where nobody judged.
 
-The model regresses the grade of a judged pair on what text says of it: BM25 and the cosine of letters, each as it is and
-relative to the query's best, the cosine in the latent space, whether category and brand are those that the query names.
-Its errors are measured on queries that it has not seen (five folds of whole queries), and there its predictions are
-drawn together toward the mean grade as far as they were too far apart: a prediction of 0.8 then means 0.8 in the mean
-over unseen queries. Judged pairs were chosen by an engine, so a product that nobody judged is, if anything, worse than
-predicted; no data here can say by how much.
+The model regresses the grade of a judged pair on what text says of it: BM25 and the cosine of letters, each as it is
+and relative to the query's best, the cosine in the latent space, whether category and brand are those that the query
+names. Its errors are measured on queries that it has not seen (five folds of whole queries), and there its predictions
+are drawn together toward the mean grade as far as they were too far apart: a prediction of 0.8 then means 0.8 in the
+mean over unseen queries. Judged pairs were chosen by an engine, so a product that nobody judged is, if anything, worse
+than predicted; no data here can say by how much.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ TIES = 20  # orders of equals that a human ranking is averaged over
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far raters agree. pairs: graded by all. unanimous: share of those. alpha: Krippendorff's, of ordered grades."""
+    """How far raters agree. pairs: graded by all. unanimous: share of those. alpha: Krippendorff's, ordinal."""
 
     pairs: int
     raters: int
@@ -117,10 +117,8 @@ def ceiling(ranked: Sequence[Ranked], k: int = 10, seed: int = 0) -> list[float]
         for each in whole:
             others = np.delete(each.raters, rater, axis=1).mean(axis=1)
             orders = [_order(each.raters[:, rater], rng) for _ in range(TIES)]
-            by = [
-                ndcg_at(Ranked({"one": order}, others, each.raters), "one", others, k, READINGS[1]) for order in orders
-            ]
-            scores.append(float(np.mean(by)))
+            ranked_by = [Ranked({"rater": order}, others, each.raters) for order in orders]
+            scores.append(float(np.mean([ndcg_at(one, "rater", others, k, READINGS[1]) for one in ranked_by])))
         made.append(float(np.nanmean(scores)))
     return made
 

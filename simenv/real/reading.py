@@ -56,9 +56,11 @@ class Queries:
 
 @dataclass(frozen=True)
 class Judgements:
-    """Graded pairs. query, item: (J,) places. grade: (J,) in [0, 1]. raters: (J, R) the same of single raters, NaN
-    where one said nothing; R may be 0.
-    """  # fmt: skip
+    """Graded pairs.
+
+    query, item: (J,) places. grade: (J,) in [0, 1]. raters: (J, R) the same of single raters, NaN where one said
+    nothing; R may be 0.
+    """
 
     query: I64
     item: I64

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from simenv import hashing
-from simenv.catalogue import ATTRIBUTES, F32, I32, Catalogue, ranges, standardise_within
+from simenv.catalogue import F32, I32, Catalogue, ranges, standardise_within
 from simenv.real.index import F64, TextIndex
 from simenv.real.mapping import TERM_ROLES
 from simenv.real.reading import Products
@@ -48,7 +48,10 @@ def stock(products: Products, index: TextIndex, n_style: int, seed: int) -> Cata
         category=category,
         brand=brand,
         colour=terms["colour"],
-        **{name: terms[name] for name in ATTRIBUTES},
+        size=terms["size"],
+        material=terms["material"],
+        audience=terms["audience"],
+        use=terms["use"],
         price=products.price.astype(np.float32),
         price_z=standardise_within(np.log(products.price), wide, len(categories)),
         rating=_rating(products.rating, len(category)),

@@ -93,8 +93,8 @@ def _print_judged(told: dict[str, Any]) -> None:
     model = told["text_model"]
     if model is not None:
         print_result(
-            f"Text model on unseen queries: error {model['error']:.3f} of a grade in [0, 1], {model['naive']:.3f} by the "
-            f"mean grade alone; correlation {model['correlation']:.2f}."
+            f"Text model on unseen queries: error {model['error']:.3f} of a grade in [0, 1], {model['naive']:.3f} by "
+            f"the mean grade alone; correlation {model['correlation']:.2f}."
         )
     rows = [[each["ranker"], each["reading"], f"{each['queries']}", _span(each, "ndcg", "low", "high"),
              _span(each, "difference", "difference_low", "difference_high")] for each in told["rankings"]]  # fmt: skip
