@@ -184,7 +184,7 @@ def _scale(path: Path, scale: Any) -> tuple[float, float]:
         low, high = map(float, scale)
         if low < high:
             return low, high
-    raise UserError(f"{path}: judgements.scale is {scale!r}; expected [lowest highest grade], for example [0, 3].")
+    raise UserError(f"{path}: judgements.scale is {scale!r}; expected [lowest, highest grade], for example [0, 3].")
 
 
 def _raters(path: Path, raters: Any) -> tuple[str, ...]:

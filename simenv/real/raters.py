@@ -61,20 +61,19 @@ def agreement(raters: F64) -> Agreement:
 
 
 def krippendorff(grades: F64) -> float:
-    """Krippendorff's alpha of ordinal grades (J, R) without gaps: 1 perfect, 0 as chance would have it.
+    """Krippendorff's alpha of ordinal grades (J, R), NaN where a rater said nothing: 1 perfect, 0 as by chance.
 
     alpha = 1 - observed / expected disagreement, where two grades disagree by the square of the number of grades
     given between them, counting half of their own (Krippendorff, "Computing Krippendorff's alpha-reliability", 2011).
-    1 where all grades are the same.
+    Pairs with fewer than two grades say nothing. 1 where all grades are the same.
     """
-    values, coded = np.unique(grades, return_inverse=True)
-    coded = coded.reshape(grades.shape)
-    n_values, n_raters = len(values), grades.shape[1]
-    counts = np.stack([(coded == value).sum(axis=1) for value in range(n_values)], axis=1).astype(np.float64)
-    together = (counts.T @ counts - np.diag(counts.sum(axis=0))) / (n_raters - 1)
+    paired = grades[(~np.isnan(grades)).sum(axis=1) >= 2]
+    values = np.unique(paired[~np.isnan(paired)])
+    counts = (paired[:, :, None] == values).sum(axis=1).astype(np.float64)
+    weight = counts / (counts.sum(axis=1, keepdims=True) - 1)
+    together = weight.T @ counts - np.diag(weight.sum(axis=0))
     total = together.sum(axis=1)
-    running = np.cumsum(total)
-    middle = running - total / 2
+    middle = np.cumsum(total) - total / 2
     distance = (middle[:, None] - middle[None, :]) ** 2
     chance = (np.outer(total, total) - np.diag(total)) / (total.sum() - 1)
     expected = float((chance * distance).sum())
