@@ -19,7 +19,7 @@ from simenv.catalogue import F32, I32
 from simenv.language.misspell import misspell
 from simenv.language.words import ATTRIBUTES
 from simenv.real.answers import VARIANTS, Answers
-from simenv.state import Draw, Search, State, visit_key
+from simenv.state import Draw, Said, Search, State, visit_key
 
 KINDS = ("category", "brand", *ATTRIBUTES)
 I8 = npt.NDArray[np.int8]
@@ -83,6 +83,14 @@ class RealDemand:
         query, variant = self._asked(state)
         terms, candidates = self.answers.look_up(query, variant)
         return Search(np.full(len(state), self.locale, dtype=np.int64), terms, candidates)
+
+    def said(self, state: State) -> Said:
+        """See `Demand`: what the query asked now names in the list's spelling and the intent wants."""
+        query, variant = self._asked(state)
+        listed, wanted = self.answers.query_terms[query], state.intent[:, :-1]
+        terms = np.where(listed == wanted, listed, np.int32(-1))
+        typed, _ = self.answers.look_up(query, variant)
+        return Said(terms, (terms >= 0) & (typed != terms))
 
     def relevance(self, intent: I32, items: I32) -> F32:
         """See `Demand`: the grade where somebody judged the pair, else what the text model expects."""

@@ -14,8 +14,10 @@ import simenv  # noqa: F401 - registers the environments
 from simenv.asking import REFORMULATIONS
 from simenv.check import check_vector_env, check_world
 from simenv.check.ranker import UniformByHash
+from simenv.intent_score import labelled_queries, pick, score_queries
 from simenv.language import load_lexicon
 from simenv.log import Log, write_log
+from simenv.log.labels import read_labels
 from simenv.play import shopper_range
 from simenv.real.reading import MarketData
 from simenv.world import State, World, begin, make_world, observe
@@ -133,9 +135,7 @@ def test_who_asks_again_asks_something_alike(world: World) -> None:
 
 def test_misspelt_queries_come_at_their_rate_and_are_corrected_next(world: World) -> None:
     rate, n = 0.3, 4000
-    params = dataclasses.replace(
-        world.params, queries=dataclasses.replace(world.params.queries, misspelling_rate=rate)
-    )
+    params = dataclasses.replace(world.params, queries=dataclasses.replace(world.params.queries, misspelling_rate=rate))
     wrong = make_world(params)
     state = begin(wrong, 3, np.arange(n))
     first, again = wrong.demand.strings(state), wrong.demand.strings(at_search(state, 1))
@@ -148,6 +148,19 @@ def test_misspelt_queries_come_at_their_rate_and_are_corrected_next(world: World
     for row in np.flatnonzero(is_wrong):
         assert again[row] == listed[state.intent[row, -1]]
         assert REFORMULATIONS[how[row]] == "correct"
+
+
+def test_understanding_is_scored_as_in_an_invented_market(world: World) -> None:
+    """The dictionary takes nothing for what it is not, and misses what is misspelt."""
+    params = dataclasses.replace(world.params, queries=dataclasses.replace(world.params.queries, misspelling_rate=0.4))
+    wrong = make_world(params)
+    for search in (0, 1, 2):
+        asked = labelled_queries(wrong, at_search(begin(wrong, 3, np.arange(500)), search))
+        scores = score_queries(asked.recognised, asked)
+        assert pick(scores, "category", "recall").value == pytest.approx(
+            1 - (asked.misspelt[:, 0]).sum() / (asked.said[:, 0] >= 0).sum()
+        )
+        assert asked.misspelt.any() == (search == 0)
 
 
 def test_letters_find_what_misspelt_words_do_not(world: World) -> None:
@@ -191,3 +204,6 @@ def test_its_log_reads_back_with_the_locale_and_the_terms_that_were_seen(world: 
     assert (batch.page.locale == load_lexicon().locales.index("en-GB")).all()
     assert batch.page.query_terms.max() < max(world.demand.n_values)
     assert log.manifest["world_hash"] == world.params.digest()
+    labels = read_labels(log)
+    assert labels.intent.shape == labels.recognised.shape
+    assert pick(score_queries(labels.recognised, labels), "category", "recall").value == 1.0
