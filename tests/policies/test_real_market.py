@@ -27,10 +27,10 @@ HEADS = {
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """Eight red or colourless lamps and tents."""
-    rows = "".join(
-        f"{i},{['', 'red '][i % 2]}{['lamp', 'tent'][i // 4]} {i},Alfa,{['lamp', 'tent'][i // 4]},{9 + i},{['', 'red'][i % 2]}\n"
-        for i in range(8)
-    )  # fmt: skip
+    rows = ""
+    for i in range(8):
+        colour, kind = ["", "red"][i % 2], ["lamp", "tent"][i // 4]
+        rows += f"{i},{colour} {kind} {i},Alfa,{kind},{9 + i},{colour}\n"
     for name, text in HEADS.items():
         more = {"products.csv": rows, "queries.csv": "lamp\nred lamp\nred tent\n"}.get(name, "")
         (tmp_path / name).write_text(text + more, encoding="utf-8")
