@@ -12,7 +12,7 @@ import numpy as np
 from simenv.errors import UserError
 from simenv.real.answers import Engine
 from simenv.real.judging import grades_of, judge, rank_judged
-from simenv.real.mapping import OPTIONAL, REQUIRED, TERM_ROLES
+from simenv.real.mapping import REQUIRED, TERM_ROLES
 from simenv.real.market import make_engine, market_data
 from simenv.real.raters import agreement, ceiling, rater_noise
 from simenv.real.reading import NO_BRAND, NO_CATEGORY, MarketData
@@ -33,6 +33,7 @@ def understood(path: Path) -> dict[str, Any]:
     made: dict[str, Any] = {
         "market": str(path),
         "content": source.content,
+        "attribution": data.mapped.attribution,
         "products": len(products.ids),
         "categories": len(set(products.category)),
         "brands": len(set(products.brand)),
@@ -80,7 +81,7 @@ def missing(data: MarketData) -> list[str]:
     without = [role for role in TERM_ROLES if role not in products.terms]
     if without:
         told.append(f"No column gives {', '.join(without)}: no query names one.")
-    if products.department is None and "department" in OPTIONAL["products"]:
+    if products.department is None:
         told.append("No column gives department: every category is one of its own.")
     if not data.queries.is_counted:
         told.append("No column gives the frequency of queries: all are asked equally often.")

@@ -69,6 +69,8 @@ def _check(market: Path, judge: bool, as_json: bool) -> None:
              for each in told["first_products"]]  # fmt: skip
     print_table(["id", "title", "brand", "category", "euros"], first, right=["euros"], wrap=["title"])
     print_result(f"First queries: {', '.join(told['first_queries'])}")
+    if told["attribution"]:
+        print_result(told["attribution"])
     for sentence in told["missing"]:
         print_result(sentence)
     if judge:

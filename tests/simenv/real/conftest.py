@@ -31,7 +31,7 @@ n_style = 3
 KINDS = {
     "running shoe": ("light running shoe", "trail running shoe", "running shoe for roads", "soft running shoe"),
     "rain jacket": ("rain jacket with hood", "long rain jacket", "rain jacket for running", "city rain jacket"),
-    "coffee machine": ("coffee machine with mill", "small coffee machine", "coffee machine for capsules", "coffee machine"),
+    "coffee machine": ("coffee machine with mill", "small coffee machine", "coffee machine capsules", "coffee machine"),
     "desk lamp": ("desk lamp with clamp", "small desk lamp", "desk lamp for reading", "long desk lamp"),
     "camping tent": ("camping tent for two", "light camping tent", "camping tent for rain", "small camping tent"),
 }  # fmt: skip
