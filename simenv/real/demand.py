@@ -58,11 +58,15 @@ class RealDemand:
         """See `Demand`: the first colour of each value, "Black,Silver" -> "black"."""
         return tuple(name.replace("/", ",").split(",")[0].strip().lower() for name in self.names[2])
 
-    def intents(self, key: hashing.Keys, visit: I32, day: I32, favourite_brand: I32) -> I32:
+    def intents(self, key: hashing.Keys, visit: I32, day: I32, favourite_brand: I32, reluctance: F32) -> I32:
         """A query of the list by its frequency: its terms and, last, its place. See `Demand`."""
-        u = hashing.uniform(hashing.absorb(visit_key(key, visit, Draw.INTENT), 0))
-        query = np.searchsorted(self.frequency_edges, u * self.frequency_edges[-1], side="right")
-        query = query.clip(max=len(self.frequency_edges) - 1).astype(np.int32)
+        at = visit_key(key, visit, Draw.INTENT)
+        query = self._frequent(hashing.uniform(hashing.absorb(at, 0)))
+        if reluctance.shape[1]:
+            category = self.answers.query_terms[query, 0]
+            chance = np.where(category >= 0, reluctance[np.arange(len(query)), np.maximum(category, 0)], 0.0)
+            passed_over = hashing.uniform(hashing.absorb(at, 1)) < chance
+            query[passed_over] = self._frequent(hashing.uniform(hashing.absorb(at[passed_over], 2)))
         return np.concatenate([self.answers.query_terms[query], query[:, None]], axis=1)
 
     def kinds(self, state: State) -> tuple[I8, I8]:
@@ -111,6 +115,12 @@ class RealDemand:
         return tuple(
             (kind, names[term]) for kind, names, term in zip(KINDS, self.names, terms, strict=True) if term >= 0
         )
+
+    def _frequent(self, u: npt.NDArray[np.float64]) -> I32:
+        """Queries that uniforms stand for, by frequency."""
+        query = np.searchsorted(self.frequency_edges, u * self.frequency_edges[-1], side="right")
+        found: I32 = query.clip(max=len(self.frequency_edges) - 1).astype(np.int32)
+        return found
 
     def _asked(self, state: State) -> tuple[I64, I64]:
         """Place in the list and variant of its spelling, 0 as it stands there, of what is asked now."""

@@ -112,6 +112,20 @@ def test_queries_are_asked_by_their_frequency(world: World) -> None:
     assert (np.abs(np.bincount(asked, minlength=len(share)) / n - share) < 4 * error).all()
 
 
+def test_a_category_that_shoppers_are_tired_of_is_asked_for_less(world: World) -> None:
+    """Passed over for sure, it comes only by the second draw: with the square of its share."""
+    n, tired = 20_000, 1
+    state = begin(world, 3, np.arange(n))
+    share = (state.intent[:, 0] == tired).mean()
+    reluctance = np.zeros((n, len(world.catalogue.departments)), dtype=np.float32)
+    reluctance[:, tired] = 1.0
+    again = world.demand.intents(state.key, state.visit, state.day, state.mind.favourite_brand, reluctance)
+    # Four standard errors of a share.
+    assert abs((again[:, 0] == tired).mean() - share**2) < 4 * np.sqrt(share**2 * (1 - share**2) / n)
+    kept = state.intent[:, 0] != tired
+    assert np.array_equal(again[kept], state.intent[kept])
+
+
 def test_what_is_typed_is_a_line_of_the_list_and_terms_are_what_it_names(world: World) -> None:
     state = begin(world, 3, np.arange(300))
     page, strings = observe(world, state), world.demand.strings(state)
