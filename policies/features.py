@@ -84,7 +84,7 @@ class FeatureMap(torch.nn.Module):
             (wanted < 0).expand_as(item),
             item_brand == brand,
             (brand >= 0) & (item_brand != brand),
-            item_colour == colour,
+            (colour >= 0) & (item_colour == colour),
             (colour >= 0) & (item_colour != colour),
             self.popularity[item],  # type: ignore[index]
             self.rating[item] - 3.7,  # type: ignore[index]

@@ -223,7 +223,8 @@ def _draw_card(sheet: Sheet, card: Card, slot: int, top: float, high: float, jud
         sheet.text((x, y), line, size, INK)
         y += 19
     y = top + high - (19 if tall else 18)
-    _draw_stars(sheet, x, y, card.rating)
+    if card.rating is not None:
+        _draw_stars(sheet, x, y, card.rating)
     sheet.text((right, y), card.price, 15, INK, bold=True, side="r")
     if card.placed:
         paper, ink = PLACED[card.placed]

@@ -47,6 +47,11 @@ class InventedDemand:
         return (len(self.lexicon.categories), self.params.n_brands, *map(len, self.lexicon.values))
 
     @property
+    def n_intent(self) -> int:
+        """See `Demand`."""
+        return len(self.n_values)
+
+    @property
     def colours(self) -> tuple[str, ...]:
         """See `Demand`."""
         return self.lexicon.colours

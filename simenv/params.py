@@ -179,6 +179,19 @@ class Dynamics:
 
 
 @dataclass(frozen=True)
+class RealSource:
+    """Where a real market's products, queries and judgements come from; see `simenv.real`.
+
+    Attributes:
+        path: Of the mapping file.
+        content: SHA-256 over it and the data files.
+    """
+
+    path: str
+    content: str
+
+
+@dataclass(frozen=True)
 class WorldParams:
     """A market. The sizes, the groups above, `Habits`, the click model, and what counts as the reward.
 
@@ -191,6 +204,7 @@ class WorldParams:
         reward: What the reward of a slot counts: its click, its purchase, its revenue in euros, or its revenue less
             what is sent back ("net revenue").
         house: Places of the page that the market fills itself. The click model must fit `n_shown` places.
+        source: The files of a real market; None for an invented one.
     """
 
     question: str
@@ -209,6 +223,7 @@ class WorldParams:
     conversion: Conversion = field(default_factory=Conversion)
     dynamics: Dynamics = field(default_factory=Dynamics)
     habits: Habits = field(default_factory=Habits)
+    source: RealSource | None = None
     house: HouseSlots = field(default_factory=HouseSlots)
     post_click: PostClick = field(default_factory=PostClick)
     abandonment: Abandonment = field(default_factory=Abandonment)
@@ -237,8 +252,15 @@ class WorldParams:
             )
 
     def digest(self) -> str:
-        """SHA-256 of every parameter: under one version of the package, equal digests mean equal markets."""
-        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of every parameter: under one version of the package, equal digests mean equal markets.
+
+        Of a real market's files it counts what is in them, not where they lie; of an invented one, nothing.
+        """
+        settings = dataclasses.asdict(self)
+        source = settings.pop("source")
+        if source is not None:
+            settings["source"] = source["content"]
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def _examination(n_slots: int) -> tuple[float, ...]:

@@ -28,7 +28,7 @@ class Card:
     Attributes:
         title, price: As the shopper's locale writes them.
         brand: The brand's name.
-        rating: Stars, 1 to 5.
+        rating: Stars, 1 to 5; None in a shop without ratings.
         colour: The item's internal colour name, "" for none.
         examined, clicked, carted, bought: What the shopper did. Whether a result was examined is hidden truth, which no
             log of a real shop holds.
@@ -41,7 +41,7 @@ class Card:
     title: str
     price: str
     brand: str
-    rating: float
+    rating: float | None
     colour: str
     examined: bool
     clicked: bool
@@ -154,10 +154,9 @@ def page_text(page: ResultPage) -> str:
             lines.append(f"{slot:3d}. -")
             continue
         worth = "" if card.worth is None else f"  worth {_bar(card.worth)}"
-        lines.append(
-            f"{slot:3d}. {card.title:<56.56} {card.price:>11}  {stars(card.rating)} {card.rating:.1f}{worth}"
-            f"  {f'[{card.placed}]  ' if card.placed else ''}{card.mark}".rstrip()
-        )
+        rating = "" if card.rating is None else f"{stars(card.rating)} {card.rating:.1f}"
+        placed = f"[{card.placed}]  " if card.placed else ""
+        lines.append(f"{slot:3d}. {card.title:<56.56} {card.price:>11}  {rating}{worth}  {placed}{card.mark}".rstrip())
     if page.ending:
         lines.append(f"  the shopper {page.ending}")
     return "\n".join(lines)
@@ -198,7 +197,7 @@ def _cards(world: World, state: State, page: Page, outcome: Outcome, show_truth:
             title=names[slot],
             price=price_text(world.demand.locales[locale], float(catalogue.price[item])),
             brand=catalogue.brands[catalogue.brand[item]],
-            rating=float(catalogue.rating[item]),
+            rating=float(catalogue.rating[item]) if catalogue.is_rated else None,
             colour=world.demand.colours[catalogue.colour[item]] if catalogue.colour[item] >= 0 else "",
             worth=worths[slot],
             placed=placed.get(slot, ""),

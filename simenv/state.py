@@ -39,7 +39,7 @@ class World:
 class Demand(Protocol):
     """What shoppers want and type, what the engine finds for it, and how well an item answers it.
 
-    `simenv.invented` makes it up for an invented catalogue.
+    `simenv.invented` makes it up for an invented catalogue, `simenv.real` has it from a user's files.
     """
 
     @property
@@ -49,6 +49,10 @@ class Demand(Protocol):
     @property
     def n_values(self) -> tuple[int, ...]:
         """How many values each of the terms of a query can have; the first are categories, the second brands."""
+
+    @property
+    def n_intent(self) -> int:
+        """Columns of an intent, T: one a term, and what else a demand must know of it."""
 
     @property
     def colours(self) -> tuple[str, ...]:
@@ -123,7 +127,7 @@ class State:
     traits: Traits
     taste: F32  # (N, D)
     mind: Mind
-    intent: I32  # (N, 7) wanted category, brand, colour, size, material, audience, use; -1 any
+    intent: I32  # (N, T) wanted category, brand, colour, size, material, audience, use, ...; -1 any
     shown: Bools  # (N, C) candidates shown on earlier pages of this query
     history: F32  # (N, D + 1) discounted sum of clicked style and price level
     history_weight: F32

@@ -36,11 +36,15 @@ def make_world(params: WorldParams) -> World:
     """Build the market that the parameters describe. Same parameters, same bytes.
 
     Raises:
-        UserError: for shares that do not fit the locales or the kinds of intent, or a click model that does not fit the
-            slots and the places of the house.
+        UserError: for shares that do not fit the locales or the kinds of intent, a click model that does not fit the
+            slots and the places of the house, or a real market's files that are wrong.
     """
     nothing = np.zeros((1, params.n_shown))
     params.click_model.click_probability(Appeal(nothing, nothing))  # says what is wrong before anything runs
+    if params.source is not None:
+        from simenv.real.market import real_world  # loads scikit-learn
+
+        return real_world(params)
     catalogue = generate_catalogue(params.n_items, params.n_brands, params.n_style, params.seed)
     return World(params=params, catalogue=catalogue, demand=invented_demand(params, catalogue))
 

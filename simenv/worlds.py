@@ -1,7 +1,8 @@
 """WORLDS: the named markets.
 
 A world is registered by one line; `gymnasium.make("simenv/Search-v0", world=NAME)` and every scenario find it here.
-Wherever a name is taken, the path of a world file (`simenv.world_file`) is taken too.
+Wherever a name is taken, the path of a world file (`simenv.world_file`) or of a real market (`simenv.real.mapping`) is
+taken too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from simenv.habits import Boredom, Habits, Influence, Satiation, Trust
 from simenv.house import HouseSlots
 from simenv.params import Attraction, Conversion, Dynamics, Filters, Shoppers, WorldParams
 from simenv.postclick import PostClick
+from simenv.real.mapping import is_mapping
 from simenv.world import World, make_world
 from simenv.world_file import SUFFIX, read_world
 
@@ -168,7 +170,7 @@ WORLDS: dict[str, WorldParams] = {
 
 
 def load_world(name: str) -> World:
-    """The market of that name or world file, built once per process.
+    """The market of that name or file, built once per process.
 
     Raises:
         UserError: for a name that is not in WORLDS, or a file that describes no world.
@@ -177,12 +179,19 @@ def load_world(name: str) -> World:
 
 
 def world_params(name: str) -> WorldParams:
-    """The parameters of a named world, or of a world file (a path that ends in .toml; see `simenv.world_file`).
+    """The parameters of a named world, or of what a path that ends in .toml describes.
+
+    That is a real market where the file has a table [products] (see `simenv.real.mapping`), else a world file (see
+    `simenv.world_file`).
 
     Raises:
         UserError: for a name that is not in WORLDS, or a file that describes no world.
     """
     if name.endswith(SUFFIX):
+        if is_mapping(Path(name)):
+            from simenv.real.market import market_params
+
+            return market_params(Path(name), WORLDS["default"])
         return read_world(Path(name), WORLDS)
     if name not in WORLDS:
         raise unknown_name("world", name, WORLDS)

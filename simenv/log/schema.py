@@ -73,13 +73,13 @@ def log_schema(n_candidates: int, n_slots: int, n_style: int, n_house: int = 0) 
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns])
 
 
-def hidden_schema(n_slots: int, n_style: int) -> pa.Schema:
+def hidden_schema(n_slots: int, n_style: int, n_intent: int = N_TERMS) -> pa.Schema:
     """The columns of the hidden truth beside a log, keyed by (session, step)."""
     word = pa.dictionary(pa.int32(), pa.string())
     columns: list[tuple[str, pa.DataType]] = [
         ("session", pa.int64()),
         ("step", pa.int32()),
-        ("intent", pa.list_(pa.int32(), N_TERMS)),
+        ("intent", pa.list_(pa.int32(), n_intent)),
         ("intent_kind", word),
         ("reformulation", word),
         ("said", pa.list_(pa.int32(), N_TERMS)),

@@ -125,7 +125,7 @@ def _write_parts(
             "catalogue_hash": world.catalogue.digest(),
         }
     )
-    hidden = hidden_schema(params.n_slots, params.n_style)
+    hidden = hidden_schema(params.n_slots, params.n_style, world.demand.n_intent)
     rows = 0
     for part, first_of_part in enumerate(range(0, len(shoppers), BLOCK * BLOCKS_A_PART)):
         name = f"part-{part:05d}.parquet"
