@@ -15,6 +15,7 @@ from typing import Literal, get_args
 from simenv.clicks import ClickModel, PositionBased
 from simenv.errors import UserError
 from simenv.habits import Habits
+from simenv.market import Market
 
 Reward = Literal["clicks", "purchases", "revenue"]
 
@@ -183,6 +184,7 @@ class WorldParams:
     conversion: Conversion = field(default_factory=Conversion)
     dynamics: Dynamics = field(default_factory=Dynamics)
     habits: Habits = field(default_factory=Habits)
+    market: Market = field(default_factory=Market)
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot make a market."""

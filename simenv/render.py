@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from simenv.calendar import prices
 from simenv.catalogue import I32
 from simenv.columns import take
 from simenv.shoppers import DEVICES
@@ -164,6 +165,7 @@ def price_text(locale: str, price: float) -> str:
 def _cards(world: World, state: State, page: Page, outcome: Outcome, show_truth: bool) -> tuple[Card | None, ...]:
     catalogue, locale = world.catalogue, int(page.locale[0])
     items = outcome.items[0]
+    price = prices(world.calendar, catalogue, outcome.items, page.day)[0][0].tolist()
     names = world.demand.titles(locale, np.maximum(items, 0))
     worths = _worth(world, state, page, outcome.items).tolist() if show_truth else [None] * len(items)
     return tuple(
@@ -171,7 +173,7 @@ def _cards(world: World, state: State, page: Page, outcome: Outcome, show_truth:
         if item < 0
         else Card(
             title=names[slot],
-            price=price_text(world.demand.locales[locale], float(catalogue.price[item])),
+            price=price_text(world.demand.locales[locale], price[slot]),
             brand=catalogue.brands[catalogue.brand[item]],
             rating=float(catalogue.rating[item]),
             colour=world.demand.colours[catalogue.colour[item]] if catalogue.colour[item] >= 0 else "",

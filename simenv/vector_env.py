@@ -239,6 +239,7 @@ def observation_space_of(world: World) -> spaces.Dict:
             "candidates": spaces.Box(-1, params.n_items - 1, (params.n_candidates,), np.int32),
             "day": spaces.Box(0, INT_LIMIT, (), np.int32),
             "device": spaces.Discrete(len(params.shoppers.device_share)),
+            "discount": spaces.Box(-FLOAT_LIMIT, FLOAT_LIMIT, (params.n_candidates,), np.float32),
             "history": spaces.Box(-FLOAT_LIMIT, FLOAT_LIMIT, (params.n_style + 1,), np.float32),
             "history_weight": spaces.Box(0.0, FLOAT_LIMIT, (), np.float32),
             "last_brand": spaces.Box(-1, params.n_brands - 1, (), np.int32),

@@ -12,7 +12,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from simenv import hashing, reacting
+from simenv import hashing, reacting, stock
+from simenv.calendar import cold_started, discount, make_calendar, unlisted
 from simenv.catalogue import I32, I64, generate_catalogue
 from simenv.clicks import Appeal
 from simenv.columns import take
@@ -35,12 +36,14 @@ def make_world(params: WorldParams) -> World:
 
     Raises:
         UserError: for shares that do not fit the locales or the kinds of intent, or a click model that does not fit the
-            slots.
+            slots, or a shock on a category or brand that is not there.
     """
     nothing = np.zeros((1, params.n_slots))
     params.click_model.click_probability(Appeal(nothing, nothing))  # says what is wrong before anything runs
     catalogue = generate_catalogue(params.n_items, params.n_brands, params.n_style, params.seed)
-    return World(params=params, catalogue=catalogue, demand=invented_demand(params, catalogue))
+    calendar = make_calendar(params, catalogue)
+    catalogue = cold_started(catalogue, calendar)
+    return World(params, catalogue, invented_demand(params, catalogue, calendar), calendar)
 
 
 def begin(world: World, seed: int, shoppers: I64) -> State:
@@ -82,11 +85,23 @@ def begin(world: World, seed: int, shoppers: I64) -> State:
     )
 
 
-def observe(world: World, state: State) -> Page:
-    """Steps 2 and 3, ask and retrieve: the public page that a policy ranks."""
+def observe(world: World, state: State, shelves: stock.Shelves | None = None) -> Page:
+    """Steps 2 and 3, ask and retrieve: the public page that a policy ranks.
+
+    Args:
+        world: The market.
+        state: Where the shoppers are.
+        shelves: In a market with stock, what all shoppers have left for the day of every row; where None, what the rest
+            of the market is expected to leave (see `simenv.stock`).
+    """
     found = world.demand.search(state)
     candidates = found.candidates
     candidates[state.shown] = -1
+    absent = unlisted(world.calendar, world.catalogue, candidates, state.day)
+    if absent is not None:
+        candidates[absent] = -1
+    if world.params.market.stock is not None:
+        candidates[stock.sold_out(world, candidates, state.day, shelves)] = -1
     return Page(
         shopper=state.shopper,
         visit=state.visit,
@@ -101,6 +116,7 @@ def observe(world: World, state: State) -> Page:
         history=state.history / (state.history_weight + PRIOR_CLICKS)[:, None],
         history_weight=state.history_weight,
         last_brand=state.last_brand,
+        discount=discount(world.calendar, candidates, state.day),
     )
 
 
@@ -152,7 +168,9 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
     session_over = ~next_page & ~next_search
 
     # 8. Remember.
-    taste, history, history_weight, last_brand = reacting.remember(world, state, np.maximum(items, 0), clicked)
+    taste, history, history_weight, last_brand = reacting.remember(
+        world, state, np.maximum(items, 0), known.price_z, clicked
+    )
     mind = reacting.minded(world, state, key, items, clicked, purchased)
     satisfaction = np.where(
         session_over, reacting.running(world, state.satisfaction, visit_satisfaction), state.satisfaction

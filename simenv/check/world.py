@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from simenv import hashing
+from simenv.calendar import unlisted
 from simenv.catalogue import I32, I64
 from simenv.check.ranker import UniformByHash
 from simenv.clicks import check_click_model
 from simenv.columns import join, take
-from simenv.play import Step, play, shopper_range
+from simenv.play import Step, play_apart, shopper_range
 from simenv.world import Page, World, begin, make_world, observe, step
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ N_AMONG, N_ALONE, N_MANY = 50, 5, 400  # shoppers played together, alone, and fo
 def check_world(world: World, seed: int = 0) -> None:
     """Prove that a world keeps the contract of `simenv.world`, under a ranker that shows candidates in random order.
 
-    Built again it is the same; the same seed gives the same bytes and another seed others. A shopper's whole life is
+    Where shoppers share stock, each is played apart (see `simenv.stock`). Built again it is the same; the same seed gives the same bytes and another seed others. A shopper's whole life is
     the same alone and among fifty others. A page shows nothing hidden and does not change with what is hidden.
     Candidates are distinct, enough, and never come back within one query; retrieval does not look at the slate.
     Rewards agree with their exact expectations within four standard errors, clustered by shopper. Clicks happen where
@@ -57,7 +58,7 @@ def check_world(world: World, seed: int = 0) -> None:
 
 def _lives(world: World, seed: int, shoppers: I64, policy_seed: int | None = None) -> Step:
     """Whole lives as one set of columns, in the order of (shopper, visit, step)."""
-    steps = join(list(play(world, UniformByHash(), seed, shoppers, policy_seed)))
+    steps = join(list(play_apart(world, UniformByHash(), seed, shoppers, policy_seed)))
     return take(steps, np.lexsort((steps.state.step, steps.state.visit, steps.state.shopper)))
 
 
@@ -126,11 +127,14 @@ def _check_candidates(world: World, lives: Step) -> None:
     )
     assert candidates.min() >= -1, "candidates are item ids, or -1 for a hole"
     assert candidates.max() < world.catalogue.n_items, "candidates are ids of items that exist"
+    absent = unlisted(world.calendar, world.catalogue, candidates, page.day)
+    assert absent is None or not (absent & (candidates >= 0)).any(), "a candidate is not listed on its day"
+    assert not page.discount[candidates < 0].any(), "a hole has a discount"
     assert not _repeats(candidates).any(), "candidates are distinct in a row"
     real = (candidates >= 0).sum(axis=1)
     first = page.page == 0
     found = real[first & (real > 0)]  # a query may find nothing at all
-    assert (found >= params.n_slots).all(), (
+    assert params.market.makes_holes or (found >= params.n_slots).all(), (
         f"a first page has {found.min()} candidates for {params.n_slots} slots; the catalogue is too small"
     )
     assert (real[~first] >= 1).all(), "a later page without any candidate was opened"
@@ -176,15 +180,23 @@ def _check_retrieval_is_blind(world: World, seed: int) -> None:
 def _check_outcomes(world: World, lives: Step) -> None:
     outcome = lives.outcome
     shown = outcome.items >= 0
-    price = world.catalogue.price[np.maximum(outcome.items, 0)].astype(np.float64)
+    price = world.catalogue.price[np.maximum(outcome.items, 0)] * np.exp(_discounts(lives))
     assert not (outcome.clicked & ~outcome.examined).any(), "a slot was clicked that nobody examined"
     assert not (outcome.clicked & ~shown).any(), "an empty slot was clicked"
     assert not (outcome.carted & ~outcome.clicked).any(), "an item is in the cart that nobody clicked"
     assert not (outcome.purchased & ~outcome.carted).any(), "an item was bought that is not in the cart"
-    assert np.array_equal(outcome.revenue, np.where(outcome.purchased, price, 0.0)), "revenue is the price of purchases"
+    assert np.allclose(outcome.revenue, np.where(outcome.purchased, price, 0.0), rtol=FLOAT_TOLERANCE, atol=0.0), (
+        "revenue is the day's price of purchases"
+    )
     counts = {"clicks": outcome.clicked, "purchases": outcome.purchased, "revenue": outcome.revenue}
     reward = counts[world.params.reward]
     assert np.array_equal(outcome.reward, reward), f"the reward is not what the world counts ({world.params.reward})"
+
+
+def _discounts(lives: Step) -> npt.NDArray[np.float64]:
+    """The public discount of what was shown, (N, K)."""
+    places = np.maximum(lives.decision.slate, 0).astype(np.int64)
+    return np.take_along_axis(lives.page.discount, places, axis=1).astype(np.float64)
 
 
 def _check_expectations(lives: Step) -> None:

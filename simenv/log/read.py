@@ -227,6 +227,7 @@ def _batch(rows: pa.RecordBatch, first: int) -> LogBatch:
         history=matrix("history"),
         history_weight=flat("history_weight"),
         last_brand=flat("last_brand"),
+        discount=matrix("discount"),
     )
     return LogBatch(
         row=np.arange(first, first + len(rows), dtype=np.int64),
@@ -272,6 +273,7 @@ def _check(made: LogBatch) -> None:
     _refuse(made, _repeats(made.page.candidates), "candidates hold an item twice", "each item once at most.")
     _refuse(made, (np.isnan(made.scores) | np.isposinf(made.scores)).any(axis=1), "scores are NaN or infinite",
             "finite scores, or -inf for a candidate that cannot be shown.")  # fmt: skip
+    _refuse(made, ~np.isfinite(made.page.discount).all(axis=1), "discount is not finite", "logarithms of price ratios.")
     _refuse(made, (made.carted & ~made.clicked).any(axis=1), "carted without a click", "carts from clicked slots.")
     _refuse(made, (made.purchased & ~made.carted).any(axis=1), "purchased without a cart", "purchases from carts.")
     _refuse(made, ~((made.revenue >= 0) & np.isfinite(made.revenue)).all(axis=1), "revenue is below 0 or not finite",
