@@ -28,12 +28,14 @@ N_AMONG, N_ALONE, N_MANY = 50, 5, 400  # shoppers played together, alone, and fo
 def check_world(world: World, seed: int = 0) -> None:
     """Prove that a world keeps the contract of `simenv.world`, under a ranker that shows candidates in random order.
 
-    Where shoppers share stock, each is played apart (see `simenv.stock`). Built again it is the same; the same seed gives the same bytes and another seed others. A shopper's whole life is
+    Built again it is the same; the same seed gives the same bytes and another seed others. A shopper's whole life is
     the same alone and among fifty others. A page shows nothing hidden and does not change with what is hidden.
     Candidates are distinct, enough, and never come back within one query; retrieval does not look at the slate.
     Rewards agree with their exact expectations within four standard errors, clustered by shopper. Clicks happen where
     somebody looked, carts where somebody clicked, purchases from carts. Nobody exceeds the pages and queries
-    allowed, days increase from visit to visit, and every life ends once. The click model passes its own check.
+    allowed, days increase from visit to visit, and every life ends once. Nothing is offered on a day on which it is
+    not listed. The click model passes its own check. Where shoppers share stock, each is played apart here (see
+    `simenv.stock`).
 
     Args:
         world: The market, see `simenv.world.make_world`.
