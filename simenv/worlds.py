@@ -123,14 +123,14 @@ WORLDS: dict[str, WorldParams] = {
     ),
     "churn": dataclasses.replace(
         _DEFAULT,
-        question="What does ranking by past sales cost where items come and go? It gives new items 5% of the slots where "
-        "34% of the candidates are new; taking them for average instead is worth 5% more clicks.",
+        question="What does ranking by past sales cost where items come and go? It gives new items 5% of the slots "
+        "where 34% of the candidates are new; taking them for average instead is worth 5% more clicks.",
         market=Market(churn=Churn(new_share=0.4, gone_share=0.2)),
     ),
     "scarce": dataclasses.replace(
         _DEFAULT,
-        question="Does an A/B test tell the truth where both arms take from one shelf? Ranking by truth instead of words "
-        "sells .131 more a search where everybody gets it; the test says .155, for one arm empties the other's shelf.",
+        question="Does an A/B test tell the truth where both arms take from one shelf? Ranking by truth instead of "
+        "words sells .131 more a search where everybody gets it; the test says .155, for one arm empties the shelf of both.",
         reward="purchases",
         n_items=1600,
         conversion=Conversion(cart_base=-2.4),

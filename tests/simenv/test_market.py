@@ -97,7 +97,7 @@ def test_a_mechanism_does_the_same_whatever_else_is_on_and_nothing_where_it_is_o
         else:
             assert np.array_equal(found, owners[0])
     still = dataclasses.replace(market_of(names), **{name: STILL[name] for name in SWITCHES if name not in names})
-    assert bytes_of(lives(world, 8)) == bytes_of(lives(world_of(still), 8)), (
+    assert bytes_of(lives(world, 3)) == bytes_of(lives(world_of(still), 3)), (
         "off is not what a mechanism of no strength is"
     )
 
