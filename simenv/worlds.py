@@ -130,7 +130,7 @@ WORLDS: dict[str, WorldParams] = {
     "scarce": dataclasses.replace(
         _DEFAULT,
         question="Does an A/B test tell the truth where both arms take from one shelf? Ranking by truth instead of "
-        "words sells .131 more a search where everybody gets it; the test says .155, for one arm empties the shelf of both.",
+        "words sells .131 more a search where everybody gets it; the test says .155.",
         reward="purchases",
         n_items=1600,
         conversion=Conversion(cart_base=-2.4),
