@@ -51,7 +51,7 @@ class Stock:
     def __post_init__(self) -> None:
         """Refuse shelves that hold less than nothing, or are filled never."""
         _within("stock: units", self.units, 0.0, float("inf"))
-        _within("stock: restock_days", self.restock_days, 1, float("inf"))
+        _within("stock: restock_days", self.restock_days, 1, 10_000)
         _within("stock: sold_out_days", self.sold_out_days, 1e-3, float("inf"))
 
 

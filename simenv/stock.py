@@ -12,6 +12,7 @@ function of (world seed, day, item), whatever the rows do.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,20 +28,23 @@ from simenv.state import Bools, Outcome, World
 class Shelves:
     """What can be had on one day.
 
-    stock: (I,) int32 units. full: (I,) int32 units of a full shelf.
+    stock: (I,) int32 units. full: (I,) int32 units of a full shelf. phase: (I,) int16, an item's shelf is filled up at
+    the start of the days that, with it added, are multiples of `Stock.restock_days`.
     """
 
     day: int
     stock: I32
     full: I32
+    phase: npt.NDArray[np.int16]
 
 
 def first_shelves(world: World, n_shoppers: int) -> Shelves:
     """Day 0: every shelf is full, in proportion to the number of shoppers that share it."""
     stock = _stock(world)
-    share = hashing.uniform(_keys(world, "shelf", np.arange(world.catalogue.n_items)))
+    items = np.arange(world.catalogue.n_items)
+    share = hashing.uniform(_keys(world, "shelf", items))
     full = np.floor(stock.units * n_shoppers / 1000.0 + share).astype(np.int32)  # right in the mean
-    return Shelves(day=0, stock=full, full=full)
+    return Shelves(day=0, stock=full, full=full, phase=_phase(world, items).astype(np.int16))
 
 
 def next_shelves(world: World, shelves: Shelves, sold: I64) -> Shelves:
@@ -53,9 +57,8 @@ def next_shelves(world: World, shelves: Shelves, sold: I64) -> Shelves:
     """
     day = shelves.day + 1
     left = np.maximum(shelves.stock - sold, 0).astype(np.int32)
-    items = np.arange(len(left))
-    filled = (day + _phase(world, items)) % _stock(world).restock_days == 0
-    return Shelves(day=day, stock=np.where(filled, shelves.full, left), full=shelves.full)
+    filled = (day + shelves.phase) % _stock(world).restock_days == 0
+    return dataclasses.replace(shelves, day=day, stock=np.where(filled, shelves.full, left))
 
 
 def count_sold(outcome: Outcome, sold: I64) -> None:
