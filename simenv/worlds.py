@@ -138,16 +138,16 @@ WORLDS: dict[str, WorldParams] = {
     ),
     "sale": dataclasses.replace(
         _DEFAULT,
-        question="What is it worth to know today's price? A production ranker that also counts the week's discounts "
-        "sells 13% more.",
+        question="What is it worth to know today's price? Little: production sells 13% more when it counts the week's "
+        "discounts too, but 15% more when it counts the catalogue's prices, and today's instead add 0.6% at best.",
         reward="purchases",
         conversion=Conversion(cart_base=-3.4, buy_price=0.8),
         market=Market(prices=Prices(step=0.05, sale_share=0.2, sale_depth=0.4)),
     ),
     "season": dataclasses.replace(
         _DEFAULT,
-        question="Can two seasons be compared instead of two rankers? Production earns 14% more than words alone on "
-        "every day; put in its place half-way through the year, it seems to earn 4% less.",
+        question="Can two seasons be compared instead of two rankers? Production earns 14% more than words in either "
+        "half; swapped in half-way it seems to earn 4% (+-3) less, and without seasons 6% (+-3) more.",
         reward="revenue",
         conversion=Conversion(cart_base=-3.4),
         shoppers=Shoppers(horizon_days=56),
