@@ -327,8 +327,7 @@ def test_bait_draws_clicks_and_sells_nothing_and_quality_sells(world: World) -> 
         for one in (catalogue, lured, better)
     ]
     cart = [
-        behaviour.conversion(world.params.conversion, one, fit, items, None)[0]
-        for one in (catalogue, lured, better)
+        behaviour.conversion(world.params.conversion, one, fit, items, None)[0] for one in (catalogue, lured, better)
     ]
     real = items >= 0
     assert (click[1] > click[0])[real].all()
