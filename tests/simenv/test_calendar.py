@@ -131,7 +131,9 @@ def test_intents_follow_a_shock_of_demand_from_its_day_to_its_end() -> None:
     share = []
     for day in (9, 10, 14, 15):
         days = np.full(n, day, np.int32)
-        intent = world.demand.intents(state.key, state.visit, days, state.traits.favourite_brand)
+        intent = world.demand.intents(
+            state.key, state.visit, days, state.mind.favourite_brand, np.zeros((n, 0), np.float32)
+        )
         share.append((intent[:, 0] == 30).mean())
     assert share[0] == share[3]
     assert share[1] == share[2]
