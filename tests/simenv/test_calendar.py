@@ -130,7 +130,7 @@ def test_intents_follow_a_shock_of_demand_from_its_day_to_its_end() -> None:
     state = begin(world, 3, ids)
     share = []
     for day in (9, 10, 14, 15):
-        days, none = np.full(n, day, np.int32), np.zeros((n, 0), np.float32)
+        days = np.full(n, day, np.int32)
         intent = world.demand.intents(
             state.key, state.visit, days, state.mind.favourite_brand, np.zeros((n, 0), np.float32)
         )
