@@ -54,7 +54,7 @@ def abandons(world: World, state: State, key: hashing.Keys, seen: Seen) -> tuple
     content = gives_up = nobody
     luck = hashing.absorb(key, Draw.ABANDON)
     if params.good > 0.0:
-        gap = np.abs(world.catalogue.price_z[np.maximum(seen.items, 0)] - state.traits.price_taste[:, None])
+        gap = np.abs(seen.worth.price_z - state.traits.price_taste[:, None])
         u = hashing.uniform(hashing.absorb(luck, 0))
         content = abandonment.answered(params, seen.clicked, seen.examined, seen.worth.relevance, gap, u)
     if params.bad > 0.0:

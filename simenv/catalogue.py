@@ -112,6 +112,19 @@ class Catalogue:
         return state.hexdigest()
 
 
+def price_spread(price: F32, category: I32, n_categories: int) -> F32:
+    """Standard deviation of log price in each category, (G,): what a log price is divided by to be a `price_z`.
+
+    At least 0.05, for categories of one item.
+    """
+    log = np.log(price.astype(np.float64))
+    count = np.bincount(category, minlength=n_categories).clip(1)
+    mean = np.bincount(category, log, minlength=n_categories) / count
+    spread = np.sqrt(np.bincount(category, (log - mean[category]) ** 2, minlength=n_categories) / count)
+    made: F32 = spread.clip(0.05).astype(np.float32)
+    return made
+
+
 def generate_catalogue(n_items: int, n_brands: int, n_style: int, seed: int) -> Catalogue:
     """Make a catalogue from a seed; the same arguments give the same bytes.
 

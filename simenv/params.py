@@ -17,6 +17,7 @@ from simenv.clicks import ClickModel, PositionBased
 from simenv.errors import UserError
 from simenv.habits import Habits
 from simenv.house import HouseSlots, check_places
+from simenv.market import Market
 from simenv.postclick import PostClick
 
 Reward = Literal["clicks", "purchases", "revenue", "net revenue"]
@@ -223,6 +224,7 @@ class WorldParams:
     conversion: Conversion = field(default_factory=Conversion)
     dynamics: Dynamics = field(default_factory=Dynamics)
     habits: Habits = field(default_factory=Habits)
+    market: Market = field(default_factory=Market)
     source: RealSource | None = None
     house: HouseSlots = field(default_factory=HouseSlots)
     post_click: PostClick = field(default_factory=PostClick)

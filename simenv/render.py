@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from simenv.calendar import prices
 from simenv.catalogue import I32
 from simenv.columns import take
 from simenv.house import full_page
@@ -180,6 +181,7 @@ def price_text(locale: str, price: float) -> str:
 def _cards(world: World, state: State, page: Page, outcome: Outcome, show_truth: bool) -> tuple[Card | None, ...]:
     catalogue, locale, house = world.catalogue, int(page.locale[0]), world.params.house
     items = full_page(house, outcome.items, page.house)
+    price = prices(world.calendar, catalogue, items, page.day)[0][0].tolist()
     names = world.demand.titles(locale, np.maximum(items[0], 0))
     worths = _worth(world, state, page, items).tolist() if show_truth else [None] * len(items[0])
     placed = dict(zip(house.places, house.labels(), strict=True))
@@ -195,7 +197,7 @@ def _cards(world: World, state: State, page: Page, outcome: Outcome, show_truth:
         if item < 0
         else Card(
             title=names[slot],
-            price=price_text(world.demand.locales[locale], float(catalogue.price[item])),
+            price=price_text(world.demand.locales[locale], price[slot]),
             brand=catalogue.brands[catalogue.brand[item]],
             rating=float(catalogue.rating[item]) if catalogue.is_rated else None,
             colour=world.demand.colours[catalogue.colour[item]] if catalogue.colour[item] >= 0 else "",

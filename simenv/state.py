@@ -5,7 +5,7 @@ And the names of draws: every random number of a visit is named by (shopper, vis
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simenv import hashing
+from simenv.calendar import Calendar
 from simenv.catalogue import F32, I32, I64, Catalogue
 from simenv.mind import Mind
 from simenv.params import WorldParams
@@ -34,6 +35,7 @@ class World:
     params: WorldParams
     catalogue: Catalogue
     demand: Demand
+    calendar: Calendar = field(default_factory=Calendar)
 
 
 class Demand(Protocol):
@@ -154,6 +156,7 @@ class Page:
     time: seconds since midnight. search, page: queries of this visit, pages of this query before this one.
     history: (N, D + 1) float32, discounted mean of style and price level of what the shopper clicked, drawn to 0 by
         three imaginary clicks. history_weight: discounted number of clicks. last_brand: last clicked, -1 none.
+    discount: (N, C) float32, log of the day's price over the catalogue's; 0 where prices stand still and at holes.
     """
 
     shopper: I64
@@ -171,6 +174,7 @@ class Page:
     history: F32
     history_weight: F32
     last_brand: I32
+    discount: F32
 
     def __len__(self) -> int:
         """Number of rows, N."""

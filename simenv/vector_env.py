@@ -250,6 +250,7 @@ def observation_space_of(world: World) -> spaces.Dict:
             "candidates": spaces.Box(-1, params.n_items - 1, (params.n_candidates,), np.int32),
             "day": spaces.Box(0, INT_LIMIT, (), np.int32),
             "device": spaces.Discrete(len(params.shoppers.device_share)),
+            "discount": spaces.Box(-FLOAT_LIMIT, FLOAT_LIMIT, (params.n_candidates,), np.float32),
             "filters": spaces.Box(np.full(len(top), -1, np.int32), top, top.shape, np.int32),
             "history": spaces.Box(-FLOAT_LIMIT, FLOAT_LIMIT, (params.n_style + 1,), np.float32),
             "history_weight": spaces.Box(0.0, FLOAT_LIMIT, (), np.float32),

@@ -12,9 +12,10 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from simenv import hashing, house, reacting
+from simenv import hashing, house, reacting, stock
 from simenv.abandonment import endings
 from simenv.aftermath import End, Seen, abandons, outcome_of
+from simenv.calendar import cold_started, discount, make_calendar, unlisted
 from simenv.catalogue import I32, I64, generate_catalogue
 from simenv.clicks import Appeal
 from simenv.columns import take
@@ -37,16 +38,21 @@ def make_world(params: WorldParams) -> World:
 
     Raises:
         UserError: for shares that do not fit the locales or the kinds of intent, a click model that does not fit the
-            slots and the places of the house, or a real market's files that are wrong.
+            slots and the places of the house, a shock on a category or brand that is not there, or a real market whose
+            files are wrong or that is asked for what only an invented one has.
     """
     nothing = np.zeros((1, params.n_shown))
     params.click_model.click_probability(Appeal(nothing, nothing))  # says what is wrong before anything runs
     if params.source is not None:
-        from simenv.real.market import real_world  # loads scikit-learn
+        from simenv.real.market import real_market  # loads scikit-learn
 
-        return real_world(params)
+        catalogue, real = real_market(params)
+        calendar = make_calendar(params, catalogue)
+        return World(params, cold_started(catalogue, calendar), real, calendar)
     catalogue = generate_catalogue(params.n_items, params.n_brands, params.n_style, params.seed)
-    return World(params=params, catalogue=catalogue, demand=invented_demand(params, catalogue))
+    calendar = make_calendar(params, catalogue)
+    catalogue = cold_started(catalogue, calendar)
+    return World(params, catalogue, invented_demand(params, catalogue, calendar), calendar)
 
 
 def begin(world: World, seed: int, shoppers: I64) -> State:
@@ -88,10 +94,22 @@ def begin(world: World, seed: int, shoppers: I64) -> State:
     )
 
 
-def observe(world: World, state: State) -> Page:
-    """Steps 2 and 3, ask and retrieve: the public page that a policy ranks."""
+def observe(world: World, state: State, shelves: stock.Shelves | None = None) -> Page:
+    """Steps 2 and 3, ask and retrieve: the public page that a policy ranks.
+
+    Args:
+        world: The market.
+        state: Where the shoppers are.
+        shelves: In a market with stock, what all shoppers have left for the day of every row; where None, what the rest
+            of the market is expected to leave (see `simenv.stock`).
+    """
     found = world.demand.search(state)
     candidates = found.candidates
+    absent = unlisted(world.calendar, world.catalogue, candidates, state.day)
+    if absent is not None:
+        candidates[absent] = -1
+    if world.params.market.stock is not None:
+        candidates[stock.sold_out(world, candidates, state.day, shelves)] = -1
     of_house = house.fill(world.params.house, world.catalogue, candidates, state.day)
     house.take_out(candidates, of_house)
     candidates[state.shown] = -1
@@ -111,6 +129,7 @@ def observe(world: World, state: State) -> Page:
         history=state.history / (state.history_weight + PRIOR_CLICKS)[:, None],
         history_weight=state.history_weight,
         last_brand=state.last_brand,
+        discount=discount(world.calendar, candidates, state.day),
     )
 
 
@@ -162,7 +181,9 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
     session_over = ~next_page & ~next_search
 
     # 8. Remember.
-    taste, history, history_weight, last_brand = reacting.remember(world, state, np.maximum(shown, 0), clicked)
+    taste, history, history_weight, last_brand = reacting.remember(
+        world, state, np.maximum(shown, 0), known.price_z, clicked
+    )
     mind = reacting.minded(world, state, key, shown, clicked, purchased)
     satisfaction = np.where(
         session_over, reacting.running(world, state.satisfaction, visit_satisfaction), state.satisfaction

@@ -16,6 +16,7 @@ from simenv.clicks import CLICK_MODELS, Cascade
 from simenv.errors import unknown_name
 from simenv.habits import Boredom, Habits, Influence, Satiation, Trust
 from simenv.house import HouseSlots
+from simenv.market import Churn, Market, Prices, Seasons, Shock, Stock
 from simenv.params import Attraction, Conversion, Dynamics, Filters, Shoppers, WorldParams
 from simenv.postclick import PostClick
 from simenv.real.mapping import is_mapping
@@ -156,6 +157,44 @@ WORLDS: dict[str, WorldParams] = {
         ),
         filters=Filters(weight=4.0),
         dynamics=Dynamics(page_down=0.25),
+    ),
+    "churn": dataclasses.replace(
+        _DEFAULT,
+        question="What does ranking by past sales cost where items come and go? It gives new items 5% of the slots "
+        "where 34% of the candidates are new; taking them for average instead is worth 5% more clicks.",
+        market=Market(churn=Churn(new_share=0.4, gone_share=0.2)),
+    ),
+    "scarce": dataclasses.replace(
+        _DEFAULT,
+        question="Does an A/B test tell the truth where both arms take from one shelf? Ranking by truth instead of "
+        "words sells .131 more a search where everybody gets it; the test says .155.",
+        reward="purchases",
+        n_items=1600,
+        conversion=Conversion(cart_base=-2.4),
+        market=Market(stock=Stock(units=0.5, restock_days=7)),
+    ),
+    "sale": dataclasses.replace(
+        _DEFAULT,
+        question="What is it worth to know today's price? Little: production sells 13% more when it counts the week's "
+        "discounts too, but 15% more when it counts the catalogue's prices, and today's instead add 0.6% at best.",
+        reward="purchases",
+        conversion=Conversion(cart_base=-3.4, buy_price=0.8),
+        market=Market(prices=Prices(step=0.05, sale_share=0.2, sale_depth=0.4)),
+    ),
+    "season": dataclasses.replace(
+        _DEFAULT,
+        question="Can two seasons be compared instead of two rankers? Production earns 14% more than words in either "
+        "half; swapped in half-way it seems to earn 4% (+-3) less, and without seasons 6% (+-3) more.",
+        reward="revenue",
+        conversion=Conversion(cart_base=-3.4),
+        shoppers=Shoppers(horizon_days=56),
+        market=Market(seasons=Seasons(strength=1.0, period_days=56)),
+    ),
+    "shock": dataclasses.replace(
+        _DEFAULT,
+        question="How fast does personalisation follow when everybody's taste moves overnight? Clicked styles add 16% "
+        "to words before it, 23% in the three days after, 32% later; who knows the new taste adds 85% at once.",
+        market=Market(shocks=(Shock("taste", day=14, size=4.0),)),
     ),
     "tiny": dataclasses.replace(
         _DEFAULT,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from simenv.behaviour import attraction, conversion, disappointment, satisfying, style_match
+from simenv import calendar
+from simenv.behaviour import Fit, attraction, conversion, disappointment, satisfying, style_match
 from simenv.catalogue import F32, I32
 from simenv.clicks import Appeal
 from simenv.house import full_page, policy_places
@@ -25,7 +26,7 @@ class Worth:
     """Hidden truth about items, (N, M) each; 0 for a hole.
 
     relevance: to the intent, in [0, 1]. attraction: P(click | examined). cart: P(cart | click).
-    buy: P(purchase | cart). back: P(returned | purchase). price: euros.
+    buy: P(purchase | cart). back: P(returned | purchase). price: euros, the day's; price_z: on the catalogue's scale.
     """
 
     relevance: F32
@@ -34,23 +35,27 @@ class Worth:
     buy: F32
     back: F32
     price: F32
+    price_z: F32
 
 
 def worth(world: World, state: State, items: I32) -> Worth:
     """Hidden: what items (N, M) are to the shoppers of a state. -1 is a hole."""
     params, catalogue = world.params, world.catalogue
     grade = world.demand.relevance(state.intent, items)
-    match = style_match(catalogue, state.taste, items)
+    taste = calendar.taste_of_day(world.calendar, state.taste, state.day)
+    price, price_z = calendar.prices(world.calendar, catalogue, items, state.day)
+    fit = Fit(grade, style_match(catalogue, taste, items), price_z)
     slower = cart_shift(params.habits, state.mind, catalogue, items)
-    cart, buy = conversion(params.conversion, catalogue, match, grade, items, slower)
+    cart, buy = conversion(params.conversion, catalogue, fit, items, slower)
     shift = click_shift(params.habits, state.mind, catalogue, items)
     return Worth(
         relevance=grade,
-        attraction=attraction(world, state, match, grade, items, shift),
+        attraction=attraction(world, state, fit, items, shift),
         cart=cart,
         buy=buy,
-        back=_back(world, match, items),
-        price=catalogue.price[np.maximum(items, 0)],
+        back=_back(world, fit.style, items),
+        price=price,
+        price_z=price_z,
     )
 
 

@@ -212,6 +212,7 @@ def _batch(rows: pa.RecordBatch, first: int, n_house: int) -> LogBatch:
         history=matrix("history"),
         history_weight=flat("history_weight"),
         last_brand=flat("last_brand"),
+        discount=matrix("discount"),
     )
     return LogBatch(
         row=np.arange(first, first + len(rows), dtype=np.int64),

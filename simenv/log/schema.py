@@ -44,6 +44,7 @@ def log_schema(n_candidates: int, n_slots: int, n_style: int, n_house: int = 0) 
         ("last_brand", pa.int32()),
         ("n_candidates", pa.int32()),
         ("candidates", pa.list_(pa.int32(), n_candidates)),
+        ("discount", pa.list_(pa.float32(), n_candidates)),
         ("scores", pa.list_(pa.float32(), n_candidates)),
         ("temperature", pa.float64()),
         ("floor", pa.float64()),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from simenv import hashing
-from simenv.catalogue import I32
+from simenv.catalogue import I32, Catalogue
 from simenv.errors import UserError, unknown_name
 from simenv.language import load_lexicon
 from simenv.params import RealSource, WorldParams
@@ -24,7 +24,6 @@ from simenv.real.matching import TextModel, fit_text_model
 from simenv.real.reading import NO_BRAND, NO_CATEGORY, MarketData, Queries, read_market
 from simenv.real.shelves import names_of, stock, values_of
 from simenv.real.words import dictionary, tokens
-from simenv.state import World
 
 MOST_RELATED = 4  # queries that somebody asks next
 LEAST_ALIKE = 0.2  # of the words or of the liked products, to be asked next
@@ -61,13 +60,15 @@ def market_params(path: Path, base: WorldParams) -> WorldParams:
     return made
 
 
-def real_world(params: WorldParams) -> World:
-    """Build the real market that the parameters name.
+def real_market(params: WorldParams) -> tuple[Catalogue, RealDemand]:
+    """What the real market that the parameters name sells, and what is asked of it.
 
     Raises:
-        UserError: for files that are gone, wrong, or not those of the parameters any more.
+        UserError: for files that are gone, wrong, or not those of the parameters any more, and for mechanisms that move
+            a demand which the files fix.
     """
     assert params.source is not None
+    _refuse_what_only_invented_markets_have(params)
     path = Path(params.source.path)
     data = _data(path, params.source.content)
     index, _ = _fitted(path, params.source.content)
@@ -90,7 +91,23 @@ def real_world(params: WorldParams) -> World:
         product_titles=data.products.titles,
         misspelling_rate=params.queries.misspelling_rate,
     )
-    return World(params=params, catalogue=catalogue, demand=demand)
+    return catalogue, demand
+
+
+def _refuse_what_only_invented_markets_have(params: WorldParams) -> None:
+    market = params.market
+    asked = {
+        "filters": params.filters.weight > 0.0,
+        "market.seasons": market.seasons is not None,
+        "market.trends of demand": market.trends is not None and market.trends.demand != 0.0,
+        "market.shocks of demand": any(shock.kind == "demand" for shock in market.shocks),
+    }
+    for name, is_on in asked.items():
+        if is_on:
+            raise UserError(
+                f"{name} cannot be switched on in a real market, whose queries and their frequencies are those of its "
+                "files. Leave it out, or use an invented world."
+            )
 
 
 def make_engine(data: MarketData, source: RealSource, n_candidates: int) -> Engine:

@@ -26,10 +26,11 @@ from simenv.errors import UserError
 from simenv.house import HouseSlots
 from simenv.log import Log, LogBatch, write_log
 from simenv.log.schema import SESSION_BITS, hidden_schema, log_schema
+from simenv.market import LIVELY
 from simenv.params import Conversion, Filters
 from simenv.play import Step, play, shopper_range
 from simenv.postclick import PostClick
-from simenv.world import make_world
+from simenv.world import Page, World, make_world
 from simenv.worlds import load_world, world_params
 
 SHOPPERS = shopper_range(30)
@@ -513,3 +514,40 @@ def test_a_house_that_shows_a_candidate_is_refused(housed: Path, tmp_path: Path)
     change(folder, "house", put(row, max(candidates[row]), 0))
     with pytest.raises(UserError, match=f"log row {row}: house shows an item twice or one of the candidates"):
         read(folder)
+
+
+@pytest.fixture(scope="module")
+def scarce() -> World:
+    """A market in which shoppers share stock, prices move and items come and go."""
+    return make_world(dataclasses.replace(world_params("tiny"), market=LIVELY))
+
+
+@pytest.mark.parametrize("block", [1, 7, 2048])
+def test_a_log_of_shoppers_who_share_stock_is_in_the_same_order_whatever_the_block_size(
+    scarce: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    steps = join(list(play(scarce, UniformByHash(), 3, SHOPPERS)))
+    steps = simenv.columns.take(steps, np.lexsort((steps.state.step, steps.state.visit, steps.state.shopper)))
+    monkeypatch.setattr(simenv.log.write, "BLOCK", block)
+    monkeypatch.setattr(simenv.log.write, "BLOCKS_A_PART", 3)
+    monkeypatch.setattr(simenv.log.write, "ROWS_AT_ONCE", 4 * block)
+    monkeypatch.setattr(simenv.play, "BLOCK", block)
+    done: list[int] = []
+    out = write_log(scarce, "scarce", UniformByHash(), 3, SHOPPERS, tmp_path / "log", done.append)
+    assert sum(done) == len(SHOPPERS)
+    assert not [path.name for path in out.rglob("*") if path.is_file() and path.suffix not in (".parquet", ".json")]
+    found = read(out)
+    for field in dataclasses.fields(Page):
+        assert np.array_equal(getattr(found.page, field.name), getattr(steps.page, field.name)), field.name
+    for name in ("clicked", "purchased", "revenue", "reward"):
+        assert np.array_equal(getattr(found, name), getattr(steps.outcome, name)), name
+    hidden = pa.concat_tables([pq.read_table(part) for part in sorted((out / "hidden").glob("*.parquet"))])
+    assert np.array_equal(hidden["step"].to_numpy(), steps.state.step)
+    assert np.array_equal(hidden["session"].to_numpy(), found.session)
+    assert found.page.discount.any()
+
+
+def test_discounts_that_are_no_numbers_are_refused(log: Path) -> None:
+    change(log, "discount", put(4, float("nan"), 0))
+    with pytest.raises(UserError, match="log row 4: discount is not finite"):
+        read(log)

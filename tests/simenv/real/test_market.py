@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -14,11 +15,15 @@ import simenv  # noqa: F401 - registers the environments
 from simenv.asking import REFORMULATIONS
 from simenv.check import check_vector_env, check_world
 from simenv.check.ranker import UniformByHash
+from simenv.columns import join
+from simenv.errors import UserError
 from simenv.intent_score import labelled_queries, pick, score_queries
 from simenv.language import load_lexicon
 from simenv.log import Log, write_log
 from simenv.log.labels import read_labels
-from simenv.play import shopper_range
+from simenv.market import Churn, Market, Prices, Seasons, Shock, Stock, Trends
+from simenv.params import Filters
+from simenv.play import play, shopper_range
 from simenv.real.reading import MarketData
 from simenv.world import State, World, begin, make_world, observe
 from simenv.worlds import load_world, world_params
@@ -221,3 +226,25 @@ def test_its_log_reads_back_with_the_locale_and_the_terms_that_were_seen(world: 
     labels = read_labels(log)
     assert labels.intent.shape == labels.recognised.shape
     assert pick(score_queries(labels.recognised, labels), "category", "recall").value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"filters": Filters(weight=1.0)}, "filters cannot be switched on in a real market"),
+        ({"market": Market(seasons=Seasons())}, "market.seasons cannot be switched on"),
+        ({"market": Market(trends=Trends())}, "market.trends of demand cannot be switched on"),
+        ({"market": Market(shocks=(Shock("demand", day=1, size=1.0, target=0),))}, "market.shocks of demand cannot"),
+    ],
+)
+def test_what_would_move_the_demand_of_a_real_market_is_refused(world: World, changes: Any, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        make_world(dataclasses.replace(world.params, **changes))
+
+
+def test_prices_stock_and_churn_move_a_real_market_too(world: World) -> None:
+    lively = Market(churn=Churn(), stock=Stock(), prices=Prices())
+    made = make_world(dataclasses.replace(world.params, market=lively))
+    check_world(made)
+    steps = join(list(play(made, UniformByHash(), 0, shopper_range(200))))
+    assert steps.page.discount.any()
