@@ -37,6 +37,7 @@ def check(made: LogBatch) -> None:
     _refuse(made, _repeats(made.page.candidates), "candidates hold an item twice", "each item once at most.")
     _refuse(made, (np.isnan(made.scores) | np.isposinf(made.scores)).any(axis=1), "scores are NaN or infinite",
             "finite scores, or -inf for a candidate that cannot be shown.")  # fmt: skip
+    _refuse(made, ~np.isfinite(made.page.discount).all(axis=1), "discount is not finite", "logarithms of price ratios.")
     _refuse(made, (made.carted & ~made.clicked).any(axis=1), "carted without a click", "carts from clicked slots.")
     _refuse(made, (made.purchased & ~made.carted).any(axis=1), "purchased without a cart", "purchases from carts.")
     _refuse(made, (made.returned & ~made.purchased).any(axis=1), "returned without a purchase",
