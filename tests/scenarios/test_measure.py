@@ -52,3 +52,11 @@ def test_the_line_is_that_of_the_measured_times(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.slow
 def test_a_page_for_a_million_shoppers_among_a_million_items_takes_less_than_four_gigabytes() -> None:
     assert 1.0 < scaling.peak_memory() < 4.0
+
+
+@pytest.mark.slow
+def test_a_log_four_times_as_long_takes_no_more_memory() -> None:
+    """Both are longer than what is in memory at once; a tenth is for the allocator."""
+    short, long = scaling.log_writing(25_000), scaling.log_writing(100_000)
+    assert long[0] > 3.5 * short[0]
+    assert long[1] < 1.1 * short[1]
