@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,11 +29,36 @@ class Draw(IntEnum):
 
 @dataclass(frozen=True)
 class World:
-    """A market: its parameters and what follows from them alone. Make it with `make_world`."""
+    """A market: its parameters and what follows from them alone. Make it with `make_world`.
+
+    twin: the same doors compiled, where there are any; see `simenv.compiled`.
+    """
 
     params: WorldParams
     catalogue: Catalogue
     demand: Demand
+    twin: Twin | None = None
+
+    @property
+    def backend(self) -> Literal["numpy", "numba"]:
+        """Who plays: "numba" where the world has a twin that is still its own, else "numpy"."""
+        return "numpy" if self.twin is None or not self.twin.is_of(self) else "numba"
+
+
+class Twin(Protocol):
+    """The doors of one world, compiled; see `simenv.world` for what each of them does."""
+
+    def is_of(self, world: World) -> bool:
+        """Whether the twin was made of this world's parameters, catalogue and demand."""
+
+    def begin(self, seed: int, shoppers: I64) -> State:
+        """See `simenv.world.begin`."""
+
+    def observe(self, state: State) -> Page:
+        """See `simenv.world.observe`."""
+
+    def step(self, state: State, page: Page, slate: npt.NDArray[np.integer]) -> tuple[State, Outcome]:
+        """See `simenv.world.step`."""
 
 
 class Demand(Protocol):

@@ -19,6 +19,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from simenv.columns import overwrite, take
+from simenv.compiled.backend import Backend
 from simenv.errors import UserError, unknown_name
 from simenv.params import WorldParams
 from simenv.world import Outcome, Page, State, World, begin, make_world, observe, step
@@ -69,15 +70,18 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
         episode: Episode = "session",
         render_mode: str | None = None,
         show_truth: bool = False,
+        backend: Backend = "auto",
     ) -> None:
-        """Make the market; nothing is drawn before `reset`."""
+        """Make the market, see `make_world` for the backend; nothing is drawn before `reset`."""
         if episode not in ("session", "shopper"):
             raise UserError(f"episode is '{episode}'; expected 'session' or 'shopper'.")
         if num_envs < 1:
             raise UserError(f"num_envs is {num_envs}; expected at least 1.")
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise unknown_name("render mode", render_mode, RENDER_MODES)
-        self.world: World = make_world(world) if isinstance(world, WorldParams) else load_world(world)
+        self.world: World = (
+            make_world(world, backend) if isinstance(world, WorldParams) else load_world(world, backend)
+        )
         self.episode, self.num_envs, self.render_mode, self.show_truth = episode, num_envs, render_mode, show_truth
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": list(RENDER_MODES), "render_fps": 1}
         self.single_observation_space = observation_space_of(self.world)

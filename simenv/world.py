@@ -16,6 +16,7 @@ from simenv import hashing, reacting
 from simenv.catalogue import I32, I64, generate_catalogue
 from simenv.clicks import Appeal
 from simenv.columns import take
+from simenv.compiled.backend import Backend, with_backend
 from simenv.invented import invented_demand
 from simenv.mind import Mind, after_days, fresh_mind, reluctance
 from simenv.params import WorldParams
@@ -30,17 +31,23 @@ __all__ = [
 PRIOR_CLICKS = np.float32(3.0)  # clicks at the average that the public history starts from
 
 
-def make_world(params: WorldParams) -> World:
+def make_world(params: WorldParams, backend: Backend = "auto") -> World:
     """Build the market that the parameters describe. Same parameters, same bytes.
 
+    Args:
+        params: The parameters.
+        backend: Who plays: "numpy", the definition below; "numba", its compiled twin; "auto", numba where it is
+            installed and knows everything that the parameters ask for.
+
     Raises:
-        UserError: for shares that do not fit the locales or the kinds of intent, or a click model that does not fit the
-            slots.
+        UserError: for shares that do not fit the locales or the kinds of intent, a click model that does not fit the
+            slots, or a backend that cannot play the world.
     """
     nothing = np.zeros((1, params.n_slots))
     params.click_model.click_probability(Appeal(nothing, nothing))  # says what is wrong before anything runs
     catalogue = generate_catalogue(params.n_items, params.n_brands, params.n_style, params.seed)
-    return World(params=params, catalogue=catalogue, demand=invented_demand(params, catalogue))
+    world = World(params=params, catalogue=catalogue, demand=invented_demand(params, catalogue))
+    return with_backend(world, backend)
 
 
 def begin(world: World, seed: int, shoppers: I64) -> State:
@@ -51,6 +58,8 @@ def begin(world: World, seed: int, shoppers: I64) -> State:
         seed: Luck; together with a shopper's id it names everything that will happen to them.
         shoppers: (N,) ids.
     """
+    if world.twin is not None and world.twin.is_of(world):
+        return world.twin.begin(seed, shoppers)
     params = world.params
     key = hashing.absorb(hashing.stream(seed, "shopper"), shoppers)
     # A stream of their own: under `key` stand the visits, by number.
@@ -84,6 +93,8 @@ def begin(world: World, seed: int, shoppers: I64) -> State:
 
 def observe(world: World, state: State) -> Page:
     """Steps 2 and 3, ask and retrieve: the public page that a policy ranks."""
+    if world.twin is not None and world.twin.is_of(world):
+        return world.twin.observe(state)
     found = world.demand.search(state)
     candidates = found.candidates
     candidates[state.shown] = -1
@@ -123,6 +134,8 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
         The next state, already at the next page, query or visit (meaningless where the shopper is gone or truncated),
         and what happened.
     """
+    if world.twin is not None and world.twin.is_of(world):
+        return world.twin.step(state, page, slate)
     params = world.params
     items = slate_items(page, slate)
 
