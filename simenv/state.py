@@ -214,6 +214,24 @@ class Outcome:
     truncated: Bools
 
 
+def nothing_happened(n: int, n_slots: int) -> Outcome:
+    """What comes of pages that were not shown: nothing."""
+    flags, euros, rows = np.zeros((n, n_slots), dtype=bool), np.zeros((n, n_slots)), np.zeros(n, dtype=bool)
+    return Outcome(
+        items=np.full((n, n_slots), -1, dtype=np.int32),
+        examined=flags,
+        clicked=flags.copy(),
+        carted=flags.copy(),
+        purchased=flags.copy(),
+        revenue=euros,
+        reward=euros.copy(),
+        expected=euros.copy(),
+        session_over=rows,
+        gone=rows.copy(),
+        truncated=rows.copy(),
+    )
+
+
 def visit_key(key: hashing.Keys, visit: I32, draw: Draw) -> hashing.Keys:
     """The key of one stream of a shopper's visit."""
     return hashing.absorb(hashing.absorb(key, visit), draw)

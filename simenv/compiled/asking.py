@@ -6,18 +6,18 @@ import numpy as np
 
 from simenv.asking import _N_SAID, EXPLORATORY, Reformulation, _Draw
 from simenv.catalogue import I32
-from simenv.compiled.hashing import absorb, coin, integer, place_among, uniform, visit_key, woven
+from simenv.compiled.hashing import U64, Int, absorb, coin, integer, place_among, uniform, visit_key, woven
 from simenv.compiled.tables import Here, Tables
 from simenv.language.words import BRAND, CATEGORY, COLOUR, FREE, SIZE, TERMS
 from simenv.retrieval import FUZZY_HIT
 from simenv.state import Draw
 
-Query = tuple[int, int, int, int, np.uint64]  # language, bits said, bits misspelt, word variant, key of the words
+Query = tuple[Int, Int, Int, Int, U64]  # language, bits said, bits misspelt, word variant, key of the words
+Understood = tuple[Int, Int, Int, bool]  # primary and secondary category, brand, whether nothing is found
 
 N_TERMS, N_SAID, N_FREE = len(TERMS), _N_SAID, len(FREE)
-SAID_BITS, TERM_BITS, CATEGORY_BIT, BRAND_BIT, SIZE_BIT = (
-    (1 << N_SAID) - 1, (1 << N_TERMS) - 1, 1 << CATEGORY, 1 << BRAND, 1 << SIZE,
-)  # fmt: skip
+SAID_BITS, TERM_BITS = (1 << N_SAID) - 1, (1 << N_TERMS) - 1
+CATEGORY_BIT, BRAND_BIT, SIZE_BIT = 1 << CATEGORY, 1 << BRAND, 1 << SIZE
 _INTENT, _QUERY = int(Draw.INTENT), int(Draw.QUERY)
 _VARIANT, _WORDS, _COINS, _HOW = (int(draw) for draw in _Draw)
 _, _CORRECT, _SPECIALISE, _GENERALISE, _REPHRASE, _SWITCH = (int(way) for way in Reformulation)
@@ -25,14 +25,14 @@ _LOW11 = np.uint64(0x7FF)
 
 
 @woven
-def kind_of(tables: Tables, key: np.uint64, visit: int) -> int:
+def kind_of(tables: Tables, key: U64, visit: Int) -> Int:
     """Twin of `InventedDemand._kind` and `asking.intent_kind`."""
     u = uniform(absorb(visit_key(key, visit, _INTENT), 9))
     return place_among(tables.kind_edges[:-1], u)
 
 
 @woven
-def write_intent(tables: Tables, key: np.uint64, visit: int, favourite_brand: int, intent: I32, i: int) -> None:
+def write_intent(tables: Tables, key: U64, visit: Int, favourite_brand: Int, intent: I32, i: int) -> None:
     """Twin of `InventedDemand.intents` and `asking.intents`: fill row i of `intent` (N, 7)."""
     n = tables.numbers[0]
     at = visit_key(key, visit, _INTENT)
@@ -101,7 +101,7 @@ def ask(tables: Tables, here: Here, i: int) -> Query:
 
 
 @woven
-def _way(tables: Tables, luck: np.uint64, said: int, wrong: int, wants: int, bilingual: bool) -> int:
+def _way(tables: Tables, luck: U64, said: Int, wrong: Int, wants: Int, bilingual: bool) -> Int:
     """Twin of the first half of `asking._ask_again`: how a query departs from the one before."""
     if said & wrong:
         return _CORRECT
@@ -118,7 +118,7 @@ def _way(tables: Tables, luck: np.uint64, said: int, wrong: int, wants: int, bil
 
 
 @woven
-def _pick(bits: int, luck: np.uint64) -> int:
+def _pick(bits: Int, luck: U64) -> Int:
     """Twin of `asking._pick`."""
     start = np.int64(luck & _LOW11) % N_SAID
     turned = (bits >> start) | ((bits << (N_SAID - start)) & SAID_BITS)
@@ -130,18 +130,18 @@ def _pick(bits: int, luck: np.uint64) -> int:
 def write_terms(tables: Tables, here: Here, i: int, query: Query, terms: I32) -> bool:
     """Twin of `queries.recognised_terms`: fill row i of `terms` (N, 7), and say whether there is any."""
     language, said, misspelt, variant, _ = query
-    known, is_known = said & ~misspelt | said & SIZE_BIT, False
+    known, is_known = said & ~misspelt | said & SIZE_BIT, 0
     for term in range(N_TERMS):
         value = here.intent[i, term] if known & (1 << term) else np.int32(-1)
-        is_known |= value >= 0
+        is_known |= known & (1 << term) if value >= 0 else 0
         terms[i, term] = value
     if known & CATEGORY_BIT:
         terms[i, CATEGORY] = tables.word_recognised[language, here.intent[i, CATEGORY], variant]
-    return is_known
+    return is_known != 0
 
 
 @woven
-def understand(tables: Tables, here: Here, i: int, query: Query, is_known: bool) -> tuple[int, int, int, bool]:
+def understand(tables: Tables, here: Here, i: int, query: Query, is_known: bool) -> Understood:
     """Twin of `understanding.understood`: primary and secondary category, brand, whether nothing is found."""
     language, said, misspelt, variant, key = query
     brand = np.int64(here.intent[i, BRAND]) if said & BRAND_BIT else np.int64(-1)
@@ -175,4 +175,5 @@ def _finds_nothing(tables: Tables, query: Query) -> bool:
         if said & (1 << (N_TERMS + kind)):
             word = integer(absorb(key, tables.free_streams[kind]), tables.n_free[language, kind])
         letters = absorb(letters, word)
-    return uniform(absorb(key if wrong else letters, 52)) < tables.numbers[0].nothing_found
+    found_nothing: bool = uniform(absorb(key if wrong else letters, 52)) < tables.numbers[0].nothing_found
+    return found_nothing

@@ -8,13 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from simenv.catalogue import F32, I32
-from simenv.compiled.asking import ask, understand, write_terms
-from simenv.compiled.hashing import absorb, entry, inlined, integer, uniform, visit_key, woven
+from simenv.compiled.asking import Understood, ask, understand, write_terms
+from simenv.compiled.hashing import U64, Int, absorb, entry, inlined, integer, uniform, visit_key, woven
 from simenv.compiled.tables import Here, Tables
 from simenv.retrieval import _PRIMES
 from simenv.state import Draw
-
-Understood = tuple[int, int, int, bool]  # primary and secondary category, brand, nothing found
 
 PRIOR_CLICKS = np.float32(3.0)
 _INTENT = int(Draw.INTENT)
@@ -47,7 +45,7 @@ def observe(tables: Tables, here: Here, seen: Seen) -> None:
 
 
 @woven
-def retrieve(tables: Tables, understood: Understood, day: int, candidates: I32, i: int) -> None:
+def retrieve(tables: Tables, understood: Understood, day: Int, candidates: I32, i: int) -> None:
     """Twin of `retrieval.retrieve`: fill row i of `candidates` (N, C)."""
     primary, secondary, brand, nothing = understood
     n_candidates = candidates.shape[1]
@@ -59,10 +57,7 @@ def retrieve(tables: Tables, understood: Understood, day: int, candidates: I32, 
     if primary >= 0:
         _of_categories(tables, understood, key, candidates, i)
         return
-    if brand >= 0:
-        first, end = tables.brand_start[brand], tables.brand_start[brand + 1]
-    else:
-        first, end = np.int64(0), tables.numbers[0].n_items
+    first, end = (tables.brand_start[brand], tables.brand_start[brand + 1]) if brand >= 0 else (0, len(tables.items))
     walk(first, end, absorb(key, 5), candidates, i, 0, n_candidates)
     for c in range(n_candidates):
         if candidates[i, c] >= 0:
@@ -70,7 +65,7 @@ def retrieve(tables: Tables, understood: Understood, day: int, candidates: I32, 
 
 
 @woven
-def _of_categories(tables: Tables, understood: Understood, key: np.uint64, candidates: I32, i: int) -> None:
+def _of_categories(tables: Tables, understood: Understood, key: U64, candidates: I32, i: int) -> None:
     """Twin of `retrieval._of_categories`."""
     primary, secondary, brand, _ = understood
     n_primary, n_brand, last = tables.numbers[0].n_primary, tables.numbers[0].n_brand, tables.range_start.shape[1] - 1
@@ -86,7 +81,7 @@ def _of_categories(tables: Tables, understood: Understood, key: np.uint64, candi
 
 
 @inlined
-def walk(first: int, end: int, key: np.uint64, candidates: I32, i: int, start: int, stop: int) -> None:
+def walk(first: Int, end: Int, key: U64, candidates: I32, i: int, start: Int, stop: Int) -> None:
     """Twin of `retrieval._walk`, by steps instead of products: fill places `start` to `stop` of row i."""
     length = max(end - first, 1)
     at = integer(absorb(key, 0), length)

@@ -10,11 +10,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from simenv.catalogue import F32, I32, I64
 from simenv.compiled.asking import write_intent
-from simenv.compiled.hashing import absorb, entry, inlined, uniform, uniform_open, visit_key, woven
+from simenv.compiled.hashing import U64, Int, Single, absorb, entry, inlined, uniform, uniform_open, visit_key, woven
 from simenv.compiled.tables import F64, REWARDS, Bools, Here, Tables
 from simenv.compiled.worth import (
     attraction_of,
@@ -107,14 +106,14 @@ def show_page(tables: Tables, here: Here, candidates: I32, slate: I64, shown: Sh
 
 
 @woven
-def page_key(here: Here, i: int) -> np.uint64:
+def page_key(here: Here, i: int) -> U64:
     """Twin of `state.page_key` of the stream of a visit's pages."""
     key = visit_key(here.key[i], here.visit[i], _ATTRACT)
     return absorb(absorb(key, here.search[i]), here.page[i])
 
 
 @woven
-def item_of(candidates: I32, slate: I64, i: int, k: int) -> int:
+def item_of(candidates: I32, slate: I64, i: int, k: int) -> Int:
     """Twin of `worth.slate_items`: -1 where the position is out of range, a hole, or repeats one higher up."""
     position = slate[i, k]
     if position < 0 or position >= candidates.shape[1]:
@@ -144,12 +143,12 @@ def turn_page(tables: Tables, here: Here, candidates: I32, slate: I64, shown: Sh
 
 
 @woven
-def sell(tables: Tables, key: np.uint64, shown: Shown, after: After, i: int) -> np.float32:
+def sell(tables: Tables, key: U64, shown: Shown, after: After, i: int) -> Single:
     """Step 6 and `reacting.satisfaction_of`: carts, purchases, reward and its expectation; how satisfied that makes."""
     satisfied, counts = _NOTHING, tables.numbers[0].reward
     cart_key, buy_key = absorb(key, _CART), absorb(key, _BUY)
     for k in range(shown.items.shape[1]):
-        item, clicked = np.int64(shown.items[i, k]), shown.clicked[i, k]
+        item, clicked = int(shown.items[i, k]), shown.clicked[i, k]
         at, grade, match = max(item, 0), shown.relevance[i, k], shown.match[i, k]
         carted = clicked and uniform(absorb(cart_key, item)) < cart_of(tables, at, grade, match)
         purchased = carted and uniform(absorb(buy_key, item)) < buy_of(tables, at)
@@ -179,7 +178,7 @@ def has_more(candidates: I32, items: I32, i: int) -> bool:
 
 
 @woven
-def react(tables: Tables, here: Here, key: np.uint64, satisfied: np.float32, more: bool, i: int) -> tuple[bool, bool]:
+def react(tables: Tables, here: Here, key: U64, satisfied: Single, more: bool, i: int) -> tuple[bool, bool]:
     """Twin of `reacting.react`."""
     n, at = tables.numbers[0], absorb(key, _REACT)
     restless = here.patience[i] * (_ONE - satisfied)
@@ -225,7 +224,7 @@ def mark_shown(here: Here, next_page: bool, slate: I64, items: I32, marked: Bool
 
 
 @woven
-def leave(tables: Tables, here: Here, best: np.float32, after: After, i: int) -> None:
+def leave(tables: Tables, here: Here, best: Single, after: After, i: int) -> None:
     """The visit ends: twin of `reacting.running`, `reacting.returning` and `world._next_intent`."""
     n = tables.numbers[0]
     satisfaction = n.satisfaction_memory * here.satisfaction[i] + (_ONE - n.satisfaction_memory) * best
@@ -241,14 +240,14 @@ def leave(tables: Tables, here: Here, best: np.float32, after: After, i: int) ->
 
 
 @inlined
-def gap_of(mean: np.float32, u: float) -> int:
+def gap_of(mean: Single, u: float) -> Int:
     """Twin of `reacting.returning`, second half: days until the next visit."""
     p = 1.0 / max(np.float64(mean), 1.0 + 1e-9)
     return np.int32(1.0 + math.floor(math.log(u) / math.log1p(-p)))
 
 
 @woven
-def stay(here: Here, next_page: bool, best: np.float32, after: After, i: int) -> None:
+def stay(here: Here, next_page: bool, best: Single, after: After, i: int) -> None:
     """The visit goes on, with the next page or the next query."""
     after.gone[i] = after.truncated[i] = False
     after.visit[i], after.day[i] = here.visit[i], here.day[i]

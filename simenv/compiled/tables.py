@@ -100,9 +100,6 @@ def tables_of(demand: InventedDemand) -> Tables:
     """The tables of the world that an invented demand belongs to."""
     params, catalogue, lexicon, manner = demand.params, demand.catalogue, demand.lexicon, demand.manner
     n_free, free_streams = free_word_tables(lexicon)
-    model = params.click_model
-    is_position_based = type(model) is PositionBased
-    curve = for_slots("examination", model.examination, params.n_slots) if is_position_based else np.empty(0)
     return Tables(
         numbers=_numbers(params, catalogue, lexicon, manner.switch),
         items=_items(catalogue),
@@ -128,7 +125,7 @@ def tables_of(demand: InventedDemand) -> Tables:
         centres=_plain(segment_centres(params.shoppers, params.seed, params.n_style), np.float64),
         locale_edges=_edges(params.shoppers.locale_share),
         device_edges=_edges(params.shoppers.device_share),
-        examination=_plain(curve, np.float32),
+        examination=_examination(params),
     )
 
 
@@ -161,6 +158,13 @@ def here_of(state: State) -> Here:
 _plain = np.ascontiguousarray  # one type, one compilation
 
 
+def _examination(params: WorldParams) -> F32:
+    model = params.click_model
+    if type(model) is not PositionBased:
+        return np.empty(0, dtype=np.float32)
+    return for_slots("examination", model.examination, params.n_slots).astype(np.float32)
+
+
 def _edges(share: tuple[float, ...]) -> F64:
     parts = np.asarray(share, dtype=np.float64)
     edges: F64 = np.cumsum(parts / parts.sum())[:-1].copy()
@@ -185,7 +189,7 @@ def _numbers(params: WorldParams, catalogue: Catalogue, lexicon: Lexicon, switch
         "nothing_found_words": hashing.stream(catalogue.seed, "nothing found"),
     }
     integers = {
-        "n_categories": len(lexicon.categories), "n_brands": params.n_brands, "n_items": catalogue.n_items,
+        "n_categories": len(lexicon.categories), "n_brands": params.n_brands,
         "n_primary": n_primary, "n_brand": min(round(BRAND_SHARE * params.n_candidates), n_primary),
         "max_pages": params.max_pages, "max_searches": dynamics.max_searches, "horizon_days": shoppers.horizon_days,
         "reward": REWARDS.index(params.reward), "n_segments": shoppers.n_segments,
@@ -207,7 +211,8 @@ def _numbers(params: WorldParams, catalogue: Catalogue, lexicon: Lexicon, switch
         "mean_gap_days": shoppers.mean_gap_days,
     }  # fmt: skip
     groups: list[tuple[dict[str, Any], Any]] = [
-        (streams, np.uint64), (integers, np.int64), (doubles, np.float64), (singles, np.float32), ({_source(): 0}, np.int8),
+        (streams, np.uint64), (integers, np.int64), (doubles, np.float64), (singles, np.float32),
+        ({_source(): 0}, np.int8),
     ]  # fmt: skip
     layout = np.dtype([(name, kind) for group, kind in groups for name in group], align=True)
     numbers = np.empty(1, dtype=layout)

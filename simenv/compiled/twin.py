@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,44 @@ def supported(world: World) -> str | None:
         return "its demand is not the invented one"
     if world.demand.params is not world.params or world.demand.catalogue is not world.catalogue:
         return "its demand was made for other parameters or another catalogue"
+    return _unknown(world.params)
+
+
+# Every parameter that the kernels know. Of any other they know only that it is off at its default.
+_KNOWN: dict[str, tuple[str, ...]] = {
+    "": (
+        "question", "seed", "n_items", "n_brands", "n_style", "n_candidates", "n_slots", "max_pages", "reward",
+        "click_model", "shoppers", "queries", "attraction", "conversion", "dynamics",
+    ),
+    "shoppers": (
+        "n_segments", "segment_spread", "taste_spread", "loyal_share", "locale_share", "device_share", "mean_gap_days",
+        "horizon_days",
+    ),
+    "queries": (
+        "navigational", "focused", "exploratory", "misspelling_rate", "specialise", "generalise", "rephrase",
+        "switch_language", "nothing_found",
+    ),
+    "attraction": ("base", "relevance", "taste", "price", "loyalty", "quality", "bait"),
+    "conversion": (
+        "cart_base", "cart_relevance", "cart_taste", "cart_quality", "buy_base", "buy_price", "satisfaction_odds",
+    ),
+    "dynamics": (
+        "page_down", "reformulate", "max_searches", "taste_drift", "satisfaction_memory", "return_base", "return_gain",
+    ),
+}  # fmt: skip
+
+
+def _unknown(params: WorldParams) -> str | None:
+    for group, known in _KNOWN.items():
+        values = getattr(params, group) if group else params
+        for field in dataclasses.fields(values):
+            if field.name not in known and getattr(values, field.name) != _default(field):
+                return f"no kernel knows its {group + '.' if group else ''}{field.name}"
     return None
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +95,16 @@ class CompiledWorld:
         streams = np.array([hashing.stream(seed, "shopper"), hashing.stream(seed, "traits")], dtype=np.uint64)
         shoppers = np.ascontiguousarray(shoppers, dtype=np.int64)
         arrive(self.tables, streams, shoppers, arrived)
-        key, day, intent, *who = arrived
         zeros = np.zeros(n, dtype=np.int32)
-        traits = Traits(*who)
+        traits = Traits(
+            locale=arrived.locale, device=arrived.device, segment=arrived.segment, taste=arrived.taste,
+            price_taste=arrived.price_taste, favourite_brand=arrived.favourite_brand, patience=arrived.patience,
+            gap_days=arrived.gap_days,
+        )  # fmt: skip
         return State(
-            key=key, shopper=shoppers, visit=zeros, day=day, search=zeros, page=zeros, step=zeros, traits=traits,
-            taste=traits.taste, intent=intent, shown=np.zeros((n, self.params.n_candidates), dtype=bool),
+            key=arrived.key, shopper=shoppers, visit=zeros, day=arrived.day, search=zeros, page=zeros,
+            step=zeros, traits=traits,
+            taste=traits.taste, intent=arrived.intent, shown=np.zeros((n, self.params.n_candidates), dtype=bool),
             history=np.zeros((n, n_style + 1), dtype=np.float32), history_weight=np.zeros(n, dtype=np.float32),
             last_brand=np.full(n, -1, dtype=np.int32), satisfaction=np.full(n, 0.5, dtype=np.float32),
             visit_satisfaction=np.zeros(n, dtype=np.float32),
@@ -88,13 +130,13 @@ class CompiledWorld:
         """See `simenv.world.step`."""
         here = here_of(state)
         candidates = np.ascontiguousarray(page.candidates, dtype=np.int32)
-        slate = np.ascontiguousarray(slate, dtype=np.int64)
+        positions = np.ascontiguousarray(slate, dtype=np.int64)
         shown = self._shown(slate.shape)
-        show_page(self.tables, here, candidates, slate, shown)
+        show_page(self.tables, here, candidates, positions, shown)
         if not len(self.tables.examination):
             self._click(shown)
         after = self._after(slate.shape)
-        turn_page(self.tables, here, candidates, slate, shown, after)
+        turn_page(self.tables, here, candidates, positions, shown, after)
         outcome = Outcome(
             items=shown.items, examined=shown.examined, clicked=shown.clicked, carted=after.carted,
             purchased=after.purchased, revenue=after.revenue, reward=after.reward, expected=after.expected,

@@ -7,29 +7,30 @@ import math
 import numpy as np
 
 from simenv.behaviour import ATTRIBUTE_MISSED, BRAND_MISSED, COLOUR_MISSED, SAME_DEPARTMENT
-from simenv.compiled.hashing import inlined, woven
+from simenv.compiled.hashing import Int, Single, inlined, woven
 from simenv.compiled.tables import REWARDS, Here, Tables
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _DEPARTMENT, _BRAND, _COLOUR = np.float32(SAME_DEPARTMENT), np.float32(BRAND_MISSED), np.float32(COLOUR_MISSED)
-_SIZE, _MATERIAL, _AUDIENCE, _USE = (np.float32(ATTRIBUTE_MISSED[name]) for name in ("size", "material", "audience", "use"))
+_SIZE, _MATERIAL = np.float32(ATTRIBUTE_MISSED["size"]), np.float32(ATTRIBUTE_MISSED["material"])
+_AUDIENCE, _USE = np.float32(ATTRIBUTE_MISSED["audience"]), np.float32(ATTRIBUTE_MISSED["use"])
 _CLICKS, _REVENUE = REWARDS.index("clicks"), REWARDS.index("revenue")
 
 
 @inlined
-def sigmoid(x: np.float32) -> np.float32:
+def sigmoid(x: Single) -> Single:
     """Twin of `behaviour._sigmoid`."""
     return _ONE / (_ONE + math.exp(-x))
 
 
 @inlined
-def missed(wanted: int, own: int, factor: np.float32) -> np.float32:
+def missed(wanted: Int, own: Int, factor: Single) -> Single:
     """The factor where another value is wanted than the item has; an item that has none in particular fits."""
     return factor if wanted >= 0 and own >= 0 and own != wanted else _ONE
 
 
 @woven
-def relevance_of(tables: Tables, here: Here, i: int, item: int) -> np.float32:
+def relevance_of(tables: Tables, here: Here, i: int, item: int) -> Single:
     """Twin of `behaviour.relevance`."""
     it, category = tables.items[item], here.intent[i, 0]
     if it.category == category:
@@ -47,7 +48,7 @@ def relevance_of(tables: Tables, here: Here, i: int, item: int) -> np.float32:
 
 
 @woven
-def match_of(tables: Tables, here: Here, i: int, item: int) -> np.float32:
+def match_of(tables: Tables, here: Here, i: int, item: int) -> Single:
     """Twin of `behaviour.style_match`."""
     match = _ZERO
     for d in range(here.taste.shape[1]):
@@ -56,7 +57,7 @@ def match_of(tables: Tables, here: Here, i: int, item: int) -> np.float32:
 
 
 @woven
-def attraction_of(tables: Tables, here: Here, i: int, item: int, grade: np.float32, match: np.float32) -> np.float32:
+def attraction_of(tables: Tables, here: Here, i: int, item: int, grade: Single, match: Single) -> Single:
     """Twin of `behaviour.attraction`."""
     n, it = tables.numbers[0], tables.items[item]
     logit = n.relevance * grade + n.base + n.taste * match
@@ -68,7 +69,7 @@ def attraction_of(tables: Tables, here: Here, i: int, item: int, grade: np.float
 
 
 @woven
-def cart_of(tables: Tables, item: int, grade: np.float32, match: np.float32) -> np.float32:
+def cart_of(tables: Tables, item: int, grade: Single, match: Single) -> Single:
     """Twin of `behaviour.conversion`, first half: P(cart | click)."""
     n = tables.numbers[0]
     return sigmoid(
@@ -77,21 +78,21 @@ def cart_of(tables: Tables, item: int, grade: np.float32, match: np.float32) -> 
 
 
 @woven
-def buy_of(tables: Tables, item: int) -> np.float32:
+def buy_of(tables: Tables, item: int) -> Single:
     """Twin of `behaviour.conversion`, second half: P(purchase | cart)."""
     n = tables.numbers[0]
     return sigmoid(n.buy_base - n.buy_price * tables.items[item].price_z)
 
 
 @woven
-def satisfying_of(tables: Tables, cart: np.float32) -> np.float32:
+def satisfying_of(tables: Tables, cart: Single) -> Single:
     """Twin of `behaviour.satisfying`."""
     odds = tables.numbers[0].satisfaction_odds
     return odds * cart / (_ONE + (odds - _ONE) * cart)
 
 
 @woven
-def click_value_of(tables: Tables, item: int, grade: np.float32, match: np.float32) -> float:
+def click_value_of(tables: Tables, item: int, grade: Single, match: Single) -> float:
     """Twin of `worth.click_values`."""
     reward = tables.numbers[0].reward
     if reward == _CLICKS:

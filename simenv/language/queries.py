@@ -84,7 +84,7 @@ def free_words(lexicon: Lexicon, parts: QueryParts) -> npt.NDArray[np.int64]:
 
 
 def free_word_tables(lexicon: Lexicon) -> tuple[npt.NDArray[np.int64], hashing.Keys]:
-    """What `free_words` chooses by: (L, 4) how many words of each kind there are, and (4,) the streams of the choice."""
+    """What `free_words` chooses by: (L, 4) how many words of each kind, and (4,) the streams of the choice."""
     return _tables(lexicon).n_free, np.array(_WORDING[len(TERMS) :], dtype=np.uint64)
 
 
