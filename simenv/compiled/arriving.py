@@ -18,7 +18,7 @@ _RETURN = int(Draw.RETURN)
 
 
 class Arrived(NamedTuple):
-    """What `begin` fills: columns of a `State`, then those of its `Traits`."""
+    """What `begin` fills: columns of a `State`, of its `Traits` and of its `Mind`."""
 
     key: hashing.Keys
     day: I32

@@ -73,7 +73,7 @@ class Tables(NamedTuple):
 
 
 class Here(NamedTuple):
-    """The columns of a `State` that kernels read, its traits among them; each contiguous and of its own dtype."""
+    """The columns of a `State` that kernels read, traits and mind included; each contiguous and of its own dtype."""
 
     key: hashing.Keys
     visit: I32
@@ -149,7 +149,7 @@ def here_of(state: State) -> Here:
         visit_satisfaction=_plain(state.visit_satisfaction, np.float32),
         locale=_plain(who.locale, np.int8),
         price_taste=_plain(who.price_taste, np.float32),
-        favourite_brand=_plain(who.favourite_brand, np.int32),
+        favourite_brand=_plain(state.mind.favourite_brand, np.int32),
         patience=_plain(who.patience, np.float32),
         gap_days=_plain(who.gap_days, np.float32),
     )

@@ -19,6 +19,7 @@ from simenv.compiled.observing import observe as look
 from simenv.compiled.stepping import After, Shown, show_page, turn_page
 from simenv.compiled.tables import Tables, here_of, tables_of
 from simenv.invented import InventedDemand
+from simenv.mind import fresh_mind
 from simenv.params import WorldParams
 from simenv.shoppers import Traits
 from simenv.state import Demand, Outcome, Page, State, World
@@ -98,13 +99,13 @@ class CompiledWorld:
         zeros = np.zeros(n, dtype=np.int32)
         traits = Traits(
             locale=arrived.locale, device=arrived.device, segment=arrived.segment, taste=arrived.taste,
-            price_taste=arrived.price_taste, favourite_brand=arrived.favourite_brand, patience=arrived.patience,
-            gap_days=arrived.gap_days,
+            price_taste=arrived.price_taste, patience=arrived.patience, gap_days=arrived.gap_days,
         )  # fmt: skip
         return State(
             key=arrived.key, shopper=shoppers, visit=zeros, day=arrived.day, search=zeros, page=zeros,
             step=zeros, traits=traits,
-            taste=traits.taste, intent=arrived.intent, shown=np.zeros((n, self.params.n_candidates), dtype=bool),
+            taste=traits.taste, mind=fresh_mind(self.params.habits, self.catalogue, arrived.favourite_brand),
+            intent=arrived.intent, shown=np.zeros((n, self.params.n_candidates), dtype=bool),
             history=np.zeros((n, n_style + 1), dtype=np.float32), history_weight=np.zeros(n, dtype=np.float32),
             last_brand=np.full(n, -1, dtype=np.int32), satisfaction=np.full(n, 0.5, dtype=np.float32),
             visit_satisfaction=np.zeros(n, dtype=np.float32),
@@ -144,8 +145,8 @@ class CompiledWorld:
         )  # fmt: skip
         next_state = State(
             key=state.key, shopper=state.shopper, visit=after.visit, day=after.day, search=after.search,
-            page=after.page, step=after.step, traits=state.traits, taste=after.taste, intent=after.intent,
-            shown=after.shown, history=after.history, history_weight=after.history_weight,
+            page=after.page, step=after.step, traits=state.traits, taste=after.taste, mind=state.mind,
+            intent=after.intent, shown=after.shown, history=after.history, history_weight=after.history_weight,
             last_brand=after.last_brand, satisfaction=after.satisfaction, visit_satisfaction=after.visit_satisfaction,
         )  # fmt: skip
         return next_state, outcome

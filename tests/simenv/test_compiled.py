@@ -16,12 +16,13 @@ import pytest
 from simenv.clicks import Cascade
 from simenv.compiled.backend import with_backend
 from simenv.errors import UserError
+from simenv.habits import Habits
 from simenv.params import Queries, Shoppers, WorldParams
 from simenv.vector_env import SearchVectorEnv
 from simenv.world import World, begin, make_world, observe, step
 from simenv.worlds import WORLDS, load_world
 
-pytest.importorskip("numba", reason="compiled worlds need numba")
+supported = pytest.importorskip("simenv.compiled.twin", reason="compiled worlds need numba").supported
 
 DEFAULT = WORLDS["default"]
 BELGIANS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5)
@@ -78,6 +79,8 @@ def slates_of(world: World, n: int, rng: np.random.Generator) -> np.ndarray:
 @pytest.mark.parametrize(("n", "seed"), [(1, 1), (7, 2), (300, 3)])
 def test_the_twin_plays_every_world_as_the_definition_does(case: str, n: int, seed: int) -> None:
     plain = make_world(CASES[case], "numpy")
+    if supported(plain) is not None:
+        pytest.skip(f"played by numpy: {supported(plain)}")
     twin = with_backend(plain, "numba")
     assert (plain.backend, twin.backend) == ("numpy", "numba")
     rng, ids = np.random.default_rng(seed), np.arange(seed, n + seed)
@@ -139,6 +142,12 @@ def test_a_world_that_was_changed_falls_back_to_the_definition() -> None:
     with pytest.raises(UserError, match="other parameters"):
         with_backend(changed, "numba")
     assert with_backend(changed, "auto").backend == "numpy"
+
+
+def test_worlds_with_habits_are_played_by_the_definition() -> None:
+    with pytest.raises(UserError, match="no kernel knows its habits"):
+        make_world(dataclasses.replace(WORLDS["tiny"], habits=Habits.all_on()), "numba")
+    assert make_world(dataclasses.replace(WORLDS["tiny"], habits=Habits.all_on())).backend == "numpy"
 
 
 def test_a_mechanism_that_the_kernels_do_not_know_is_refused() -> None:

@@ -128,9 +128,10 @@ def test_expectations_are_the_click_model_over_hidden_attractions(world: World, 
     assert (appeal[played.outcome.items < 0] == 0).all()
     examination = np.array(world.params.click_model.examination[:5])  # type: ignore[attr-defined]
     # Two backends round the log-odds, which are of order 10, to 2**-24 of that at each of about a dozen terms.
-    np.testing.assert_allclose(played.outcome.expected, appeal * examination, rtol=12 * 10 * 2.0**-24)
+    rounding = 12 * 10 * 2.0**-24
+    np.testing.assert_allclose(played.outcome.expected, appeal * examination, rtol=rounding)
     np.testing.assert_allclose(
-        expected_reward(world, played.state, played.page, played.decision.slate), played.outcome.expected
+        expected_reward(world, played.state, played.page, played.decision.slate), played.outcome.expected, rounding
     )
 
 
