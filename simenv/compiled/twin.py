@@ -17,7 +17,7 @@ from simenv.compiled.arriving import begin as arrive
 from simenv.compiled.observing import Seen
 from simenv.compiled.observing import observe as look
 from simenv.compiled.stepping import After, Shown, show_page, turn_page
-from simenv.compiled.tables import Tables, here_of, tables_of
+from simenv.compiled.tables import REWARDS, Tables, here_of, tables_of
 from simenv.invented import InventedDemand
 from simenv.mind import fresh_mind
 from simenv.params import WorldParams
@@ -31,6 +31,8 @@ def supported(world: World) -> str | None:
         return "its demand is not the invented one"
     if world.demand.params is not world.params or world.demand.catalogue is not world.catalogue:
         return "its demand was made for other parameters or another catalogue"
+    if world.params.reward not in REWARDS:
+        return f"no kernel knows its reward '{world.params.reward}'"
     return _unknown(world.params)
 
 
