@@ -46,7 +46,7 @@ class Lexical:
         item, terms = np.maximum(page.candidates, 0), page.query_terms
         score: npt.NDArray[np.float64] = 2.0 * (self.catalogue.category[item] == terms[:, 0:1])
         score += self.catalogue.brand[item] == terms[:, 1:2]
-        score += 0.5 * (self.catalogue.colour[item] == terms[:, 2:3])
+        score += 0.5 * ((terms[:, 2:3] >= 0) & (self.catalogue.colour[item] == terms[:, 2:3]))
         return score.astype(np.float32)
 
 

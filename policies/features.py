@@ -13,13 +13,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from simenv.catalogue import PublicCatalogue
+from simenv.catalogue import PublicCatalogue, price_spread
 from simenv.world import Page
 
 CHUNK = 1024  # rows scored at once: memory does not grow with the log
 
 PAGE_FIELDS = (
     "candidates", "query_terms", "locale", "device", "history", "history_weight", "last_brand", "page", "search",
+    "discount",
 )  # fmt: skip
 N_LOCALES, N_DEVICES = 10, 3
 
@@ -38,6 +39,8 @@ class FeatureMap(torch.nn.Module):
             self.register_buffer(name, _tensor(getattr(catalogue, name)).long(), persistent=False)
         for name in ("price_z", "rating", "popularity", "style"):
             self.register_buffer(name, _tensor(getattr(catalogue, name)).float(), persistent=False)
+        spread = price_spread(catalogue.price, catalogue.category, int(catalogue.category.max()) + 1)
+        self.register_buffer("price_spread", _tensor(spread), persistent=False)
         first = np.full(int(catalogue.category.max()) + 2, -1, dtype=np.int64)
         first[catalogue.category] = catalogue.department  # -1: of a category that is unrecognised or has no item
         self.register_buffer("department_of", torch.from_numpy(first), persistent=False)
@@ -69,12 +72,14 @@ class FeatureMap(torch.nn.Module):
         candidates = page["candidates"].long()
         item = candidates.clamp(min=0)
         rank = torch.arange(candidates.shape[1], device=item.device).expand_as(item)
+        discount = page["discount"].float()
         if positions is not None:
-            item, rank = item.gather(1, positions), rank.gather(1, positions)
+            item, rank, discount = (each.gather(1, positions) for each in (item, rank, discount))
         terms = page["query_terms"].long()
         wanted, brand, colour = terms[:, 0:1], terms[:, 1:2], terms[:, 2:3]
         category, item_brand, item_colour = self.category[item], self.brand[item], self.colour[item]  # type: ignore[index]
-        price, style = self.price_z[item], self.style[item]  # type: ignore[index]
+        style = self.style[item]  # type: ignore[index]
+        price = self.price_z[item] + discount / self.price_spread[category]  # type: ignore[index]
         history, weight = page["history"].float(), page["history_weight"].float().reshape(-1, 1)
         fit = torch.einsum("nmd,nd->nm", style, history[:, :-1])
         sure = weight / (weight + 5.0)
@@ -84,7 +89,7 @@ class FeatureMap(torch.nn.Module):
             (wanted < 0).expand_as(item),
             item_brand == brand,
             (brand >= 0) & (item_brand != brand),
-            item_colour == colour,
+            (colour >= 0) & (item_colour == colour),
             (colour >= 0) & (item_colour != colour),
             self.popularity[item],  # type: ignore[index]
             self.rating[item] - 3.7,  # type: ignore[index]

@@ -23,7 +23,9 @@ from simenv.world import Page, World
 class MyopicOracle:
     """Shows the page with the highest exact expected reward that hidden truth allows, under the world's click model.
 
-    See `simenv.clicks.best_slate` for what is proved of which model. Says nothing about later pages or visits.
+    See `simenv.clicks.best_slate` for what is proved of which model. Says nothing about later pages or visits. Where a
+    market fills places of the page itself it ranks as if they were not there: still the best page where a click
+    depends on its own item alone and attention falls downwards, a good one elsewhere.
     """
 
     catalogue: PublicCatalogue

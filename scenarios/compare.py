@@ -52,7 +52,8 @@ def example_searches(world: World, log: Log) -> list[Row]:
     import pyarrow.parquet as pq
 
     table = next(pq.ParquetFile(log.parts[0]).iter_batches(batch_size=4000, columns=[
-        "session", "step", "locale", "query", "items", "clicked", "purchased"])).to_pylist()  # fmt: skip
+        "session", "step", "locale", "query", "items", "slate", "discount", "clicked", "purchased",
+    ])).to_pylist()  # fmt: skip
     pages: dict[int, list[dict[str, object]]] = {}
     for row in table[:-20]:  # the last session may be cut by the batch
         pages.setdefault(row["session"], []).append(row)
@@ -65,9 +66,10 @@ def example_searches(world: World, log: Log) -> list[Row]:
         for page in fitting[0]:
             items = np.array(page["items"])
             names = world.demand.titles(world.demand.locales.index(locale_name), np.maximum(items, 0))
+            price = world.catalogue.price[items] * np.exp(np.array(page["discount"])[np.array(page["slate"])])
             rows += [
                 {"session": page["session"], "step": page["step"], "locale": locale_name, "query": page["query"],
-                 "slot": slot + 1, "title": names[slot], "price": round(float(world.catalogue.price[item]), 2),
+                 "slot": slot + 1, "title": names[slot], "price": round(float(price[slot]), 2),
                  "clicked": bool(page["clicked"][slot]), "bought": bool(page["purchased"][slot])}  # type: ignore[index]
                 for slot, item in enumerate(items) if item >= 0
             ]  # fmt: skip

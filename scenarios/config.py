@@ -163,6 +163,9 @@ def load_scenario(spec: str, seed: int | None = None, overrides: list[str] | Non
             raise unknown_name("scenario", spec, scenario_names())
     settings = read_toml(path)
     settings.setdefault("name", path.stem)
+    world = settings.get("world")
+    if isinstance(world, str) and world.endswith(".toml") and (path.parent / world).is_file():
+        settings["world"] = str(path.parent / world)  # a market file beside the scenario's
     if seed is not None:
         settings["seed"] = seed
     for override in overrides or []:

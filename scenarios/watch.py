@@ -15,7 +15,7 @@ from policies.registry import load_policy
 from scenarios.progress import Progress
 from simenv.decision import Policy
 from simenv.errors import UserError
-from simenv.play import play
+from simenv.play import play_apart
 from simenv.render import ResultPage, page_text, read_page, with_next
 from simenv.world import World
 from simenv.worlds import load_world
@@ -78,12 +78,15 @@ def watch(
 def session_pages(
     world: World, policy: Policy, seed: int, shopper: int, show_truth: bool = False
 ) -> Iterator[ResultPage]:
-    """The pages of a shopper's first session: exactly those that a log of the same seed would hold."""
+    """The pages of a shopper's first session: exactly those that a log of the same seed would hold.
+
+    But where all shoppers share stock, which one shopper alone does not: see `simenv.stock`.
+    """
     before: ResultPage | None = None
-    for step in play(world, policy, seed, np.array([shopper])):
+    for step in play_apart(world, policy, seed, np.array([shopper])):
         page = read_page(world, step.state, step.page, 0, step.outcome, show_truth)
         if before is not None:
-            yield with_next(before, not page.is_first)
+            yield with_next(before, not page.is_first, len(page.filters))
         before = page
         if step.outcome.session_over[0]:
             yield page

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from simenv import hashing
 from simenv.language import Lexicon, QueryParts
 from simenv.language.words import BRAND, CATEGORY, COLOUR, FREE, SIZE, TERMS
-from simenv.params import Queries
+from simenv.params import Filters, Queries
 
 I8 = npt.NDArray[np.int8]
 I32 = npt.NDArray[np.int32]
@@ -28,7 +28,7 @@ Bools = npt.NDArray[np.bool_]
 Bits = npt.NDArray[np.int32]
 
 INTENT_KINDS = ("navigational", "focused", "exploratory")
-REFORMULATIONS = ("first", "correct", "specialise", "generalise", "rephrase", "switch")
+REFORMULATIONS = ("first", "correct", "specialise", "generalise", "rephrase", "switch", "filter")
 EXPLORATORY = INTENT_KINDS.index("exploratory")
 
 _ONE = 1 << 16  # chances are compared with 16 bits of a hash: four decisions a key
@@ -42,9 +42,9 @@ _CATEGORY_BIT = 1 << CATEGORY
 
 
 class Reformulation(IntEnum):
-    """Places in `REFORMULATIONS`: how a query departs from the one before."""
+    """Places in `REFORMULATIONS`: how a query departs from the one before; FILTER not in its words."""
 
-    FIRST, CORRECT, SPECIALISE, GENERALISE, REPHRASE, SWITCH = range(6)
+    FIRST, CORRECT, SPECIALISE, GENERALISE, REPHRASE, SWITCH, FILTER = range(7)
 
 
 class _Draw(IntEnum):
@@ -59,7 +59,8 @@ class Asking:
 
     kind_edges: (3,) cumulative share. wants: (3, 6) chance that an intent has a brand, a colour, ... first: (3, 18)
     chances of a first query: that it says each of `TERMS` if wanted, has each kind of `FREE` words, misspells each of
-    `TERMS`. ways: (3,) weights of specialising, generalising, rephrasing. switch: chance of the other language.
+    `TERMS`. ways: (4,) weights of specialising, generalising, rephrasing, setting a filter. switch: chance of the other
+    language.
     """
 
     kind_edges: npt.NDArray[np.float64]
@@ -69,7 +70,7 @@ class Asking:
     switch: float
 
 
-def asking(params: Queries) -> Asking:
+def asking(params: Queries, filters: Filters) -> Asking:
     """The parameters as arrays."""
     kinds = (params.navigational, params.focused, params.exploratory)
     share = np.array([kind.share for kind in kinds])
@@ -83,7 +84,7 @@ def asking(params: Queries) -> Asking:
         kind_edges=np.cumsum(share / share.sum()),
         wants=_chances([kind.wants for kind in kinds]),
         first=_chances(first),
-        ways=np.array([params.specialise, params.generalise, params.rephrase]),
+        ways=np.array([params.specialise, params.generalise, params.rephrase, filters.weight]),
         switch=params.switch_language,
     )
 
@@ -121,9 +122,13 @@ def intents(how: Asking, lexicon: Lexicon, key: hashing.Keys, kind: I8, category
 
 @dataclass(frozen=True)
 class Asked:
-    """Queries and, hidden, how each departs from the one before: (N,) index into `REFORMULATIONS`."""
+    """Queries, the filters set beside them (N, 7), -1 none, and, hidden, how each departs from the one before.
+
+    reformulation: (N,) index into `REFORMULATIONS`.
+    """
 
     parts: QueryParts
+    filters: I32
     reformulation: I8
 
 
@@ -132,11 +137,12 @@ class _Wording:
     """Queries on their way; (N,) arrays that later queries change in place.
 
     said: bits. typed: bits of terms that an earlier query said, which are spelt right ever since. wants, wrong: bits of
-    terms that are wanted, and that are misspelt when they are typed first.
+    terms that are wanted, and that are misspelt when they are typed first. filtered: bits of terms with a filter.
     """
 
     said: Bits
     typed: Bits
+    filtered: Bits
     wants: Bits
     wrong: Bits
     variant: npt.NDArray[np.int64]
@@ -173,6 +179,7 @@ def ask(
     made = _Wording(
         said=said,
         typed=np.zeros_like(said),
+        filtered=np.zeros_like(said),
         wants=wants,
         wrong=decided >> _N_SAID,
         variant=hashing.integers(hashing.absorb(key, _Draw.VARIANT), n_variants),
@@ -192,7 +199,8 @@ def ask(
         misspelt=_unpacked(made.said & made.wrong & ~made.typed, len(TERMS)),
         key=hashing.absorb(key, _Draw.WORDS),
     )
-    return Asked(parts, made.reformulation)
+    filtered = _unpacked(made.filtered, len(TERMS))
+    return Asked(parts, np.where(filtered, intent, np.int32(-1)), made.reformulation)
 
 
 def _ask_again(
@@ -207,13 +215,17 @@ def _ask_again(
     misspelt = (said & made.wrong[rows] & ~made.typed[rows]) != 0
     made.typed[rows] |= said & _TERM_BITS
     missing, extra = made.wants[rows] & ~said, said & ~_CATEGORY_BIT
-    # A way is open where there is a word to add, a word to drop beside another, a product type to call otherwise.
-    open_ways = (missing != 0, (extra != 0) & (said & (said - 1) != 0), (said & _CATEGORY_BIT) != 0)
+    # Filters stand beside the results of words that the engine knows, for all but the product type.
+    facets = np.where(said & _TERM_BITS, missing & ~_CATEGORY_BIT & ~made.filtered[rows], np.int32(0))
+    # A way is open where there is a word to add, a word to drop beside another, a product type to call otherwise, a
+    # filter to set.
+    open_ways = (missing != 0, (extra != 0) & (said & (said - 1) != 0), (said & _CATEGORY_BIT) != 0, facets != 0)
     luck = hashing.absorb(key[rows], _Draw.HOW + number)
-    one, two, three = (weight * is_open for weight, is_open in zip(how.ways, open_ways, strict=True))
-    at = hashing.uniform(luck) * (one + two + three)
+    one, two, three, four = (weight * is_open for weight, is_open in zip(how.ways, open_ways, strict=True))
+    at = hashing.uniform(luck) * (one + two + three + four)
     way = np.where(at < one, Reformulation.SPECIALISE, Reformulation.GENERALISE)
     way[at >= one + two] = Reformulation.REPHRASE
+    way[(at >= one + two + three) & (four > 0.0)] = Reformulation.FILTER
     bilingual = np.flatnonzero(made.other_language[rows] != made.language[rows])
     switches = hashing.uniform(hashing.absorb(luck[bilingual], 1)) < how.switch
     way[bilingual[switches]] = Reformulation.SWITCH
@@ -226,6 +238,9 @@ def _ask_again(
     less = np.flatnonzero(way == Reformulation.GENERALISE)
     made.said[rows[less]] &= ~_pick(extra[less], luck[less])
     made.variant[rows[way == Reformulation.REPHRASE]] += 1
+    setting = np.flatnonzero(way == Reformulation.FILTER)
+    made.filtered[rows[way != Reformulation.FILTER]] = 0  # filters stay with the words that they were set beside
+    made.filtered[rows[setting]] |= _pick(facets[setting], luck[setting])
     switching = rows[way == Reformulation.SWITCH]
     made.language[switching], made.other_language[switching] = (
         made.other_language[switching],

@@ -64,6 +64,7 @@ class Catalogue:
         bait: (I,) float32, standard normal; moves the click, not the satisfaction.
     Of the market:
         departments: (G,) int32, the department of each category.
+        is_rated: False where there are no ratings at all: `rating` is then the same neutral number for every item.
     Indexes:
         brand_items, brand_start: (I,) int32 items sorted by brand, and (B + 1,) int64 where each brand starts there.
         range_start: (G, B + 1) int64; items of category g and brand b are `range_start[g, b]:range_start[g, b + 1]`.
@@ -89,6 +90,7 @@ class Catalogue:
     brand_start: I64
     brands: tuple[str, ...]
     seed: int
+    is_rated: bool = True
 
     @property
     def n_items(self) -> int:
@@ -108,6 +110,19 @@ class Catalogue:
         for column in (*PUBLIC_COLUMNS, "quality", "bait"):
             state.update(np.ascontiguousarray(getattr(self, column)).tobytes())
         return state.hexdigest()
+
+
+def price_spread(price: F32, category: I32, n_categories: int) -> F32:
+    """Standard deviation of log price in each category, (G,): what a log price is divided by to be a `price_z`.
+
+    At least 0.05, for categories of one item.
+    """
+    log = np.log(price.astype(np.float64))
+    count = np.bincount(category, minlength=n_categories).clip(1)
+    mean = np.bincount(category, log, minlength=n_categories) / count
+    spread = np.sqrt(np.bincount(category, (log - mean[category]) ** 2, minlength=n_categories) / count)
+    made: F32 = spread.clip(0.05).astype(np.float32)
+    return made
 
 
 def generate_catalogue(n_items: int, n_brands: int, n_style: int, seed: int) -> Catalogue:
@@ -141,21 +156,25 @@ def generate_catalogue(n_items: int, n_brands: int, n_style: int, seed: int) -> 
     sales = 0.6 * brand_fame[brand] + 0.5 * quality + 0.3 * bait + 0.6 * hashing.normal(_keys(seed, "item sales", ids))
 
     attributes = item_attributes(lexicon, category, _keys(seed, "title", ids))
+    size, material, audience, use = (attributes[:, place] for place in range(len(ATTRIBUTES)))
 
     return Catalogue(
         category=category.astype(np.int32),
         brand=brand.astype(np.int32),
         colour=hashing.integers(_keys(seed, "item colour", ids), n_colours).astype(np.int32),
-        **{name: attributes[:, place] for place, name in enumerate(ATTRIBUTES)},
+        size=size,
+        material=material,
+        audience=audience,
+        use=use,
         price=np.round(price, 2).clip(0.5).astype(np.float32),
-        price_z=_standardise_within(np.log(price), category, n_categories),
+        price_z=standardise_within(np.log(price), category, n_categories),
         rating=np.round(rating.clip(1.0, 5.0), 1).astype(np.float32),
         popularity=((sales - sales.mean()) / sales.std()).astype(np.float32),
         style=style,
         quality=quality,
         bait=bait,
         departments=lexicon.department.astype(np.int32),
-        range_start=_ranges(category, brand, n_categories, n_brands),
+        range_start=ranges(category, brand, n_categories, n_brands),
         brand_items=np.argsort(brand, kind="stable").astype(np.int32),
         brand_start=np.concatenate([[0], np.cumsum(np.bincount(brand, minlength=n_brands))]).astype(np.int64),
         brands=brand_names(n_brands, seed),
@@ -185,7 +204,8 @@ def _zipf(n: int) -> npt.NDArray[np.float64]:
     return share
 
 
-def _standardise_within(values: npt.NDArray[np.float64], group: I64, n_groups: int) -> F32:
+def standardise_within(values: npt.NDArray[np.float64], group: I64, n_groups: int) -> F32:
+    """Values (I,) less their group's mean, in units of its standard deviation; 0 where a group does not vary."""
     count = np.bincount(group, minlength=n_groups).clip(1)
     mean = np.bincount(group, values, minlength=n_groups) / count
     spread = np.sqrt(np.bincount(group, (values - mean[group]) ** 2, minlength=n_groups) / count).clip(1e-6)
@@ -193,7 +213,8 @@ def _standardise_within(values: npt.NDArray[np.float64], group: I64, n_groups: i
     return standardised
 
 
-def _ranges(category: I64, brand: I64, n_categories: int, n_brands: int) -> I64:
+def ranges(category: I64, brand: I64, n_categories: int, n_brands: int) -> I64:
+    """`Catalogue.range_start` of items that are sorted by category and brand."""
     counts = np.bincount(category * n_brands + brand, minlength=n_categories * n_brands)
     starts = np.concatenate([[0], np.cumsum(counts)])
     first = np.arange(n_categories)[:, None] * n_brands + np.arange(n_brands + 1)[None, :]

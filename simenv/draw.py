@@ -40,8 +40,10 @@ MARKS = {
     "clicked": ("#dbeafe", "#1d4ed8"),
     "carted": ("#ffedd5", "#c2410c"),
     "bought": ("#dcfce7", "#15803d"),
+    "returned": ("#fee2e2", "#b91c1c"),
 }
-EDGES = {"clicked": "#3b82f6", "carted": "#f97316", "bought": "#22c55e"}
+PLACED = {"sponsored": ("#fef9c3", "#854d0e"), "pinned": ("#e0e7ff", "#3730a3")}
+EDGES = {"clicked": "#3b82f6", "carted": "#f97316", "bought": "#22c55e", "returned": "#ef4444"}
 # Colours of products, softer than those that web pages know by these names; other names are looked up there.
 TILES = {
     "black": "#1f2937", "white": "#f9fafb", "grey": "#9ca3af", "blue": "#3f6fc9", "red": "#d14b4b", "green": "#4c9a68",
@@ -151,7 +153,8 @@ def _draw_header(sheet: Sheet, page: ResultPage, typed: int | None) -> None:
     pill = width_of(page.locale, 11, bold=True) + 18
     sheet.box((right - pill - 8, 55, right - 8, 77), "#eef2ff", radius=11)
     sheet.text((right - 8 - pill / 2, 66), page.locale, 11, "#4338ca", bold=True, side="m")
-    room = right - pill - 24 - (MARGIN + 40)
+    chips = _draw_filters(sheet, page, right - pill - 14)
+    room = right - pill - 24 - chips - (MARGIN + 40)
     words = _cut(page.query if typed is None else page.query[:typed], 16, room)
     sheet.text((MARGIN + 40, 66), words, 16, INK)
     if typed is not None:
@@ -181,6 +184,20 @@ def _draw_header(sheet: Sheet, page: ResultPage, typed: int | None) -> None:
         sheet.text((x + 22, 134), "true worth", 10.5, SOFT)
 
 
+def _draw_filters(sheet: Sheet, page: ResultPage, right: float) -> float:
+    """Filters as chips in the box of the query, the last ending at `right`; how wide they are together."""
+    x = right
+    for kind, word in reversed(page.filters):
+        paper, ink = CHIPS[kind]
+        shown = _cut(word, 10.5, 90, bold=True)
+        wide = width_of(shown, 10.5, bold=True) + 32
+        sheet.box((x - wide, 55, x, 77), paper, ink, radius=11)
+        sheet.text((x - wide + 9, 66), shown, 10.5, ink, bold=True)
+        sheet.text((x - 9, 66), "×", 12, ink, side="r")
+        x -= wide + 5
+    return right - x
+
+
 def _draw_card(sheet: Sheet, card: Card, slot: int, top: float, high: float, judged: bool) -> None:
     tall = high > 70
     mark = card.mark if judged else ""
@@ -206,8 +223,14 @@ def _draw_card(sheet: Sheet, card: Card, slot: int, top: float, high: float, jud
         sheet.text((x, y), line, size, INK)
         y += 19
     y = top + high - (19 if tall else 18)
-    _draw_stars(sheet, x, y, card.rating)
+    if card.rating is not None:
+        _draw_stars(sheet, x, y, card.rating)
     sheet.text((right, y), card.price, 15, INK, bold=True, side="r")
+    if card.placed:
+        paper, ink = PLACED[card.placed]
+        wide = width_of(card.placed, 9.5, bold=True) + 12
+        sheet.box((x + 96, y - 8, x + 96 + wide, y + 8), paper, ink, radius=4)
+        sheet.text((x + 96 + wide / 2, y), card.placed, 9.5, ink, bold=True, side="m")
     if judged:
         _draw_mark(sheet, card, right - width_of(card.price, 15, bold=True) - 12, y)
         if not card.mark:
@@ -235,7 +258,7 @@ def _draw_mark(sheet: Sheet, card: Card, right: float, y: float) -> None:
     """The furthest that the shopper went with a result, ending at `right`."""
     if card.mark:
         paper, ink = MARKS[card.mark]
-        words = "✓ bought" if card.bought else card.mark
+        words = {"bought": "✓ bought", "returned": "↩ returned"}.get(card.mark, card.mark)
         wide = width_of(words, 10, bold=True) + 14
         sheet.box((right - wide, y - 9, right, y + 9), paper, radius=9)
         sheet.text((right - wide / 2, y), words, 10, ink, bold=True, side="m")
@@ -262,8 +285,10 @@ def _draw_footer(sheet: Sheet, page: ResultPage, height: int) -> None:
         (sum(card.clicked for card in cards), "clicked"),
         (sum(card.carted for card in cards), "carted"),
         (sum(card.bought for card in cards), "bought"),
+        (sum(card.returned for card in cards), "returned"),
     )
-    told = "  ·  ".join(f"{n} {what}" for n, what in counts if n) or "nothing examined"
+    parts = [f"{n} {what}" for n, what in counts if n] or ["nothing examined"]
+    told = ("  ·  " if len(parts) < 5 else " · ").join(parts)
     y = height - FOOTER / 2
     sheet.text((MARGIN, y), told, 11, SOFT)
     sheet.text((WIDTH - MARGIN, y), f"the shopper {page.ending}", 11, SOFT, bold=True, side="r")

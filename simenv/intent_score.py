@@ -131,7 +131,7 @@ def labelled_queries(world: World, state: State) -> LabelledQueries:
         locale=found.locale,
         shopper=state.shopper,
         recognised=found.terms,
-        intent=state.intent,
+        intent=state.intent[:, : len(TERMS)],
         said=said.terms,
         misspelt=said.misspelt,
         kind=world.demand.kinds(state)[0],

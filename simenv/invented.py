@@ -13,14 +13,16 @@ import numpy.typing as npt
 
 from simenv import asking, hashing, understanding
 from simenv.behaviour import relevance
+from simenv.calendar import Calendar, demand_edges, draw_category
 from simenv.catalogue import F32, I32, Catalogue
+from simenv.columns import take
 from simenv.errors import UserError
 from simenv.language import Lexicon, QueryParts, load_lexicon, query_strings, recognised_terms
 from simenv.language.misspell import SEAM
 from simenv.language.titles import titles
 from simenv.language.words import ATTRIBUTES
 from simenv.params import IntentKind, Queries, WorldParams
-from simenv.retrieval import retrieve
+from simenv.retrieval import retrieve, retrieve_filtered
 from simenv.state import Draw, Said, Search, State, visit_key
 
 
@@ -31,7 +33,7 @@ class InventedDemand:
     params: WorldParams
     catalogue: Catalogue
     lexicon: Lexicon
-    category_edges: npt.NDArray[np.float64]  # (G,) cumulative share of each category among intents
+    category_edges: npt.NDArray[np.float64]  # (T or 1, G) cumulative share of each category among intents, by day
     other_meaning: I32  # (L, G, V) the other category that a word variant of a category can mean; -1 for none
     manner: asking.Asking  # how intents are asked for
 
@@ -46,6 +48,11 @@ class InventedDemand:
         return (len(self.lexicon.categories), self.params.n_brands, *map(len, self.lexicon.values))
 
     @property
+    def n_intent(self) -> int:
+        """See `Demand`."""
+        return len(self.n_values)
+
+    @property
     def colours(self) -> tuple[str, ...]:
         """See `Demand`."""
         return self.lexicon.colours
@@ -57,10 +64,11 @@ class InventedDemand:
         u = hashing.uniform(hashing.absorb(at[:, None], np.arange(5)))
         own = hashing.absorb(hashing.absorb(key, -1), (u[:, 1] * 3).astype(np.int64))
         favourite = hashing.integers(own, n_categories)
-        category = np.where(u[:, 0] < 0.4, favourite, self._popular(u[:, 2])).astype(np.int32)
+        category = np.where(u[:, 0] < 0.4, favourite, draw_category(self.category_edges, u[:, 2], day)).astype(np.int32)
         if reluctance.shape[1]:
             passed_over = hashing.uniform(hashing.absorb(at, 11)) < reluctance[np.arange(len(category)), category]
-            category[passed_over] = self._popular(hashing.uniform(hashing.absorb(at[passed_over], 12)))
+            again = hashing.uniform(hashing.absorb(at[passed_over], 12))
+            category[passed_over] = draw_category(self.category_edges, again, day[passed_over])
         # Brands are asked for as often as they have products, in the mean: few of them often, most of them rarely.
         any_brand = np.minimum(n_brands * u[:, 4] ** 1.5, n_brands - 1).astype(np.int32)
         brand = np.where((favourite_brand >= 0) & (u[:, 3] < 0.6), favourite_brand, any_brand)
@@ -82,13 +90,24 @@ class InventedDemand:
 
     def search(self, state: State) -> Search:
         """See `Demand`."""
-        parts = self.parts(state)
+        asked = self._asked(state)
+        parts = asked.parts
         terms = recognised_terms(self.lexicon, parts)
         read = understanding.understood(
             parts, terms, self.lexicon, self.other_meaning, self.catalogue.seed, self.params.queries.nothing_found
         )
         found = retrieve(self.catalogue, read, state.day, self.params.n_candidates)
-        return Search(parts.locale.astype(np.int64), terms, found)
+        rows = np.flatnonzero((asked.filters >= 0).any(axis=1))
+        if len(rows):
+            reach = self.params.filters.reach * self.params.n_candidates
+            found[rows] = retrieve_filtered(
+                self.catalogue,
+                take(read, rows),
+                asked.filters[rows],
+                state.day[rows],
+                (self.params.n_candidates, reach),
+            )
+        return Search(parts.locale.astype(np.int64), terms, found, asked.filters)
 
     def relevance(self, intent: I32, items: I32) -> F32:
         """See `Demand` and `simenv.behaviour.relevance`."""
@@ -117,12 +136,6 @@ class InventedDemand:
             words.append((kind, language.attributes[place][value][0][0].replace(SEAM, "") if value >= 0 else ""))
         return tuple((kind, word) for kind, word in words if word)
 
-    def _popular(self, u: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        """The category that everybody looks for at these places (N,) in [0, 1) of all intents."""
-        edges = self.category_edges
-        place: npt.NDArray[np.int64] = np.searchsorted(edges, u * edges[-1], side="right").clip(max=len(edges) - 1)
-        return place
-
     def _kind(self, key: hashing.Keys, visit: I32) -> asking.I8:
         return asking.intent_kind(self.manner, hashing.absorb(visit_key(key, visit, Draw.INTENT), 9))
 
@@ -138,7 +151,7 @@ class InventedDemand:
         )
 
 
-def invented_demand(params: WorldParams, catalogue: Catalogue) -> InventedDemand:
+def invented_demand(params: WorldParams, catalogue: Catalogue, calendar: Calendar) -> InventedDemand:
     """The demand that the parameters describe.
 
     Raises:
@@ -157,9 +170,9 @@ def invented_demand(params: WorldParams, catalogue: Catalogue) -> InventedDemand
         params=params,
         catalogue=catalogue,
         lexicon=lexicon,
-        category_edges=np.cumsum(share),
+        category_edges=demand_edges(calendar, share),
         other_meaning=understanding.other_meanings(lexicon),
-        manner=asking.asking(params.queries),
+        manner=asking.asking(params.queries, params.filters),
     )
 
 

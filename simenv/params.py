@@ -12,11 +12,15 @@ import json
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from simenv.abandonment import Abandonment
 from simenv.clicks import ClickModel, PositionBased
 from simenv.errors import UserError
 from simenv.habits import Habits
+from simenv.house import HouseSlots, check_places
+from simenv.market import Market
+from simenv.postclick import PostClick
 
-Reward = Literal["clicks", "purchases", "revenue"]
+Reward = Literal["clicks", "purchases", "revenue", "net revenue"]
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,27 @@ class Queries:
 
 
 @dataclass(frozen=True)
+class Filters:
+    """Facets beside the results; nobody sets any by default.
+
+    Attributes:
+        weight: Of setting a filter among the ways to go on (`Queries.specialise` and its neighbours); 0 = off. It is
+            open to those whose query says something and does not say all that they want. A filter counts as a query.
+        reach: How many items the engine looks at for each candidate that it returns, at most.
+    """
+
+    weight: float = 0.0
+    reach: int = 40
+
+    def __post_init__(self) -> None:
+        """Refuse weights below 0 and an engine that looks at nothing."""
+        if not 0.0 <= self.weight < float("inf"):
+            raise UserError(f"filters: weight is {self.weight}; expected a finite number of at least 0.")
+        if self.reach < 1:
+            raise UserError(f"filters: reach is {self.reach}; expected at least 1.")
+
+
+@dataclass(frozen=True)
 class Attraction:
     """Weights of the click's log-odds. See `simenv.behaviour`."""
 
@@ -155,6 +180,19 @@ class Dynamics:
 
 
 @dataclass(frozen=True)
+class RealSource:
+    """Where a real market's products, queries and judgements come from; see `simenv.real`.
+
+    Attributes:
+        path: Of the mapping file.
+        content: SHA-256 over it and the data files.
+    """
+
+    path: str
+    content: str
+
+
+@dataclass(frozen=True)
 class WorldParams:
     """A market. The sizes, the groups above, `Habits`, the click model, and what counts as the reward.
 
@@ -164,7 +202,10 @@ class WorldParams:
         n_candidates: C, candidates that retrieval returns for a query.
         n_slots: K, slots on a page.
         max_pages: Pages per query at most.
-        reward: What the reward of a slot counts: its click, its purchase, or its revenue in euros.
+        reward: What the reward of a slot counts: its click, its purchase, its revenue in euros, or its revenue less
+            what is sent back ("net revenue").
+        house: Places of the page that the market fills itself. The click model must fit `n_shown` places.
+        source: The files of a real market; None for an invented one.
     """
 
     question: str
@@ -183,25 +224,45 @@ class WorldParams:
     conversion: Conversion = field(default_factory=Conversion)
     dynamics: Dynamics = field(default_factory=Dynamics)
     habits: Habits = field(default_factory=Habits)
+    market: Market = field(default_factory=Market)
+    source: RealSource | None = None
+    house: HouseSlots = field(default_factory=HouseSlots)
+    post_click: PostClick = field(default_factory=PostClick)
+    abandonment: Abandonment = field(default_factory=Abandonment)
+    filters: Filters = field(default_factory=Filters)
+
+    @property
+    def n_shown(self) -> int:
+        """K + H, places of a page with those of the house."""
+        return self.n_slots + self.house.n
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot make a market."""
         for name in ("n_items", "n_brands", "n_style", "n_candidates", "n_slots", "max_pages"):
             if getattr(self, name) < 1:
                 raise UserError(f"world parameter {name} is {getattr(self, name)}; expected at least 1.")
-        if self.n_slots > self.n_candidates:
+        if self.n_shown > self.n_candidates:
+            house = f" with {self.house.n} places of the house" if self.house.n else ""
             raise UserError(
-                f"n_slots is {self.n_slots} and n_candidates {self.n_candidates}; a page cannot show more than "
+                f"n_slots is {self.n_slots}{house} and n_candidates {self.n_candidates}; a page cannot show more than "
                 "retrieval returns. Lower n_slots or raise n_candidates."
             )
+        check_places(self.house, self.n_slots)
         if self.reward not in get_args(Reward):
             raise UserError(
                 f"world parameter reward is '{self.reward}'; expected one of {', '.join(get_args(Reward))}."
             )
 
     def digest(self) -> str:
-        """SHA-256 of every parameter: under one version of the package, equal digests mean equal markets."""
-        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of every parameter: under one version of the package, equal digests mean equal markets.
+
+        Of a real market's files it counts what is in them, not where they lie; of an invented one, nothing.
+        """
+        settings = dataclasses.asdict(self)
+        source = settings.pop("source")
+        if source is not None:
+            settings["source"] = source["content"]
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def _examination(n_slots: int) -> tuple[float, ...]:

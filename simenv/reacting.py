@@ -30,13 +30,13 @@ def react(world: World, state: State, key: hashing.Keys, satisfied: F32, more: B
     return next_page, next_search
 
 
-def remember(world: World, state: State, item: I32, clicked: Bools) -> tuple[F32, F32, F32, I32]:
-    """Taste drifts toward what was clicked; the shop remembers style, price and brand of the clicks."""
+def remember(world: World, state: State, item: I32, price_z: F32, clicked: Bools) -> tuple[F32, F32, F32, I32]:
+    """Taste drifts toward what was clicked; the shop remembers style, the day's price and brand of the clicks."""
     catalogue = world.catalogue
     count = clicked.sum(axis=1).astype(np.float32)
     weight = clicked.astype(np.float32)[:, None, :]  # (N, 1, K)
     style = np.matmul(weight, catalogue.style[item])[:, 0]  # (N, D)
-    price = (weight[:, 0] * catalogue.price_z[item]).sum(axis=1)
+    price = (weight[:, 0] * price_z).sum(axis=1)
     rate = np.float32(world.params.dynamics.taste_drift)
     taste = state.taste + rate * (style - count[:, None] * state.taste)
     fade = MEMORY**count

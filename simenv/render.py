@@ -9,13 +9,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from simenv.calendar import prices
 from simenv.catalogue import I32
 from simenv.columns import take
+from simenv.house import full_page
 from simenv.shoppers import DEVICES
 from simenv.world import Outcome, Page, State, World
 from simenv.worth import click_values, worth
 
-Mark = Literal["", "examined", "clicked", "carted", "bought"]
+Mark = Literal["", "examined", "clicked", "carted", "bought", "returned"]
 
 BAR = 10  # characters of a full bar of true worth
 
@@ -27,10 +29,12 @@ class Card:
     Attributes:
         title, price: As the shopper's locale writes them.
         brand: The brand's name.
-        rating: Stars, 1 to 5.
+        rating: Stars, 1 to 5; None in a shop without ratings.
         colour: The item's internal colour name, "" for none.
         examined, clicked, carted, bought: What the shopper did. Whether a result was examined is hidden truth, which no
             log of a real shop holds.
+        returned: Whether what was bought was sent back.
+        placed: "sponsored" or "pinned" for what the market placed itself, "" for the policy's results.
         worth: Hidden: the expected reward of the result once examined, as a share of the best candidate's; None where
             truth was not asked for.
     """
@@ -38,17 +42,21 @@ class Card:
     title: str
     price: str
     brand: str
-    rating: float
+    rating: float | None
     colour: str
     examined: bool
     clicked: bool
     carted: bool
     bought: bool
     worth: float | None
+    returned: bool = False
+    placed: str = ""
 
     @property
     def mark(self) -> Mark:
         """The furthest that the shopper went with this result."""
+        if self.returned:
+            return "returned"
         if self.bought:
             return "bought"
         if self.carted:
@@ -66,14 +74,15 @@ class ResultPage:
         locale: For example "de-DE".
         query: As typed.
         understood: (kind, word) of what a plain dictionary recognises in the query, words in the shopper's language.
+        filters: (kind, word) of the filters that the shopper has set, in the same words.
         where: Day, time and device.
         place: Which page of which search of which visit, counted from 1.
         is_first: Whether it is the first page of its query.
         n_results: Candidates that the engine found for this page.
-        n_slots: K.
-        cards: K results, None for an empty slot; nothing at all where no page was shown yet.
-        ending: What came after: "leaves", "goes on", "looks further" (at the next page) or "asks again"; "" where no
-            page was shown yet.
+        n_slots: K + H, places of the page.
+        cards: K + H results from the top, None for an empty slot; nothing at all where no page was shown yet.
+        ending: What came after: "leaves", "goes on", "looks further" (at the next page), "asks again" or "sets a
+            filter"; "" where no page was shown yet.
     """
 
     locale: str
@@ -86,6 +95,7 @@ class ResultPage:
     n_slots: int
     cards: tuple[Card | None, ...]
     ending: str
+    filters: tuple[tuple[str, str], ...] = ()
 
 
 def read_page(
@@ -113,22 +123,30 @@ def read_page(
         place=f"visit {page.visit[0] + 1}, search {page.search[0] + 1}, page {page.page[0] + 1}",
         is_first=bool(page.page[0] == 0),
         n_results=int((page.candidates >= 0).sum()),
-        n_slots=world.params.n_slots,
+        n_slots=world.params.n_shown,
         cards=() if outcome is None else _cards(world, state, page, take(outcome, one), show_truth),
         ending="" if outcome is None else ("leaves" if outcome.session_over[row] else "goes on"),
+        filters=world.demand.words(int(page.locale[0]), tuple(page.filters[0].tolist())),
     )
 
 
-def with_next(page: ResultPage, is_same_query: bool) -> ResultPage:
-    """The page of a shopper who went on, saying how: to the next page of the same query, or with another query."""
-    return dataclasses.replace(page, ending="looks further" if is_same_query else "asks again")
+def with_next(page: ResultPage, is_same_query: bool, n_filters: int = 0) -> ResultPage:
+    """The page of a shopper who went on, saying how.
+
+    Args:
+        page: The page.
+        is_same_query: Whether the next one is a further page of the same query.
+        n_filters: How many filters are set on the next one.
+    """
+    again = "sets a filter" if n_filters > len(page.filters) else "asks again"
+    return dataclasses.replace(page, ending="looks further" if is_same_query else again)
 
 
 def page_text(page: ResultPage) -> str:
     """The page as plain text: the query, what was understood, and a line a result with what the shopper did."""
     words = ", ".join(f"{kind} {word}" for kind, word in page.understood) or "nothing"
     lines = [
-        f"[{page.locale}] {page.query}",
+        f"[{page.locale}] {page.query}" + "".join(f"  [{kind}: {word}]" for kind, word in page.filters),
         f"  understood: {words}",
         f"  {page.where}; {page.place}; {page.n_results} results",
     ]
@@ -137,10 +155,9 @@ def page_text(page: ResultPage) -> str:
             lines.append(f"{slot:3d}. -")
             continue
         worth = "" if card.worth is None else f"  worth {_bar(card.worth)}"
-        lines.append(
-            f"{slot:3d}. {card.title:<56.56} {card.price:>11}  {stars(card.rating)} {card.rating:.1f}{worth}"
-            f"  {card.mark}".rstrip()
-        )
+        rating = "" if card.rating is None else f"{stars(card.rating)} {card.rating:.1f}"
+        placed = f"[{card.placed}]  " if card.placed else ""
+        lines.append(f"{slot:3d}. {card.title:<56.56} {card.price:>11}  {rating}{worth}  {placed}{card.mark}".rstrip())
     if page.ending:
         lines.append(f"  the shopper {page.ending}")
     return "\n".join(lines)
@@ -162,26 +179,33 @@ def price_text(locale: str, price: float) -> str:
 
 
 def _cards(world: World, state: State, page: Page, outcome: Outcome, show_truth: bool) -> tuple[Card | None, ...]:
-    catalogue, locale = world.catalogue, int(page.locale[0])
-    items = outcome.items[0]
-    names = world.demand.titles(locale, np.maximum(items, 0))
-    worths = _worth(world, state, page, outcome.items).tolist() if show_truth else [None] * len(items)
+    catalogue, locale, house = world.catalogue, int(page.locale[0]), world.params.house
+    items = full_page(house, outcome.items, page.house)
+    price = prices(world.calendar, catalogue, items, page.day)[0][0].tolist()
+    names = world.demand.titles(locale, np.maximum(items[0], 0))
+    worths = _worth(world, state, page, items).tolist() if show_truth else [None] * len(items[0])
+    placed = dict(zip(house.places, house.labels(), strict=True))
+    events = {
+        "examined": full_page(house, outcome.examined, outcome.house_examined),
+        "clicked": full_page(house, outcome.clicked, outcome.house_clicked),
+        "carted": full_page(house, outcome.carted, outcome.house_carted),
+        "bought": full_page(house, outcome.purchased, outcome.house_purchased),
+        "returned": full_page(house, outcome.returned, np.zeros_like(outcome.house_clicked)),
+    }
     return tuple(
         None
         if item < 0
         else Card(
             title=names[slot],
-            price=price_text(world.demand.locales[locale], float(catalogue.price[item])),
+            price=price_text(world.demand.locales[locale], price[slot]),
             brand=catalogue.brands[catalogue.brand[item]],
-            rating=float(catalogue.rating[item]),
+            rating=float(catalogue.rating[item]) if catalogue.is_rated else None,
             colour=world.demand.colours[catalogue.colour[item]] if catalogue.colour[item] >= 0 else "",
-            examined=bool(outcome.examined[0, slot]),
-            clicked=bool(outcome.clicked[0, slot]),
-            carted=bool(outcome.carted[0, slot]),
-            bought=bool(outcome.purchased[0, slot]),
             worth=worths[slot],
+            placed=placed.get(slot, ""),
+            **{name: bool(happened[0, slot]) for name, happened in events.items()},
         )
-        for slot, item in enumerate(items.tolist())
+        for slot, item in enumerate(items[0].tolist())
     )
 
 
@@ -189,7 +213,8 @@ def _worth(world: World, state: State, page: Page, items: I32) -> npt.NDArray[np
     """(K,) expected reward of examined items, as a share of the best candidate's."""
     known = [worth(world, state, each) for each in (page.candidates, items)]
     best, shown = ((each.attraction * click_values(world, each))[0] for each in known)
-    return shown / best.max() if best.max() > 0 else np.zeros_like(shown)
+    top = max(best.max(), shown.max())  # the market may have placed the best itself
+    return shown / top if top > 0 else np.zeros_like(shown)
 
 
 def _bar(share: float) -> str:

@@ -55,15 +55,89 @@ def retrieve(catalogue: Catalogue, asked: Understood, day: I32, n_candidates: in
     Returns:
         (N, C) int32 item ids, distinct in a row; -1 is a hole.
     """
-    key = hashing.absorb(hashing.stream(catalogue.seed, "retrieval"), day)
-    for column in (asked.primary, asked.secondary, asked.brand):
-        key = hashing.absorb(key, column)
+    key = _key(catalogue, asked, day)
     items = _of_categories(catalogue, asked, key, n_candidates)
     rows = np.flatnonzero(asked.primary < 0)
     if len(rows):
         items[rows] = _of_brand(catalogue, asked.brand[rows], key[rows], n_candidates)
     items[asked.nothing] = -1
     return items
+
+
+def retrieve_filtered(catalogue: Catalogue, asked: Understood, filters: I32, day: I32, sizes: tuple[int, int]) -> I32:
+    """Candidates that match the filters set beside a query: the engine walks on until it has enough of them.
+
+    A filter on the brand walks the brand's range. The categories keep their shares of the candidates where each has
+    enough that match; where one is short, the other fills in. Items of a brand that the query names come first.
+
+    Args:
+        catalogue: What there is.
+        asked: What was understood.
+        filters: (N, 7) set values of category, brand, colour, size, material, audience and use; -1 none.
+        day: (N,).
+        sizes: C, and how many items of a range the engine looks at, at most.
+
+    Returns:
+        (N, C) int32 item ids, distinct in a row, all matching; holes come last.
+    """
+    n_candidates, reach = sizes
+    key, brand = _key(catalogue, asked, day), filters[:, 1]
+    one = _walk_categories(catalogue, asked.primary, brand, hashing.absorb(key, 2), reach)
+    two = _walk_categories(catalogue, asked.secondary, brand, hashing.absorb(key, 4), reach)
+    rows = np.flatnonzero(asked.primary < 0)
+    if len(rows):
+        anywhere = np.where(asked.brand[rows] >= 0, asked.brand[rows], brand[rows])
+        walked = _of_brand(catalogue, anywhere, key[rows], max(one.shape[1], reach))
+        one = np.pad(one, ((0, 0), (0, walked.shape[1] - one.shape[1])), constant_values=-1)
+        one[rows] = walked
+    one, two = (_compact(np.where(_matches(catalogue, each, filters), each, -1)) for each in (one, two))
+    named = (asked.brand >= 0)[:, None] & (one >= 0) & (catalogue.brand[np.maximum(one, 0)] == asked.brand[:, None])
+    one = np.take_along_axis(one, np.argsort(~named, axis=1, kind="stable"), axis=1)
+    n_primary = max(1, round(PRIMARY_SHARE * n_candidates))
+    n_secondary = n_candidates - n_primary
+    mixed = np.concatenate(
+        [one[:, :n_primary], two[:, :n_secondary], one[:, n_primary:n_candidates], two[:, n_secondary:n_candidates]],
+        axis=1,
+    )
+    items = np.full((len(mixed), n_candidates), -1, dtype=np.int32)
+    mixed = _compact(mixed)[:, :n_candidates]
+    items[:, : mixed.shape[1]] = mixed
+    items[asked.nothing] = -1
+    return items
+
+
+def _key(catalogue: Catalogue, asked: Understood, day: I32) -> hashing.Keys:
+    """What names a query's walk: the same for all who are understood alike on the same day, filters or not."""
+    key = hashing.absorb(hashing.stream(catalogue.seed, "retrieval"), day)
+    for column in (asked.primary, asked.secondary, asked.brand):
+        key = hashing.absorb(key, column)
+    return key
+
+
+def _walk_categories(catalogue: Catalogue, category: I32, brand: I32, key: hashing.Keys, reach: int) -> I32:
+    """The items of categories (N,), or of their brands where one is asked for, as far as the longest range goes."""
+    safe, named = np.maximum(category, 0), brand >= 0
+    first = catalogue.range_start[safe, np.where(named, brand, 0)]
+    end = catalogue.range_start[safe, np.where(named, brand + 1, catalogue.range_start.shape[1] - 1)]
+    end = np.where(category >= 0, end, first)
+    n = int(min(reach, max(1, (end - first).max(initial=1))))
+    return _walk(first, end, key, n).astype(np.int32)
+
+
+def _matches(catalogue: Catalogue, items: I32, filters: I32) -> npt.NDArray[np.bool_]:
+    """Whether items (N, M) have every value that is set in filters (N, 7)."""
+    item = np.maximum(items, 0)
+    columns = (catalogue.category, catalogue.brand, catalogue.colour, catalogue.size, catalogue.material,
+               catalogue.audience, catalogue.use)  # fmt: skip
+    matches: npt.NDArray[np.bool_] = items >= 0
+    for place, column in enumerate(columns):
+        matches &= (filters[:, place : place + 1] < 0) | (column[item] == filters[:, place : place + 1])
+    return matches
+
+
+def _compact(items: I32) -> I32:
+    """Items in their order with the holes behind them."""
+    return np.take_along_axis(items, np.argsort(items < 0, axis=1, kind="stable"), axis=1)
 
 
 def _of_categories(catalogue: Catalogue, asked: Understood, key: hashing.Keys, n_candidates: int) -> I32:

@@ -5,14 +5,16 @@ And the names of draws: every random number of a visit is named by (shopper, vis
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from simenv import hashing
+from simenv.abandonment import Ending
+from simenv.calendar import Calendar
 from simenv.catalogue import F32, I32, I64, Catalogue
 from simenv.mind import Mind
 from simenv.params import WorldParams
@@ -24,7 +26,7 @@ Bools = npt.NDArray[np.bool_]
 class Draw(IntEnum):
     """The streams of one page, one visit or one search: the last word of every draw's name."""
 
-    INTENT, QUERY, EXAMINE, ATTRACT, CART, BUY, REACT, RETURN, POLICY, LOYALTY = range(10)
+    INTENT, QUERY, EXAMINE, ATTRACT, CART, BUY, REACT, RETURN, POLICY, LOYALTY, DWELL, SEND_BACK, ABANDON = range(13)
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class World:
     params: WorldParams
     catalogue: Catalogue
     demand: Demand
+    calendar: Calendar = field(default_factory=Calendar)
     twin: Twin | None = None
 
     @property
@@ -54,8 +57,8 @@ class Twin(Protocol):
     def begin(self, seed: int, shoppers: I64) -> State:
         """See `simenv.world.begin`."""
 
-    def observe(self, state: State) -> Page:
-        """See `simenv.world.observe`."""
+    def observe(self, state: State, stock: I32 | None) -> Page:
+        """See `simenv.world.observe`; `stock` (I,) is what the shelves hold where they are given."""
 
     def step(self, state: State, page: Page, slate: npt.NDArray[np.integer]) -> tuple[State, Outcome]:
         """See `simenv.world.step`."""
@@ -64,7 +67,7 @@ class Twin(Protocol):
 class Demand(Protocol):
     """What shoppers want and type, what the engine finds for it, and how well an item answers it.
 
-    `simenv.invented` makes it up for an invented catalogue.
+    `simenv.invented` makes it up for an invented catalogue, `simenv.real` has it from a user's files.
     """
 
     @property
@@ -74,6 +77,10 @@ class Demand(Protocol):
     @property
     def n_values(self) -> tuple[int, ...]:
         """How many values each of the terms of a query can have; the first are categories, the second brands."""
+
+    @property
+    def n_intent(self) -> int:
+        """Columns of an intent, T: one a term, and what else a demand must know of it."""
 
     @property
     def colours(self) -> tuple[str, ...]:
@@ -113,12 +120,14 @@ class Search:
     """Queries and what was found; (N,) unless said.
 
     locale: int64, of the shop as the query found it. terms: (N, T) what a plain dictionary recognises, -1 none.
-    candidates: (N, C) item ids in the engine's order, -1 for a hole.
+    candidates: (N, C) item ids in the engine's order, -1 for a hole. filters: (N, T) that shoppers have set, -1 none;
+    None for a shop without any.
     """
 
     locale: I64
     terms: I32
     candidates: I32
+    filters: I32 | None = None
 
 
 @dataclass(frozen=True)
@@ -146,7 +155,7 @@ class State:
     traits: Traits
     taste: F32  # (N, D)
     mind: Mind
-    intent: I32  # (N, 7) wanted category, brand, colour, size, material, audience, use; -1 any
+    intent: I32  # (N, T) wanted category, brand, colour, size, material, audience, use, ...; -1 any
     shown: Bools  # (N, C) candidates shown on earlier pages of this query
     history: F32  # (N, D + 1) discounted sum of clicked style and price level
     history_weight: F32
@@ -166,10 +175,14 @@ class Page:
     locale: of the shop as the query found it; where a country has two languages, that of the query.
     query_terms: (N, 7) int32, category, brand, colour, size, material, audience and use that a plain dictionary
         recognises in the query; -1 none.
+    filters: (N, 7) int32, values that the shopper has set filters to, as in `query_terms`; -1 none.
     candidates: (N, C) int32 item ids in the engine's order; -1 is a hole.
+    house: (N, H) int32 item ids that the market shows in its own places, from the top; -1 for an empty one. They are
+        not among the candidates.
     time: seconds since midnight. search, page: queries of this visit, pages of this query before this one.
     history: (N, D + 1) float32, discounted mean of style and price level of what the shopper clicked, drawn to 0 by
         three imaginary clicks. history_weight: discounted number of clicks. last_brand: last clicked, -1 none.
+    discount: (N, C) float32, log of the day's price over the catalogue's; 0 where prices stand still and at holes.
     """
 
     shopper: I64
@@ -181,10 +194,13 @@ class Page:
     locale: npt.NDArray[np.int8]
     device: npt.NDArray[np.int8]
     query_terms: I32
+    filters: I32
     candidates: I32
+    house: I32
     history: F32
     history_weight: F32
     last_brand: I32
+    discount: F32
 
     def __len__(self) -> int:
         """Number of rows, N."""
@@ -193,10 +209,16 @@ class Page:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened on a page. (N, K) unless said; `expected` and `examined` are hidden truth.
+    """What happened on a page. (N, K) unless said; `expected`, `examined`, `satisfied` and `ending` are hidden truth.
 
     reward: float64, what the world counts, per slot. expected: its exact expectation given the slate.
-    items: int32 shown item ids, -1 for an empty slot. revenue: float64 euros.
+    items: int32 shown item ids, -1 for an empty slot. revenue: float64 euros, before returns.
+    satisfied: clicked, and it ended the look at the page; all False where the click model knows nothing of it.
+    dwell: float32 seconds that a clicked item was looked at; 0 for others, and where the market does not record it.
+    returned: bought and sent back.
+    house_examined, house_clicked, house_carted, house_purchased: (N, H) the same for the places of the house.
+    ad_revenue: (N, H) float64 euros that sellers pay for clicks on their advertisements.
+    ending: (N,) int8 how the page ended, a place in `simenv.abandonment.ENDINGS`.
     session_over: (N,) the visit ends here. gone: (N,) the shopper will not come back. truncated: (N,) the shopper would
     have come back after the horizon.
     """
@@ -206,29 +228,51 @@ class Outcome:
     clicked: Bools
     carted: Bools
     purchased: Bools
+    satisfied: Bools
+    dwell: F32
+    returned: Bools
     revenue: npt.NDArray[np.float64]
     reward: npt.NDArray[np.float64]
     expected: npt.NDArray[np.float64]
+    house_examined: Bools
+    house_clicked: Bools
+    house_carted: Bools
+    house_purchased: Bools
+    ad_revenue: npt.NDArray[np.float64]
+    ending: npt.NDArray[np.int8]
     session_over: Bools
     gone: Bools
     truncated: Bools
 
 
-def nothing_happened(n: int, n_slots: int) -> Outcome:
-    """What comes of pages that were not shown: nothing."""
-    flags, euros, rows = np.zeros((n, n_slots), dtype=bool), np.zeros((n, n_slots)), np.zeros(n, dtype=bool)
+def nothing_happened(params: WorldParams, n: int) -> Outcome:
+    """What comes of pages that were not shown to N rows: nothing."""
+
+    def nothing(dtype: type[np.generic], *shape: int) -> Any:
+        return np.zeros((n, *shape), dtype=dtype)
+
+    k, h = params.n_slots, params.house.n
     return Outcome(
-        items=np.full((n, n_slots), -1, dtype=np.int32),
-        examined=flags,
-        clicked=flags.copy(),
-        carted=flags.copy(),
-        purchased=flags.copy(),
-        revenue=euros,
-        reward=euros.copy(),
-        expected=euros.copy(),
-        session_over=rows,
-        gone=rows.copy(),
-        truncated=rows.copy(),
+        items=np.full((n, k), -1, dtype=np.int32),
+        examined=nothing(np.bool_, k),
+        clicked=nothing(np.bool_, k),
+        carted=nothing(np.bool_, k),
+        purchased=nothing(np.bool_, k),
+        satisfied=nothing(np.bool_, k),
+        dwell=nothing(np.float32, k),
+        returned=nothing(np.bool_, k),
+        revenue=nothing(np.float64, k),
+        reward=nothing(np.float64, k),
+        expected=nothing(np.float64, k),
+        house_examined=nothing(np.bool_, h),
+        house_clicked=nothing(np.bool_, h),
+        house_carted=nothing(np.bool_, h),
+        house_purchased=nothing(np.bool_, h),
+        ad_revenue=nothing(np.float64, h),
+        ending=np.full(n, Ending.LEFT, dtype=np.int8),
+        session_over=nothing(np.bool_),
+        gone=nothing(np.bool_),
+        truncated=nothing(np.bool_),
     )
 
 

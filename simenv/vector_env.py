@@ -57,8 +57,9 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
     come back (terminated) or would come back after the horizon (truncated: they would have gone on, and a learner may
     bootstrap). Never both.
 
-    Info: `items`, `clicked`, `carted`, `purchased`, `revenue`, each (N, K), with Gymnasium's `_key` masks that are
-    False in rows that were reset. `action_mask`, (N, C) int8, belongs to the observation that comes with it: 1 where a
+    Info: `items`, `clicked`, `carted`, `purchased`, `revenue`, `dwell`, `returned`, each (N, K), and `house_clicked`
+    (N, H) where the market has places of its own, with Gymnasium's `_key` masks that are False in rows that were reset.
+    `action_mask`, (N, C) int8, belongs to the observation that comes with it: 1 where a
     position holds a candidate, 0 where it is a hole (a short candidate list, or shown on an earlier page).
 
     Rendering: a tuple of one text ("ansi") or one (height, width, 3) uint8 picture ("rgb_array") a row: the last page
@@ -154,7 +155,7 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
 
     def result_page(self, row: int) -> ResultPage:
         """What a row's shopper sees and did: the last page shown, or the query where the row has just started."""
-        from simenv.render import read_page, with_next
+        from simenv.render import read_page
 
         if self.luck is None:
             raise ResetNeeded("call reset() before rendering.")
@@ -162,7 +163,12 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
             return read_page(self.world, self.state, self.page, row)
         state, page, _ = self._shown
         shown = read_page(self.world, state, page, row, self.outcome, self.show_truth)
-        return shown if shown.ending == "leaves" else with_next(shown, bool(self.state.page[row] > 0))
+        return shown if shown.ending == "leaves" else self._with_next(shown, row)
+
+    def _with_next(self, shown: ResultPage, row: int) -> ResultPage:
+        from simenv.render import with_next
+
+        return with_next(shown, bool(self.state.page[row] > 0), int((self.page.filters[row] >= 0).sum()))
 
     @property
     def candidates(self) -> npt.NDArray[np.int32]:
@@ -190,11 +196,11 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
         """Play the rows that do not start; the rows that do wait at their next visit, where nothing happens."""
         rows = np.flatnonzero(starts)
         if len(rows) == self.num_envs:
-            return self._waiting(rows), nothing_happened(*slate.shape)
+            return self._waiting(rows), nothing_happened(self.world.params, self.num_envs)
         after, outcome = step(self.world, self.state, self.page, slate)
         if len(rows):
             after = overwrite(after, rows, self._waiting(rows))
-            outcome = overwrite(outcome, rows, nothing_happened(len(rows), slate.shape[1]))
+            outcome = overwrite(outcome, rows, nothing_happened(self.world.params, len(rows)))
         return after, outcome
 
     def _waiting(self, rows: npt.NDArray[np.intp]) -> State:
@@ -231,7 +237,8 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
             "_action_mask": np.ones(self.num_envs, dtype=bool),
         }
         if outcome is not None:
-            for name in ("items", "clicked", "carted", "purchased", "revenue"):
+            house = ("house_clicked",) if self.world.params.house.n else ()
+            for name in ("items", "clicked", "carted", "purchased", "revenue", "dwell", "returned", *house):
                 info[name], info[f"_{name}"] = getattr(outcome, name), played
         return info
 
@@ -249,16 +256,23 @@ def as_array(actions: Any) -> npt.NDArray[Any]:
 
 
 def observation_space_of(world: World) -> spaces.Dict:
-    """The space of one observation: the public fields of `simenv.world.Page` but the shopper's id."""
+    """The space of one observation: the public fields of `simenv.world.Page` but the shopper's id.
+
+    `house` is there only where the market has places of its own.
+    """
     params = world.params
+    house = {"house": spaces.Box(-1, params.n_items - 1, (params.house.n,), np.int32)} if params.house.n else {}
     top = np.array(world.demand.n_values, dtype=np.int32) - 1
     return spaces.Dict(
         {
             "candidates": spaces.Box(-1, params.n_items - 1, (params.n_candidates,), np.int32),
             "day": spaces.Box(0, INT_LIMIT, (), np.int32),
             "device": spaces.Discrete(len(params.shoppers.device_share)),
+            "discount": spaces.Box(-FLOAT_LIMIT, FLOAT_LIMIT, (params.n_candidates,), np.float32),
+            "filters": spaces.Box(np.full(len(top), -1, np.int32), top, top.shape, np.int32),
             "history": spaces.Box(-FLOAT_LIMIT, FLOAT_LIMIT, (params.n_style + 1,), np.float32),
             "history_weight": spaces.Box(0.0, FLOAT_LIMIT, (), np.float32),
+            **house,
             "last_brand": spaces.Box(-1, params.n_brands - 1, (), np.int32),
             "locale": spaces.Discrete(len(world.demand.locales)),
             "page": spaces.Box(0, params.max_pages, (), np.int32),
@@ -277,7 +291,10 @@ def action_space_of(world: World) -> spaces.MultiDiscrete:
 
 def observation(page: Page) -> Observation:
     """A page as the observation dict, in the space's order and dtypes; copies, which the caller may overwrite."""
-    return {
+    made: Observation = {
         name: getattr(page, name).astype(np.int64) if name in _DISCRETE else getattr(page, name).copy()
         for name in _OBSERVED
     }
+    if not page.house.shape[1]:
+        del made["house"]  # libraries stumble over arrays of no width
+    return made

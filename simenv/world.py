@@ -12,7 +12,10 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from simenv import hashing, reacting
+from simenv import hashing, house, reacting, stock
+from simenv.abandonment import endings
+from simenv.aftermath import End, Seen, abandons, outcome_of
+from simenv.calendar import cold_started, discount, make_calendar, unlisted
 from simenv.catalogue import I32, I64, generate_catalogue
 from simenv.clicks import Appeal
 from simenv.columns import take
@@ -22,7 +25,7 @@ from simenv.mind import Mind, after_days, fresh_mind, reluctance
 from simenv.params import WorldParams
 from simenv.shoppers import first_favourite, traits
 from simenv.state import Bools, Draw, Outcome, Page, State, World, page_key, uniforms, visit_key
-from simenv.worth import appeal, click_values, slate_items, worth
+from simenv.worth import appeal, expected_of_shown, slate_items, worth
 
 __all__ = [
     "Draw", "Outcome", "Page", "State", "World", "begin", "keep", "make_world", "observe", "policy_keys", "step",
@@ -41,12 +44,21 @@ def make_world(params: WorldParams, backend: Backend = "auto") -> World:
 
     Raises:
         UserError: for shares that do not fit the locales or the kinds of intent, a click model that does not fit the
-            slots, or a backend that cannot play the world.
+            slots and the places of the house, a shock on a category or brand that is not there, a real market whose
+            files are wrong or that is asked for what only an invented one has, or a backend that cannot play the world.
     """
-    nothing = np.zeros((1, params.n_slots))
+    nothing = np.zeros((1, params.n_shown))
     params.click_model.click_probability(Appeal(nothing, nothing))  # says what is wrong before anything runs
+    if params.source is not None:
+        from simenv.real.market import real_market  # loads scikit-learn
+
+        catalogue, real = real_market(params)
+        calendar = make_calendar(params, catalogue)
+        return with_backend(World(params, cold_started(catalogue, calendar), real, calendar), backend)
     catalogue = generate_catalogue(params.n_items, params.n_brands, params.n_style, params.seed)
-    world = World(params=params, catalogue=catalogue, demand=invented_demand(params, catalogue))
+    calendar = make_calendar(params, catalogue)
+    catalogue = cold_started(catalogue, calendar)
+    world = World(params, catalogue, invented_demand(params, catalogue, calendar), calendar)
     return with_backend(world, backend)
 
 
@@ -91,12 +103,26 @@ def begin(world: World, seed: int, shoppers: I64) -> State:
     )
 
 
-def observe(world: World, state: State) -> Page:
-    """Steps 2 and 3, ask and retrieve: the public page that a policy ranks."""
+def observe(world: World, state: State, shelves: stock.Shelves | None = None) -> Page:
+    """Steps 2 and 3, ask and retrieve: the public page that a policy ranks.
+
+    Args:
+        world: The market.
+        state: Where the shoppers are.
+        shelves: In a market with stock, what all shoppers have left for the day of every row; where None, what the rest
+            of the market is expected to leave (see `simenv.stock`).
+    """
     if world.twin is not None and world.twin.is_of(world):
-        return world.twin.observe(state)
+        return world.twin.observe(state, None if shelves is None else shelves.stock)
     found = world.demand.search(state)
     candidates = found.candidates
+    absent = unlisted(world.calendar, world.catalogue, candidates, state.day)
+    if absent is not None:
+        candidates[absent] = -1
+    if world.params.market.stock is not None:
+        candidates[stock.sold_out(world, candidates, state.day, shelves)] = -1
+    of_house = house.fill(world.params.house, world.catalogue, candidates, state.day)
+    house.take_out(candidates, of_house)
     candidates[state.shown] = -1
     return Page(
         shopper=state.shopper,
@@ -108,10 +134,13 @@ def observe(world: World, state: State) -> Page:
         locale=found.locale.astype(np.int8),
         device=state.traits.device,
         query_terms=found.terms,
+        filters=np.full_like(found.terms, -1) if found.filters is None else found.filters,
         candidates=candidates,
+        house=of_house,
         history=state.history / (state.history_weight + PRIOR_CLICKS)[:, None],
         history_weight=state.history_weight,
         last_brand=state.last_brand,
+        discount=discount(world.calendar, candidates, state.day),
     )
 
 
@@ -138,35 +167,37 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
         return world.twin.step(state, page, slate)
     params = world.params
     items = slate_items(page, slate)
+    shown = house.full_page(params.house, items, page.house)  # (N, K + H), as they look at it
 
     # 5. Examine and click: examination is keyed by the slot, what happens to an item by the item.
     key = page_key(visit_key(state.key, state.visit, Draw.ATTRACT), state)
-    known = worth(world, state, items)
+    known = worth(world, state, shown)
     look = appeal(world, known)
-    slots = np.arange(items.shape[1])
-    examined, clicked = params.click_model.sample(
-        look,
-        uniforms(key, Draw.EXAMINE, slots[None, :]),
-        uniforms(key, Draw.ATTRACT, items),
-    )
+    u_slot, u_item = uniforms(key, Draw.EXAMINE, np.arange(shown.shape[1])[None, :]), uniforms(key, Draw.ATTRACT, shown)
+    examined, clicked = params.click_model.sample(look, u_slot, u_item)
+    satisfied = params.click_model.satisfied(look, u_slot, u_item, clicked)
+    satisfied = np.zeros_like(clicked) if satisfied is None else satisfied
 
     # 6. Convert: utility is not attraction.
-    carted = clicked & (uniforms(key, Draw.CART, items) < known.cart)
-    purchased = carted & (uniforms(key, Draw.BUY, items) < known.buy)
-    revenue = np.where(purchased, known.price, 0.0).astype(np.float64)
-    reward = {"clicks": clicked, "purchases": purchased, "revenue": revenue}[params.reward].astype(np.float64)
-    expected = params.click_model.click_probability(look).astype(np.float64) * click_values(world, known)
+    carted = clicked & (uniforms(key, Draw.CART, shown) < known.cart)
+    purchased = carted & (uniforms(key, Draw.BUY, shown) < known.buy)
 
     # 7. React: buy and leave, look at the next page, ask again in other words, or leave.
-    satisfied = reacting.satisfaction_of(clicked, carted, purchased)
-    visit_satisfaction = np.maximum(state.visit_satisfaction, satisfied)
+    seen = Seen(shown, known, examined, clicked, satisfied, carted, purchased)
+    content, gives_up = abandons(world, state, key, seen)
+    page_satisfaction = reacting.satisfaction_of(clicked, carted, purchased)
+    page_satisfaction[satisfied.any(axis=1) | content] = 1.0
+    visit_satisfaction = np.maximum(state.visit_satisfaction, page_satisfaction)
     more = (page.candidates >= 0).sum(axis=1) > (items >= 0).sum(axis=1)
-    next_page, next_search = reacting.react(world, state, key, satisfied, more)
+    next_page, next_search = reacting.react(world, state, key, page_satisfaction, more)
+    next_page, next_search = next_page & ~gives_up, next_search & ~gives_up
     session_over = ~next_page & ~next_search
 
     # 8. Remember.
-    taste, history, history_weight, last_brand = reacting.remember(world, state, np.maximum(items, 0), clicked)
-    mind = reacting.minded(world, state, key, items, clicked, purchased)
+    taste, history, history_weight, last_brand = reacting.remember(
+        world, state, np.maximum(shown, 0), known.price_z, clicked
+    )
+    mind = reacting.minded(world, state, key, shown, clicked, purchased)
     satisfaction = np.where(
         session_over, reacting.running(world, state.satisfaction, visit_satisfaction), state.satisfaction
     )
@@ -182,7 +213,7 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
         search=np.where(session_over, 0, state.search + next_search),
         page=np.where(next_page, state.page + 1, 0).astype(np.int32),
         step=np.where(session_over, 0, state.step + 1).astype(np.int32),
-        taste=reacting.impressed(world, taste, items, examined),
+        taste=reacting.impressed(world, taste, shown, examined),
         mind=mind,
         intent=_next_intent(world, state, mind, visit, day, session_over),
         shown=reacting.shown_after(state, next_page, items, slate),
@@ -192,20 +223,13 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
         satisfaction=satisfaction,
         visit_satisfaction=np.where(session_over, np.float32(0.0), visit_satisfaction),
     )
-    outcome = Outcome(
-        items=items,
-        examined=examined,
-        clicked=clicked,
-        carted=carted,
-        purchased=purchased,
-        revenue=revenue,
-        reward=reward,
-        expected=expected,
+    end = End(
+        ending=endings(purchased, content, clicked, satisfied, next_page, next_search),
         session_over=session_over,
         gone=session_over & ~returns,
         truncated=session_over & returns & ~in_time,
     )
-    return next_state, outcome
+    return next_state, outcome_of(world, state, key, seen, expected_of_shown(world, known, look), end)
 
 
 def _next_intent(world: World, state: State, mind: Mind, visit: I32, day: I32, session_over: Bools) -> I32:

@@ -27,7 +27,7 @@ OURS: dict[str, tuple[str, ...]] = {
 }
 # Rooms that may import nothing of others' but this and the standard library.
 ONLY_LIBRARIES: dict[str, frozenset[str]] = {
-    "simenv": frozenset({"numpy", "gymnasium", "pyarrow", "numba", "PIL"}),
+    "simenv": frozenset({"numpy", "gymnasium", "pyarrow", "numba", "PIL", "sklearn", "scipy"}),
     "reports": frozenset({"numpy", "scipy", "pandas", "matplotlib", "jinja2", "markupsafe"}),
 }
 # The standard library, and the types of it that only type checkers know.
@@ -35,6 +35,9 @@ STANDARD = sys.stdlib_module_names | {"_typeshed"}
 # The only places for heavy libraries, as prefixes of our modules.
 ONLY_PLACES: dict[str, tuple[str, ...]] = {
     "torch": ("policies",),
+    # In simenv a real market's text index and text model need them, and nothing else does.
+    "sklearn": ("simenv.real", "policies", "offpolicy", "scenarios"),
+    "scipy": ("simenv.real", "policies", "offpolicy", "scenarios", "reports"),
     "ray": ("policies.rllib", "scenarios.sweep", "offpolicy.distributed"),
 }
 NAMELESS = {"utils", "util", "common", "base", "helpers", "helper", "manager", "misc"}
@@ -198,6 +201,7 @@ def test_every_room_is_there_to_be_read() -> None:
         ({"policies.linear": "from ray import tune"}, "ray belongs to policies.rllib, scenarios.sweep"),
         ({"policies.lazy": "import importlib\nimportlib.import_module('ray.rllib')"}, "ray belongs to policies.rllib"),
         ({"simenv.log": "import pandas as pd"}, "simenv imports only"),
+        ({"simenv.log": "from scipy import sparse"}, "scipy belongs to simenv.real"),
         ({"simenv.log": "from . import world"}, "imports are absolute"),
         ({"offpolicy.dr": "def fit(x, **options): ..."}, "**options swallows"),
         ({"offpolicy.dr": "import numpy as np\nnp.random.seed(0)"}, "numpy.random.seed seeds"),

@@ -66,7 +66,8 @@ def page_layout(world: World) -> PageLayout:
     params = world.params
     if params.n_items > EXACT:
         raise UserError(f"the world has {params.n_items} items; RLlib's flat observation can name at most {EXACT}.")
-    wide = {"candidates": params.n_candidates, "query_terms": len(TERMS), "history": params.n_style + 1}
+    wide = {"candidates": params.n_candidates, "query_terms": len(TERMS), "history": params.n_style + 1,
+            "discount": params.n_candidates}  # fmt: skip
     parts, first = [], 0
     for name in PAGE_FIELDS:
         past = first + wide.get(name, 1)

@@ -9,18 +9,24 @@ import numpy as np
 import numpy.typing as npt
 
 from simenv import hashing
+from simenv.abandonment import Ending
+from simenv.calendar import unlisted
 from simenv.catalogue import I32, I64
 from simenv.check.ranker import UniformByHash
 from simenv.clicks import check_click_model
 from simenv.columns import join, take
-from simenv.play import Step, play, shopper_range
+from simenv.language.words import TERMS
+from simenv.play import Step, play_apart, shopper_range
 from simenv.world import Page, World, begin, make_world, observe, step
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 FLOAT_TOLERANCE = 1e-6  # of the market's floats between batch sizes
-HIDDEN = {"key", "traits", "taste", "mind", "intent", "shown", "satisfaction", "visit_satisfaction", "quality", "bait"}
+HIDDEN = {
+    "key", "traits", "taste", "mind", "intent", "shown", "satisfaction", "visit_satisfaction", "quality", "bait",
+    "satisfied", "ending",
+}  # fmt: skip
 N_AMONG, N_ALONE, N_MANY = 50, 5, 400  # shoppers played together, alone, and for the test of expectations
 
 
@@ -32,7 +38,9 @@ def check_world(world: World, seed: int = 0) -> None:
     Candidates are distinct, enough, and never come back within one query; retrieval does not look at the slate.
     Rewards agree with their exact expectations within four standard errors, clustered by shopper. Clicks happen where
     somebody looked, carts where somebody clicked, purchases from carts. Nobody exceeds the pages and queries
-    allowed, days increase from visit to visit, and every life ends once. The click model passes its own check.
+    allowed, days increase from visit to visit, and every life ends once. Nothing is offered on a day on which it is
+    not listed. The click model passes its own check. Where shoppers share stock, each is played apart here (see
+    `simenv.stock`).
 
     Args:
         world: The market, see `simenv.world.make_world`.
@@ -57,7 +65,7 @@ def check_world(world: World, seed: int = 0) -> None:
 
 def _lives(world: World, seed: int, shoppers: I64, policy_seed: int | None = None) -> Step:
     """Whole lives as one set of columns, in the order of (shopper, visit, step)."""
-    steps = join(list(play(world, UniformByHash(), seed, shoppers, policy_seed)))
+    steps = join(list(play_apart(world, UniformByHash(), seed, shoppers, policy_seed)))
     return take(steps, np.lexsort((steps.state.step, steps.state.visit, steps.state.shopper)))
 
 
@@ -126,11 +134,16 @@ def _check_candidates(world: World, lives: Step) -> None:
     )
     assert candidates.min() >= -1, "candidates are item ids, or -1 for a hole"
     assert candidates.max() < world.catalogue.n_items, "candidates are ids of items that exist"
+    absent = unlisted(world.calendar, world.catalogue, candidates, page.day)
+    assert absent is None or not (absent & (candidates >= 0)).any(), "a candidate is not listed on its day"
+    assert not page.discount[candidates < 0].any(), "a hole has a discount"
     assert not _repeats(candidates).any(), "candidates are distinct in a row"
     real = (candidates >= 0).sum(axis=1)
     first = page.page == 0
-    found = real[first & (real > 0)]  # a query may find nothing at all
-    assert (found >= params.n_slots).all(), (
+    plain = (page.filters < 0).all(axis=1)
+    found = real[first & plain & (real > 0)]  # a query may find nothing at all, and few items match a filter
+    _check_filters(world, page)
+    assert params.market.makes_holes or (found >= params.n_slots).all(), (
         f"a first page has {found.min()} candidates for {params.n_slots} slots; the catalogue is too small"
     )
     assert (real[~first] >= 1).all(), "a later page without any candidate was opened"
@@ -142,6 +155,16 @@ def _check_candidates(world: World, lives: Step) -> None:
         have = at >= 0
         shown[rows[have], at[have]] = lives.outcome.items[rows[have] - back]
     assert not _repeats(shown.reshape(len(page), -1)).any(), "a candidate is shown twice on the pages of one query"
+
+
+def _check_filters(world: World, page: Page) -> None:
+    """What is offered under a filter has its value."""
+    catalogue = world.catalogue
+    for place, name in enumerate(TERMS):
+        rows = np.flatnonzero(page.filters[:, place] >= 0)
+        own = getattr(catalogue, name)[np.maximum(page.candidates[rows], 0)]
+        wrong = (page.candidates[rows] >= 0) & (own != page.filters[rows, place : place + 1])
+        assert not wrong.any(), f"a candidate does not match the filter on its {name}"
 
 
 def _check_retrieval_is_blind(world: World, seed: int) -> None:
@@ -176,15 +199,38 @@ def _check_retrieval_is_blind(world: World, seed: int) -> None:
 def _check_outcomes(world: World, lives: Step) -> None:
     outcome = lives.outcome
     shown = outcome.items >= 0
-    price = world.catalogue.price[np.maximum(outcome.items, 0)].astype(np.float64)
+    price = world.catalogue.price[np.maximum(outcome.items, 0)] * np.exp(_discounts(lives))
     assert not (outcome.clicked & ~outcome.examined).any(), "a slot was clicked that nobody examined"
     assert not (outcome.clicked & ~shown).any(), "an empty slot was clicked"
     assert not (outcome.carted & ~outcome.clicked).any(), "an item is in the cart that nobody clicked"
     assert not (outcome.purchased & ~outcome.carted).any(), "an item was bought that is not in the cart"
-    assert np.array_equal(outcome.revenue, np.where(outcome.purchased, price, 0.0)), "revenue is the price of purchases"
-    counts = {"clicks": outcome.clicked, "purchases": outcome.purchased, "revenue": outcome.revenue}
+    assert np.allclose(outcome.revenue, np.where(outcome.purchased, price, 0.0), rtol=FLOAT_TOLERANCE, atol=0.0), (
+        "revenue is the day's price of purchases"
+    )
+    assert not (outcome.satisfied & ~outcome.clicked).any(), "an item satisfied that nobody clicked"
+    assert not (outcome.returned & ~outcome.purchased).any(), "an item was sent back that nobody bought"
+    assert not ((outcome.dwell > 0) & ~outcome.clicked).any(), "an item was looked at that nobody clicked"
+    assert not (outcome.dwell < 0).any(), "an item was looked at for less than no time"
+    assert not _repeats(np.concatenate([outcome.items, lives.page.house], axis=1)).any(), "an item is twice on a page"
+    assert not (outcome.house_clicked & (lives.page.house < 0)).any(), "an empty place of the house was clicked"
+    assert not (outcome.ad_revenue[~outcome.house_clicked] != 0).any(), "a seller paid for no click"
+    ended = outcome.ending != Ending.NEXT_PAGE
+    ended &= outcome.ending != Ending.ASKED_AGAIN
+    assert np.array_equal(ended, outcome.session_over), "a session is over where its last page ended it, and only there"
+    counts = {
+        "clicks": outcome.clicked,
+        "purchases": outcome.purchased,
+        "revenue": outcome.revenue,
+        "net revenue": np.where(outcome.returned, 0.0, outcome.revenue),
+    }
     reward = counts[world.params.reward]
     assert np.array_equal(outcome.reward, reward), f"the reward is not what the world counts ({world.params.reward})"
+
+
+def _discounts(lives: Step) -> npt.NDArray[np.float64]:
+    """The public discount of what was shown, (N, K)."""
+    places = np.maximum(lives.decision.slate, 0).astype(np.int64)
+    return np.take_along_axis(lives.page.discount, places, axis=1).astype(np.float64)
 
 
 def _check_expectations(lives: Step) -> None:

@@ -38,6 +38,10 @@ class Cascade:
             examined[:, k] = examined[:, k - 1] & ~attractive[:, k - 1] & goes_on[:, k]
         return examined, examined & attractive
 
+    def satisfied(self, appeal: Appeal, u_examine: Floats, u_item: Floats, clicked: Bools) -> Bools | None:
+        """See `ClickModel.satisfied`. This model knows nothing of satisfaction."""
+        return None
+
     def log_prob(self, appeal: Appeal, clicks: Bools) -> Floats:
         """See `ClickModel.log_prob`."""
         p = self.click_probability(appeal)

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 
-from simenv.clicks.model import Appeal, Bools, ClickModel
+from simenv.clicks.model import Appeal, Bools, ClickModel, Floats
 
 ATTRACTION = (0.7, 0.2, 0.0, 0.9)
 SATISFACTION = (0.5, 0.9, 0.3, 0.2)
@@ -20,7 +20,8 @@ def check_click_model(model: ClickModel, n_draws: int = 200_000, seed: int = 0, 
 
     On a small slate: the probabilities of all 2**K patterns sum to one; the slot probabilities are the marginals of
     those patterns; sampled patterns agree with them within five standard errors; an empty slot is never clicked; a
-    click happens where somebody looked. The propensities that the model says identify it do: a click does not depend
+    click happens where somebody looked; what satisfies was clicked and is the last that
+    is examined. The propensities that the model says identify it do: a click does not depend
     on items that they ignore. The same draws give the same clicks, single precision will do, and inputs are left alone.
 
     Args:
@@ -59,11 +60,23 @@ def _check_samples(model: ClickModel, appeal: Appeal, p: npt.NDArray[np.floating
     frequency = np.bincount(_number(clicks), minlength=len(p)) / n_draws
     error = 5.0 * np.sqrt(p * (1.0 - p).clip(0.0) / n_draws) + ROUNDING
     assert (np.abs(frequency - p) <= error).all(), f"{model.name}: samples disagree with log_prob"
+    _check_satisfied(model, many, u_examine, u_item)
     again = model.sample(many, u_examine, u_item)
     assert np.array_equal(again[0], examined), f"{model.name}: the same draws give other examined slots"
     assert np.array_equal(again[1], clicks), f"{model.name}: the same draws give other clicks"
     after = (many.attraction, many.satisfaction, u_examine, u_item)
     assert all(map(np.array_equal, before, after)), f"{model.name}: sampling changed its inputs"
+
+
+def _check_satisfied(model: ClickModel, appeal: Appeal, u_examine: Floats, u_item: Floats) -> None:
+    """Who is satisfied has clicked, and looks no further."""
+    examined, clicked = model.sample(appeal, u_examine, u_item)
+    satisfied = model.satisfied(appeal, u_examine, u_item, clicked)
+    if satisfied is None:
+        return
+    assert not (satisfied & ~clicked).any(), f"{model.name}: a slot satisfied that was not clicked"
+    before = np.cumsum(satisfied, axis=1) - satisfied > 0
+    assert not (examined & before).any(), f"{model.name}: a slot was examined below one that satisfied"
 
 
 def _check_identification(model: ClickModel, appeal: Appeal) -> None:

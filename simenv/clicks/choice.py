@@ -50,6 +50,10 @@ class MultinomialLogit:
         """See `ClickModel.sample`. Every slot is examined; of `u_examine` only the first slot's is used."""
         return _race(self._weights(appeal), self.no_click, u_examine, u_item)
 
+    def satisfied(self, appeal: Appeal, u_examine: Floats, u_item: Floats, clicked: Bools) -> Bools | None:
+        """See `ClickModel.satisfied`. This model knows nothing of satisfaction."""
+        return None
+
     def log_prob(self, appeal: Appeal, clicks: Bools) -> Floats:
         """See `ClickModel.log_prob`."""
         return _log_prob(self._weights(appeal), self.no_click, clicks)
@@ -90,6 +94,10 @@ class ProportionalChoice:
     def sample(self, appeal: Appeal, u_examine: Floats, u_item: Floats) -> tuple[Bools, Bools]:
         """See `ClickModel.sample`. Every slot is examined; of `u_examine` only the first slot's is used."""
         return _race(self._weights(appeal), self.no_click, u_examine, u_item)
+
+    def satisfied(self, appeal: Appeal, u_examine: Floats, u_item: Floats, clicked: Bools) -> Bools | None:
+        """See `ClickModel.satisfied`. This model knows nothing of satisfaction."""
+        return None
 
     def log_prob(self, appeal: Appeal, clicks: Bools) -> Floats:
         """See `ClickModel.log_prob`."""

@@ -34,6 +34,14 @@ class DependentClick:
         """See `ClickModel.sample`. The first slot is always examined; its `u_examine` is unused."""
         return chain_sample(u_item < appeal.attraction, u_examine, np.ones(1), self._after_click(appeal))
 
+    def satisfied(self, appeal: Appeal, u_examine: Floats, u_item: Floats, clicked: Bools) -> Bools | None:
+        """See `ClickModel.satisfied`: who stops after a click is satisfied.
+
+        Whether the last slot's click was the end is told by the first slot's `u_examine`, which nothing else uses.
+        """
+        goes_on = np.concatenate([u_examine[:, 1:], u_examine[:, :1]], axis=1) < self._after_click(appeal)
+        return clicked & ~goes_on
+
     def log_prob(self, appeal: Appeal, clicks: Bools) -> Floats:
         """See `ClickModel.log_prob`."""
         return chain_log_prob(appeal.attraction, np.ones(1), self._after_click(appeal), clicks)

@@ -17,7 +17,8 @@ class DynamicBayesian:
     P(examined at k + 1 | examined at k) = continuation without a click, continuation * (1 - satisfaction[k]) after one.
     A click depends on the items above it, through what they attract and satisfy: prefix weights identify the value of
     a ranking. Right where a good item ends the search, so that clickbait is clicked and read past; wrong where people
-    compare a page as a whole. Satisfaction ends the page, not the visit.
+    compare a page as a whole. Satisfaction ends the look
+    at the page; what it does to the visit is the market's business.
 
     The item's one uniform tells both: below attraction * satisfaction it would be clicked and satisfy, below
     attraction it would be clicked.
@@ -37,6 +38,10 @@ class DynamicBayesian:
     def sample(self, appeal: Appeal, u_examine: Floats, u_item: Floats) -> tuple[Bools, Bools]:
         """See `ClickModel.sample`. The first slot is always examined; its `u_examine` is unused."""
         return _sample(appeal, u_examine, u_item, self.continuation)
+
+    def satisfied(self, appeal: Appeal, u_examine: Floats, u_item: Floats, clicked: Bools) -> Bools | None:
+        """See `ClickModel.satisfied`."""
+        return clicked & _satisfies(appeal, u_item)
 
     def log_prob(self, appeal: Appeal, clicks: Bools) -> Floats:
         """See `ClickModel.log_prob`."""
@@ -69,6 +74,10 @@ class SimplifiedDynamicBayesian:
         """See `ClickModel.sample`. Nothing but items is drawn; `u_examine` is unused."""
         return _sample(appeal, u_examine, u_item, 1.0)
 
+    def satisfied(self, appeal: Appeal, u_examine: Floats, u_item: Floats, clicked: Bools) -> Bools | None:
+        """See `ClickModel.satisfied`."""
+        return clicked & _satisfies(appeal, u_item)
+
     def log_prob(self, appeal: Appeal, clicks: Bools) -> Floats:
         """See `ClickModel.log_prob`."""
         return chain_log_prob(appeal.attraction, np.ones(1), _after_click(appeal, 1.0), clicks)
@@ -84,6 +93,11 @@ def _after_click(appeal: Appeal, continuation: float) -> Floats:
 
 
 def _sample(appeal: Appeal, u_examine: Floats, u_item: Floats, continuation: float) -> tuple[Bools, Bools]:
-    satisfied = u_item < appeal.attraction.astype(np.float64) * appeal.satisfaction
-    after_click = np.where(satisfied, 0.0, continuation)
+    after_click = np.where(_satisfies(appeal, u_item), 0.0, continuation)
     return chain_sample(u_item < appeal.attraction, u_examine, np.full(1, continuation), after_click)
+
+
+def _satisfies(appeal: Appeal, u_item: Floats) -> Bools:
+    """Whether each item would be clicked and satisfy, once it is examined."""
+    satisfies: Bools = u_item < appeal.attraction.astype(np.float64) * appeal.satisfaction
+    return satisfies

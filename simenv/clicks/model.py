@@ -50,6 +50,16 @@ class ClickModel(Protocol):
     def sample(self, appeal: Appeal, u_examine: Floats, u_item: Floats) -> tuple[Bools, Bools]:
         """Examined and clicked slots, each (N, K) bool, from uniforms of shape (N, K): a slot's and an item's."""
 
+    def satisfied(self, appeal: Appeal, u_examine: Floats, u_item: Floats, clicked: Bools) -> Bools | None:
+        """Clicked slots that satisfied and ended the look at the page, (N, K); None where the model knows of no such.
+
+        Args:
+            appeal: As given to `sample`.
+            u_examine: As given to `sample`.
+            u_item: As given to `sample`.
+            clicked: What `sample` gave.
+        """
+
     def log_prob(self, appeal: Appeal, clicks: Bools) -> Floats:
         """Log-probability of each row's click pattern, (N,); -inf where impossible."""
 

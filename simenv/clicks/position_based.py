@@ -33,6 +33,10 @@ class PositionBased:
         examined = u_examine < self._curve(appeal.attraction)
         return examined, examined & (u_item < appeal.attraction)
 
+    def satisfied(self, appeal: Appeal, u_examine: Floats, u_item: Floats, clicked: Bools) -> Bools | None:
+        """See `ClickModel.satisfied`. This model knows nothing of satisfaction."""
+        return None
+
     def log_prob(self, appeal: Appeal, clicks: Bools) -> Floats:
         """See `ClickModel.log_prob`."""
         p = self.click_probability(appeal)

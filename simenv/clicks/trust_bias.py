@@ -42,6 +42,10 @@ class TrustBias:
         examined = u_examine < for_slots("examination", self.examination, appeal.attraction.shape[1])
         return examined, examined & (u_item < self._perceived(appeal.attraction))
 
+    def satisfied(self, appeal: Appeal, u_examine: Floats, u_item: Floats, clicked: Bools) -> Bools | None:
+        """See `ClickModel.satisfied`. This model knows nothing of satisfaction."""
+        return None
+
     def log_prob(self, appeal: Appeal, clicks: Bools) -> Floats:
         """See `ClickModel.log_prob`."""
         p = self.click_probability(appeal)

@@ -52,6 +52,10 @@ class UserBrowsing:
             last[examined[:, k] & attractive[:, k]] = k + 1
         return examined, examined & attractive
 
+    def satisfied(self, appeal: Appeal, u_examine: Floats, u_item: Floats, clicked: Bools) -> Bools | None:
+        """See `ClickModel.satisfied`. This model knows nothing of satisfaction."""
+        return None
+
     def log_prob(self, appeal: Appeal, clicks: Bools) -> Floats:
         """See `ClickModel.log_prob`."""
         p = self._table(appeal.attraction)[np.arange(clicks.shape[1]), last_click(clicks)] * appeal.attraction

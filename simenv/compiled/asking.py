@@ -20,7 +20,7 @@ SAID_BITS, TERM_BITS = (1 << N_SAID) - 1, (1 << N_TERMS) - 1
 CATEGORY_BIT, BRAND_BIT, SIZE_BIT = 1 << CATEGORY, 1 << BRAND, 1 << SIZE
 _INTENT, _QUERY = int(Draw.INTENT), int(Draw.QUERY)
 _VARIANT, _WORDS, _COINS, _HOW = (int(draw) for draw in _Draw)
-_, _CORRECT, _SPECIALISE, _GENERALISE, _REPHRASE, _SWITCH = (int(way) for way in Reformulation)
+_, _CORRECT, _SPECIALISE, _GENERALISE, _REPHRASE, _SWITCH, _FILTER = (int(way) for way in Reformulation)
 _LOW11 = np.uint64(0x7FF)
 
 

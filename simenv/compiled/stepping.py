@@ -10,7 +10,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from simenv.abandonment import Ending
 from simenv.catalogue import F32, I32, I64
 from simenv.compiled.asking import write_intent
 from simenv.compiled.hashing import U64, Int, Single, absorb, entry, inlined, uniform, uniform_open, visit_key, woven
@@ -30,6 +32,7 @@ from simenv.state import Draw
 _EXAMINE, _ATTRACT, _CART, _BUY, _REACT, _RETURN = (
     int(draw) for draw in (Draw.EXAMINE, Draw.ATTRACT, Draw.CART, Draw.BUY, Draw.REACT, Draw.RETURN)
 )
+_ENDED_BOUGHT, _ENDED_SATISFIED, _, _ENDED_BAD, _ENDED_NEXT_PAGE, _ENDED_ASKED_AGAIN, _ENDED_LEFT = map(int, Ending)
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _BOUGHT, _CARTED, _CLICKED, _NOTHING = (np.float32(each) for each in (1.0, 0.6, 0.3, 0.0))
 _CLICKS, _PURCHASES = REWARDS.index("clicks"), REWARDS.index("purchases")
@@ -47,6 +50,7 @@ class Shown(NamedTuple):
     attraction: F32
     examined: Bools
     clicked: Bools
+    satisfied: Bools
     click: F64
     satisfaction: F32
     u_examine: F64
@@ -61,6 +65,7 @@ class After(NamedTuple):
     revenue: F64
     reward: F64
     expected: F64
+    ending: npt.NDArray[np.int8]
     session_over: Bools
     gone: Bools
     truncated: Bools
@@ -136,6 +141,7 @@ def turn_page(tables: Tables, here: Here, candidates: I32, slate: I64, shown: Sh
         mark_shown(here, next_page, slate, shown.items, after.shown, i)
         session_over = not next_page and not next_search
         after.session_over[i] = session_over
+        after.ending[i] = ending_of(shown, after, next_page, next_search, i)
         if session_over:
             leave(tables, here, best, after, i)
         else:
@@ -162,8 +168,28 @@ def sell(tables: Tables, key: U64, shown: Shown, after: After, i: int) -> Single
             after.reward[i, k] = revenue
         after.expected[i, k] = shown.click[i, k] * click_value_of(tables, at, grade, match)
         if clicked:
-            satisfied = max(satisfied, _BOUGHT if purchased else (_CARTED if carted else _CLICKED))
+            content = purchased or shown.satisfied[i, k]
+            satisfied = max(satisfied, _BOUGHT if content else (_CARTED if carted else _CLICKED))
     return satisfied
+
+
+@woven
+def ending_of(shown: Shown, after: After, next_page: bool, next_search: bool, i: int) -> Int:
+    """Twin of `abandonment.endings`."""
+    clicked = satisfied = purchased = False
+    for k in range(shown.clicked.shape[1]):
+        clicked |= shown.clicked[i, k]
+        satisfied |= shown.satisfied[i, k]
+        purchased |= after.purchased[i, k]
+    if purchased:
+        return _ENDED_BOUGHT
+    if satisfied:
+        return _ENDED_SATISFIED
+    if next_page:
+        return _ENDED_NEXT_PAGE
+    if next_search:
+        return _ENDED_ASKED_AGAIN
+    return _ENDED_LEFT if clicked else _ENDED_BAD
 
 
 @woven

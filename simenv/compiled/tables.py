@@ -117,7 +117,7 @@ def tables_of(demand: InventedDemand) -> Tables:
         other_meaning=_plain(demand.other_meaning, np.int32),
         n_free=_plain(n_free, np.int64),
         free_streams=_plain(free_streams, np.uint64),
-        category_edges=_plain(demand.category_edges, np.float64),
+        category_edges=_plain(demand.category_edges[0], np.float64),
         kind_edges=_plain(manner.kind_edges, np.float64),
         wants=_plain(manner.wants, np.uint32),
         first=_plain(manner.first, np.uint32),

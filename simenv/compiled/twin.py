@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simenv import hashing
-from simenv.catalogue import I64, Catalogue
+from simenv.catalogue import I32, I64, Catalogue
 from simenv.clicks import Appeal
 from simenv.compiled.arriving import Arrived
 from simenv.compiled.arriving import begin as arrive
@@ -113,7 +113,7 @@ class CompiledWorld:
             visit_satisfaction=np.zeros(n, dtype=np.float32),
         )  # fmt: skip
 
-    def observe(self, state: State) -> Page:
+    def observe(self, state: State, stock: I32 | None) -> Page:
         """See `simenv.world.observe`."""
         n = len(state)
         seen = Seen(
@@ -125,8 +125,9 @@ class CompiledWorld:
         return Page(
             shopper=state.shopper, visit=state.visit, day=state.day, time=seen.time, search=state.search,
             page=state.page, locale=seen.locale, device=state.traits.device, query_terms=seen.terms,
-            candidates=seen.candidates, history=seen.history, history_weight=state.history_weight,
-            last_brand=state.last_brand,
+            filters=np.full_like(seen.terms, -1), candidates=seen.candidates, house=np.empty((n, 0), np.int32),
+            history=seen.history, history_weight=state.history_weight,
+            last_brand=state.last_brand, discount=np.zeros(seen.candidates.shape, np.float32),
         )  # fmt: skip
 
     def step(self, state: State, page: Page, slate: npt.NDArray[np.integer]) -> tuple[State, Outcome]:
@@ -140,9 +141,13 @@ class CompiledWorld:
             self._click(shown)
         after = self._after(slate.shape)
         turn_page(self.tables, here, candidates, positions, shown, after)
+        flags = np.empty((len(state), 0), np.bool_)
         outcome = Outcome(
             items=shown.items, examined=shown.examined, clicked=shown.clicked, carted=after.carted,
-            purchased=after.purchased, revenue=after.revenue, reward=after.reward, expected=after.expected,
+            purchased=after.purchased, satisfied=shown.satisfied, dwell=np.zeros(slate.shape, np.float32),
+            returned=np.zeros(slate.shape, np.bool_), revenue=after.revenue, reward=after.reward,
+            expected=after.expected, house_examined=flags, house_clicked=flags, house_carted=flags,
+            house_purchased=flags, ad_revenue=np.empty((len(state), 0)), ending=after.ending,
             session_over=after.session_over, gone=after.gone, truncated=after.truncated,
         )  # fmt: skip
         next_state = State(
@@ -157,6 +162,9 @@ class CompiledWorld:
         """Clicks and their probability by a click model in numpy, from the kernel's uniforms."""
         model, appeal = self.params.click_model, Appeal(shown.attraction, shown.satisfaction)
         shown.examined[:], shown.clicked[:] = model.sample(appeal, shown.u_examine, shown.u_item)
+        satisfied = model.satisfied(appeal, shown.u_examine, shown.u_item, shown.clicked)
+        if satisfied is not None:
+            shown.satisfied[:] = satisfied
         shown.click[:] = model.click_probability(appeal)
 
     def _terms(self, n: int) -> npt.NDArray[np.int32]:
@@ -168,7 +176,8 @@ class CompiledWorld:
         return Shown(
             items=np.empty(shape, np.int32), relevance=np.empty(shape, f32), match=np.empty(shape, f32),
             attraction=np.empty(told, f32), examined=np.empty(shape, flags), clicked=np.empty(shape, flags),
-            click=np.empty(shape, f64), satisfaction=np.empty(told, f32), u_examine=np.empty(told, f64),
+            satisfied=np.zeros(shape, flags), click=np.empty(shape, f64),
+            satisfaction=np.empty(told, f32), u_examine=np.empty(told, f64),
             u_item=np.empty(told, f64),
         )  # fmt: skip
 
@@ -177,8 +186,9 @@ class CompiledWorld:
         i32, f32, f64, flags = np.int32, np.float32, np.float64, np.bool_
         return After(
             carted=np.empty(shape, flags), purchased=np.empty(shape, flags), revenue=np.empty(shape, f64),
-            reward=np.empty(shape, f64), expected=np.empty(shape, f64), session_over=np.empty(n, flags),
-            gone=np.empty(n, flags), truncated=np.empty(n, flags), visit=np.empty(n, i32), day=np.empty(n, i32),
+            reward=np.empty(shape, f64), expected=np.empty(shape, f64), ending=np.empty(n, np.int8),
+            session_over=np.empty(n, flags), gone=np.empty(n, flags), truncated=np.empty(n, flags),
+            visit=np.empty(n, i32), day=np.empty(n, i32),
             search=np.empty(n, i32), page=np.empty(n, i32), step=np.empty(n, i32), taste=np.empty((n, n_style), f32),
             intent=self._terms(n), shown=np.empty((n, self.params.n_candidates), flags),
             history=np.empty((n, n_style + 1), f32), history_weight=np.empty(n, f32), last_brand=np.empty(n, i32),

@@ -1,9 +1,11 @@
 """The log: what a shop would have written down, complete enough to compute every propensity again.
 
-`schema` says what a row is, `write` makes a log, `read` streams one. `docs/log-schema.md` is the same for people.
+`schema` says what a row is, `write` makes a log, `read` streams one as
+`batch`es, `rules` refuses what cannot be. `docs/log-schema.md` is the same for people.
 """
 
-from simenv.log.read import Log, LogBatch
+from simenv.log.batch import LogBatch
+from simenv.log.read import Log
 from simenv.log.schema import SCHEMA_VERSION
 from simenv.log.write import write_log
 

@@ -14,7 +14,7 @@ from simenv.errors import UserError
 from simenv.intent_score import LabelledQueries
 from simenv.language import load_lexicon
 from simenv.log.read import Log
-from simenv.log.schema import HIDDEN_FOLDER
+from simenv.log.schema import HIDDEN_FOLDER, N_TERMS
 
 _PUBLIC = ("session", "step", "page", "shopper", "locale", "query", "query_terms")
 _HIDDEN = ("session", "step", "intent", "intent_kind", "said", "misspelt")
@@ -55,7 +55,7 @@ def read_labels(log: Log) -> LabelledQueries:
         locale=_places(rows["locale"], locales),
         shopper=_flat(rows["shopper"]),
         recognised=_matrix(rows["query_terms"]),
-        intent=_matrix(truth["intent"]),
+        intent=_matrix(truth["intent"])[:, :N_TERMS],  # a real market's intents hold more
         said=_matrix(truth["said"]),
         misspelt=_matrix(truth["misspelt"]),
         kind=_places(truth["intent_kind"], INTENT_KINDS),

@@ -16,45 +16,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simenv.catalogue import ATTRIBUTES, I32, I64, PublicCatalogue
+from simenv.catalogue import ATTRIBUTES, I64, PublicCatalogue
 from simenv.errors import UserError
 from simenv.language import load_lexicon
+from simenv.log.batch import LogBatch
+from simenv.log.rules import check
 from simenv.log.schema import CATALOGUE_FILE, LOG_PART, MANIFEST_FILE, SCHEMA_VERSION, log_digest, log_schema
 from simenv.propensity import Conditional
 from simenv.shoppers import DEVICES
 from simenv.world import Page
 
 BATCH = 32_768  # rows in memory at once
-
-
-@dataclass(frozen=True)
-class LogBatch:
-    """Some rows of a log. (N,) unless said; names, units and ranges as in docs/log-schema.md.
-
-    row: number of each row in the whole log. clicked, carted, purchased: (N, K) bool. revenue, reward: (N, K) float64.
-    """
-
-    row: I64
-    session: I64
-    step: I32
-    page: Page
-    scores: npt.NDArray[np.float32]  # (N, C)
-    temperature: npt.NDArray[np.float64]
-    floor: npt.NDArray[np.float64]
-    slate: I32  # (N, K)
-    logp: Conditional
-    clicked: npt.NDArray[np.bool_]
-    carted: npt.NDArray[np.bool_]
-    purchased: npt.NDArray[np.bool_]
-    revenue: npt.NDArray[np.float64]
-    reward: npt.NDArray[np.float64]
-    estimated: npt.NDArray[np.bool_]  # the logger's propensities are estimates
-    terminated: npt.NDArray[np.bool_]
-    truncated: npt.NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        """Number of rows, N."""
-        return len(self.row)
 
 
 @dataclass(frozen=True)
@@ -95,7 +67,10 @@ class Log:
         for name in ("rows", "n_candidates", "n_slots", "n_style"):
             if not isinstance(manifest.get(name), int) or manifest[name] < 1:
                 raise UserError(f"'{manifest_path}': {name} is {manifest.get(name)}; expected a whole number above 0.")
-        expected = log_schema(manifest["n_candidates"], manifest["n_slots"], manifest["n_style"])
+        n_house = manifest.get("n_house", 0)
+        if not isinstance(n_house, int) or n_house < 0:
+            raise UserError(f"'{manifest_path}': n_house is {n_house}; expected a whole number of at least 0.")
+        expected = log_schema(manifest["n_candidates"], manifest["n_slots"], manifest["n_style"], n_house)
         rows = sum(_check_schema(part, expected) for part in parts)
         if rows != manifest["rows"]:
             raise UserError(
@@ -124,6 +99,11 @@ class Log:
         """Rows (searches) in the log."""
         return int(self.manifest["rows"])
 
+    @property
+    def n_house(self) -> int:
+        """Places of a page that the shop fills itself, H."""
+        return int(self.manifest.get("n_house", 0))
+
     def catalogue(self) -> PublicCatalogue:
         """The public catalogue that the log's item ids refer to."""
         path = self.folder / CATALOGUE_FILE
@@ -151,8 +131,8 @@ class Log:
             try:
                 for rows in pq.ParquetFile(part).iter_batches(batch_size=batch):
                     _refuse_nulls(rows, first)
-                    made = _batch(rows, first)
-                    _check(made)
+                    made = _batch(rows, first, self.n_house)
+                    check(made)
                     first += len(rows)
                     if keep_shopper is not None:
                         made = _keep(made, keep_shopper(made.page.shopper))
@@ -206,12 +186,15 @@ def _refuse_nulls(rows: pa.RecordBatch, first: int) -> None:
             raise UserError(f"log row {first + int(np.argmax(bad))}: {name} is missing; expected {column.type}.")
 
 
-def _batch(rows: pa.RecordBatch, first: int) -> LogBatch:
+def _batch(rows: pa.RecordBatch, first: int, n_house: int) -> LogBatch:
     def flat(name: str) -> npt.NDArray[Any]:
         return rows[name].to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
     def matrix(name: str) -> npt.NDArray[Any]:
         return _matrix(rows[name])
+
+    def of_house(name: str, kind: type[np.generic]) -> npt.NDArray[Any]:
+        return matrix(name) if n_house else np.zeros((len(rows), 0), dtype=kind)
 
     page = Page(
         shopper=flat("shopper"),
@@ -223,10 +206,13 @@ def _batch(rows: pa.RecordBatch, first: int) -> LogBatch:
         locale=_codes(rows["locale"], load_lexicon().locales, "locale", first),
         device=_codes(rows["device"], DEVICES, "device", first),
         query_terms=matrix("query_terms"),
+        filters=matrix("filters"),
         candidates=matrix("candidates"),
+        house=of_house("house", np.int32),
         history=matrix("history"),
         history_weight=flat("history_weight"),
         last_brand=flat("last_brand"),
+        discount=matrix("discount"),
     )
     return LogBatch(
         row=np.arange(first, first + len(rows), dtype=np.int64),
@@ -241,56 +227,17 @@ def _batch(rows: pa.RecordBatch, first: int) -> LogBatch:
         clicked=matrix("clicked"),
         carted=matrix("carted"),
         purchased=matrix("purchased"),
+        dwell=matrix("dwell"),
+        returned=matrix("returned"),
         revenue=matrix("revenue"),
         reward=matrix("reward"),
         estimated=_codes(rows["propensity_kind"], ("exact", "estimated"), "propensity_kind", first) == 1,
         terminated=flat("terminated"),
         truncated=flat("truncated"),
+        house_clicked=of_house("house_clicked", np.bool_),
+        house_purchased=of_house("house_purchased", np.bool_),
+        ad_revenue=of_house("ad_revenue", np.float64),
     )
-
-
-def _check(made: LogBatch) -> None:
-    """The ranges of docs/log-schema.md; the first row that breaks one is named."""
-    n_candidates = made.page.candidates.shape[1]
-    shown = made.slate >= 0
-    safe = np.maximum(made.slate, 0).clip(max=n_candidates - 1).astype(np.int64)
-    at = np.take_along_axis(made.page.candidates, safe, axis=1)
-    logp = made.logp.logp
-    _refuse(made, (logp > 1e-9).any(axis=1), "logp_conditional is above 0",
-            "logarithms of probabilities, so at most 0. Was a probability written? Take its logarithm.")  # fmt: skip
-    _refuse(made, ~np.isfinite(logp).all(axis=1), "logp_conditional is not finite",
-            "the logging policy's own probability of what it showed, which is above 0.")  # fmt: skip
-    _refuse(made, (made.page.candidates < -1).any(axis=1), "candidates are out of range",
-            "item ids, or -1 for a hole.")  # fmt: skip
-    _refuse(made, ((made.slate >= n_candidates) | (made.slate < -1)).any(axis=1), "slate is out of range",
-            f"positions in [0, {n_candidates}) or -1 for an empty slot.")  # fmt: skip
-    _refuse(made, (shown & (at < 0)).any(axis=1), "slate shows a hole of the candidates",
-            "positions whose candidate is an item id.")  # fmt: skip
-    _refuse(made, _repeats(made.slate), "slate shows a candidate twice", "each candidate once at most.")
-    _refuse(made, (made.clicked & ~shown).any(axis=1), "an empty slot is clicked", "clicks where something is shown.")
-    _refuse(made, ((logp != 0) & ~shown).any(axis=1), "an empty slot has a logp_conditional", "0 at empty slots.")
-    _refuse(made, _repeats(made.page.candidates), "candidates hold an item twice", "each item once at most.")
-    _refuse(made, (np.isnan(made.scores) | np.isposinf(made.scores)).any(axis=1), "scores are NaN or infinite",
-            "finite scores, or -inf for a candidate that cannot be shown.")  # fmt: skip
-    _refuse(made, (made.carted & ~made.clicked).any(axis=1), "carted without a click", "carts from clicked slots.")
-    _refuse(made, (made.purchased & ~made.carted).any(axis=1), "purchased without a cart", "purchases from carts.")
-    _refuse(made, ~((made.revenue >= 0) & np.isfinite(made.revenue)).all(axis=1), "revenue is below 0 or not finite",
-            "euros, at least 0.")  # fmt: skip
-    _refuse(made, ~np.isfinite(made.reward).all(axis=1), "reward is not finite", "finite numbers.")
-    _refuse(made, (made.temperature < 0) | ~np.isfinite(made.temperature), "temperature is below 0 or not finite",
-            "0 for greedy, else above 0.")  # fmt: skip
-    _refuse(made, ~((made.floor >= 0) & (made.floor < 1)), "floor is out of range", "0 <= floor < 1.")
-
-
-def _refuse(made: LogBatch, bad: npt.NDArray[np.bool_] | np.bool_, what: str, expected: str) -> None:
-    if bad.any():
-        raise UserError(f"log row {made.row[np.argmax(bad)]}: {what}; expected {expected}")
-
-
-def _repeats(slate: I32) -> npt.NDArray[np.bool_]:
-    ranked = np.sort(slate, axis=1)
-    twice: npt.NDArray[np.bool_] = ((ranked[:, 1:] == ranked[:, :-1]) & (ranked[:, 1:] >= 0)).any(axis=1)
-    return twice
 
 
 def _matrix(column: pa.FixedSizeListArray) -> npt.NDArray[Any]:

@@ -19,8 +19,11 @@ CATALOGUE_FILE = "catalogue.parquet"
 MANIFEST_FILE = "log.json"
 
 
-def log_schema(n_candidates: int, n_slots: int, n_style: int) -> pa.Schema:
-    """The columns of a log for C candidates, K slots and D style dimensions."""
+def log_schema(n_candidates: int, n_slots: int, n_style: int, n_house: int = 0) -> pa.Schema:
+    """The columns of a log for C candidates, K slots, D style dimensions and H places of the house.
+
+    Where H is 0 the columns of the house are left out: Parquet has no lists of length 0.
+    """
     word = pa.dictionary(pa.int32(), pa.string())
     columns: list[tuple[str, pa.DataType]] = [
         ("session", pa.int64()),
@@ -35,11 +38,13 @@ def log_schema(n_candidates: int, n_slots: int, n_style: int) -> pa.Schema:
         ("device", word),
         ("query", pa.string()),
         ("query_terms", pa.list_(pa.int32(), N_TERMS)),
+        ("filters", pa.list_(pa.int32(), N_TERMS)),
         ("history", pa.list_(pa.float32(), n_style + 1)),
         ("history_weight", pa.float32()),
         ("last_brand", pa.int32()),
         ("n_candidates", pa.int32()),
         ("candidates", pa.list_(pa.int32(), n_candidates)),
+        ("discount", pa.list_(pa.float32(), n_candidates)),
         ("scores", pa.list_(pa.float32(), n_candidates)),
         ("temperature", pa.float64()),
         ("floor", pa.float64()),
@@ -52,21 +57,30 @@ def log_schema(n_candidates: int, n_slots: int, n_style: int) -> pa.Schema:
         ("clicked", pa.list_(pa.bool_(), n_slots)),
         ("carted", pa.list_(pa.bool_(), n_slots)),
         ("purchased", pa.list_(pa.bool_(), n_slots)),
+        ("dwell", pa.list_(pa.float32(), n_slots)),
+        ("returned", pa.list_(pa.bool_(), n_slots)),
         ("revenue", pa.list_(pa.float64(), n_slots)),
         ("reward", pa.list_(pa.float64(), n_slots)),
         ("terminated", pa.bool_()),
         ("truncated", pa.bool_()),
     ]
+    if n_house:
+        columns += [
+            ("house", pa.list_(pa.int32(), n_house)),
+            ("house_clicked", pa.list_(pa.bool_(), n_house)),
+            ("house_purchased", pa.list_(pa.bool_(), n_house)),
+            ("ad_revenue", pa.list_(pa.float64(), n_house)),
+        ]
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns])
 
 
-def hidden_schema(n_slots: int, n_style: int) -> pa.Schema:
+def hidden_schema(n_slots: int, n_style: int, n_intent: int = N_TERMS) -> pa.Schema:
     """The columns of the hidden truth beside a log, keyed by (session, step)."""
     word = pa.dictionary(pa.int32(), pa.string())
     columns: list[tuple[str, pa.DataType]] = [
         ("session", pa.int64()),
         ("step", pa.int32()),
-        ("intent", pa.list_(pa.int32(), N_TERMS)),
+        ("intent", pa.list_(pa.int32(), n_intent)),
         ("intent_kind", word),
         ("reformulation", word),
         ("said", pa.list_(pa.int32(), N_TERMS)),
@@ -78,7 +92,9 @@ def hidden_schema(n_slots: int, n_style: int) -> pa.Schema:
         ("trust", pa.float32()),
         ("satiation", pa.list_(pa.float32(), n_slots)),
         ("boredom", pa.list_(pa.float32(), n_slots)),
+        ("ending", word),
         ("examined", pa.list_(pa.bool_(), n_slots)),
+        ("satisfied", pa.list_(pa.bool_(), n_slots)),
         ("relevance", pa.list_(pa.float32(), n_slots)),
         ("expected_reward", pa.list_(pa.float64(), n_slots)),
     ]

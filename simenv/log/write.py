@@ -1,15 +1,18 @@
 """Writing a log: play a fixed set of shoppers to their end and stream what a shop would have seen to Parquet.
 
 Memory holds one block of shoppers. Everything is written beside the target and renamed at the end, so a log exists
-whole or not at all. Rows are in the order of (shopper, visit, step), whatever the block size.
+whole or not at all. Rows are in the order of (shopper, visit, step), whatever the block size, also where shoppers share
+stock and are played day by day.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simenv.abandonment import ENDINGS
 from simenv.asking import INTENT_KINDS, REFORMULATIONS
 from simenv.catalogue import ATTRIBUTES, I64, PublicCatalogue
 from simenv.columns import join
@@ -33,12 +37,14 @@ from simenv.log.schema import (
     log_digest,
     log_schema,
 )
+from simenv.log.spill import Spill
 from simenv.mind import boredom_of, satiation_of
 from simenv.play import BLOCK, Step, play
 from simenv.shoppers import DEVICES
 from simenv.world import World
 
 BLOCKS_A_PART = 16
+ROWS_AT_ONCE = 4 * BLOCK  # that go to disk together where shoppers are played day by day
 
 
 def write_log(
@@ -89,6 +95,8 @@ def write_log(
             "n_candidates": world.params.n_candidates,
             "n_slots": world.params.n_slots,
             "n_style": world.params.n_style,
+            "n_house": world.params.house.n,
+            "house_places": list(world.params.house.places),
             "reward": world.params.reward,
             "log_hash": log_digest(draft),
         }
@@ -115,31 +123,87 @@ def _write_parts(
     world: World, policy: Policy, seed: int, shoppers: I64, draft: Path, advance: Callable[[int], None]
 ) -> int:
     params = world.params
-    public = log_schema(params.n_candidates, params.n_slots, params.n_style).with_metadata(
+    public = log_schema(params.n_candidates, params.n_slots, params.n_style, params.house.n).with_metadata(
         {
             "slatelab_schema": str(SCHEMA_VERSION),
             "world_hash": params.digest(),
             "catalogue_hash": world.catalogue.digest(),
         }
     )
-    hidden = hidden_schema(params.n_slots, params.n_style)
+    hidden = hidden_schema(params.n_slots, params.n_style, world.demand.n_intent)
+    blocks = _blocks_apart if world.params.market.stock is None else _blocks_together
+    made = blocks(_Logging(world, policy, seed, public, hidden), shoppers, draft, advance)
     rows = 0
-    for part, first_of_part in enumerate(range(0, len(shoppers), BLOCK * BLOCKS_A_PART)):
+    for part in range(-(-len(shoppers) // (BLOCK * BLOCKS_A_PART))):
         name = f"part-{part:05d}.parquet"
         with (
             pq.ParquetWriter(draft / name, public, compression="zstd") as log,
             pq.ParquetWriter(draft / HIDDEN_FOLDER / name, hidden, compression="zstd") as truth,
         ):
-            last = min(first_of_part + BLOCK * BLOCKS_A_PART, len(shoppers))
-            for first in range(first_of_part, last, BLOCK):
-                block = shoppers[first : min(first + BLOCK, last)]
-                steps = join(list(play(world, policy, seed, block)))
-                order = np.lexsort((steps.state.step, steps.state.visit, steps.state.shopper))
-                log.write_batch(_public_rows(world, policy, steps, order, public))
-                truth.write_batch(_hidden_rows(world, steps, order, hidden))
-                rows += len(order)
-                advance(len(block))
+            for public_rows, hidden_rows in itertools.islice(made, BLOCKS_A_PART):
+                log.write_batch(public_rows)
+                truth.write_batch(hidden_rows)
+                rows += len(public_rows)
+    assert next(made, None) is None
     return rows
+
+
+@dataclass(frozen=True)
+class _Logging:
+    """Who plays under whom, and the columns of what is written of it."""
+
+    world: World
+    policy: Policy
+    seed: int
+    public: pa.Schema
+    hidden: pa.Schema
+
+    def rows(self, steps: Step, order: npt.NDArray[np.int64]) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+        return (
+            _public_rows(self.world, self.policy, steps, order, self.public),
+            _hidden_rows(self.world, steps, order, self.hidden),
+        )
+
+
+def _blocks_apart(
+    logging: _Logging, shoppers: I64, draft: Path, advance: Callable[[int], None]
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Block after block of shoppers who do not touch each other."""
+    for first in range(0, len(shoppers), BLOCK):
+        block = shoppers[first : first + BLOCK]
+        steps = join(list(play(logging.world, logging.policy, logging.seed, block)))
+        yield logging.rows(steps, np.lexsort((steps.state.step, steps.state.visit, steps.state.shopper)))
+        advance(len(block))
+
+
+def _blocks_together(
+    logging: _Logging, shoppers: I64, draft: Path, advance: Callable[[int], None]
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """The same of shoppers who share stock: they are played day by day, and their rows wait on disk."""
+    public, hidden = Spill(draft / "public.spill", logging.public), Spill(draft / "hidden.spill", logging.hidden)
+    known = np.argsort(shoppers)
+    for steps in _gathered(play(logging.world, logging.policy, logging.seed, shoppers)):
+        block = known[np.searchsorted(shoppers, steps.state.shopper, sorter=known)] // BLOCK
+        order = np.argsort(block, kind="stable")
+        for spill, rows in zip((public, hidden), logging.rows(steps, order), strict=True):
+            spill.add(rows, block[order])
+        advance(int((steps.outcome.gone | steps.outcome.truncated).sum()))
+    for number in range(-(-len(shoppers) // BLOCK)):
+        yield tuple(spill.rows(number, by=("session", "step")) for spill in (public, hidden))
+    public.remove()
+    hidden.remove()
+
+
+def _gathered(steps: Iterator[Step]) -> Iterator[Step]:
+    """The same steps, joined until each has at least ROWS_AT_ONCE rows."""
+    some: list[Step] = []
+    for step in steps:
+        some.append(step)
+        if sum(len(each.state) for each in some) >= ROWS_AT_ONCE:
+            yield join(some)
+            some = []
+    if some:
+        yield join(some)
 
 
 def _public_rows(
@@ -165,10 +229,11 @@ def _public_rows(
         "terminated": outcome.session_over,
         "truncated": outcome.truncated,
     }
-    for name in ("shopper", "visit", "day", "time", "search", "page", "query_terms", "history", "history_weight",
-                 "last_brand", "candidates"):  # fmt: skip
+    for name in ("shopper", "visit", "day", "time", "search", "page", "query_terms", "filters", "history",
+                 "history_weight", "last_brand", "candidates", "discount", "house"):  # fmt: skip
         columns[name] = getattr(page, name)
-    for name in ("items", "clicked", "carted", "purchased", "revenue", "reward"):
+    for name in ("items", "clicked", "carted", "purchased", "dwell", "returned", "revenue", "reward", "house_clicked",
+                 "house_purchased", "ad_revenue"):  # fmt: skip
         columns[name] = getattr(outcome, name)
     return _batch(columns, order, schema)
 
@@ -192,7 +257,9 @@ def _hidden_rows(world: World, steps: Step, order: npt.NDArray[np.int64], schema
         "trust": state.mind.trust,
         "satiation": satiation_of(state.mind, world.catalogue, outcome.items),
         "boredom": boredom_of(world.params.habits, state.mind, world.catalogue, outcome.items),
+        "ending": _words(outcome.ending, ENDINGS),
         "examined": outcome.examined,
+        "satisfied": outcome.satisfied,
         "relevance": world.demand.relevance(state.intent, outcome.items),
         "expected_reward": outcome.expected,
     }

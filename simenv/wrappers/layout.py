@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from simenv.catalogue import F32, I32
+from simenv.catalogue import F32, I32, price_spread
 from simenv.shoppers import DEVICES
 from simenv.world import World
 
@@ -36,7 +36,7 @@ class FlatLayout:
 
     Candidate, in order: `is_candidate` (1, or 0 for a hole, whose whole block is 0); `engine_rank` in [0, 1);
     `category_match`, `department_match`, `brand_match`, `colour_match` with the recognised words; `last_brand_match`
-    with the brand clicked last; `price` (standardised within the category), `price_gap` (its distance to
+    with the brand clicked last; `price` (the day's, standardised within the category), `price_gap` (its distance to
     `history_price`), `rating` ((stars - 3) / 2), `popularity`; `style_fit` (style times history); `style_d`.
 
     Attributes:
@@ -53,6 +53,7 @@ class FlatLayout:
     department_of: I32  # (G + 1,) of each category; -2 of "none", which matches nothing
     ids: I32  # (I, 4) category, department, brand and colour of each item
     numbers: F32  # (I, 3 + D) price, rating, popularity and style of each item
+    price_spread: F32  # (G,) standard deviation of log price in each category
 
     @property
     def width(self) -> int:
@@ -108,11 +109,12 @@ class FlatLayout:
         category, department, brand, colour = np.moveaxis(self.ids[item], -1, 0)  # (N, C) each
         numbers = self.numbers[item]  # (N, C, 3 + D)
         wanted = terms[:, 0:1]
+        price = numbers[..., 0] + page["discount"] / self.price_spread[category]
         columns = (
             np.ones(item.shape, dtype=np.float32), np.arange(self.n_candidates, dtype=np.float32) / self.n_candidates,
             category == wanted, department == self.department_of[wanted], brand == terms[:, 1:2],
-            colour == terms[:, 2:3], brand == page["last_brand"][:, None], numbers[..., 0],
-            np.abs(numbers[..., 0] - history[:, -1:]), numbers[..., 1], numbers[..., 2],
+            colour == terms[:, 2:3], brand == page["last_brand"][:, None], price,
+            np.abs(price - history[:, -1:]), numbers[..., 1], numbers[..., 2],
             np.einsum("ncd,nd->nc", numbers[..., 3:], history[:, :-1]),
         )  # fmt: skip
         for at, column in enumerate(columns):
@@ -148,4 +150,5 @@ def flat_layout(world: World) -> FlatLayout:
         numbers=np.column_stack([public.price_z, (public.rating - 3.0) / 2.0, public.popularity, public.style]).astype(
             np.float32
         ),
+        price_spread=price_spread(public.price, public.category, len(world.catalogue.departments)),
     )

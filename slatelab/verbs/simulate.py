@@ -12,7 +12,7 @@ from slatelab.output import print_result
 
 def simulate(
     context: typer.Context,
-    world: Annotated[str, typer.Argument(help="A name from `slatelab list worlds`, or a world file (.toml).")],
+    world: Annotated[str, typer.Argument(help="A name from `slatelab list worlds`, or the TOML file of a world.")],
     out: Annotated[Path, typer.Option(help="The log's folder.")],
     policy: Annotated[str, typer.Option(help="Who ranks: a registry name, a saved model, or module:function.")],
     shoppers: Annotated[int, typer.Option(min=1, help="How many shoppers.")] = 1000,

@@ -12,7 +12,7 @@ from slatelab.output import print_result
 
 def watch(
     context: typer.Context,
-    world: Annotated[str, typer.Argument(help="A name from `slatelab list worlds`.")],
+    world: Annotated[str, typer.Argument(help="A name from `slatelab list worlds`, or the TOML file of a world.")],
     policy: Annotated[
         str, typer.Option(help="Who ranks: a registry name, a saved model, or module:function.")
     ] = "production",

@@ -22,8 +22,10 @@ def reference(catalogue: PublicCatalogue, page: Page, row: int, place: int) -> d
     item = int(page.candidates[row, place])
     category, brand, colour = (int(term) for term in page.query_terms[row, :3])
     department = dict(zip(catalogue.category.tolist(), catalogue.department.tolist(), strict=True))
+    same = catalogue.category == catalogue.category[item]
+    discount = float(page.discount[row, place]) / max(np.log(catalogue.price[same].astype(np.float64)).std(), 0.05)
     history, weight = page.history[row].astype(np.float64), float(page.history_weight[row])
-    style, price = catalogue.style[item].astype(np.float64), float(catalogue.price_z[item])
+    style, price = catalogue.style[item].astype(np.float64), float(catalogue.price_z[item]) + discount
     fit, sure = float(style @ history[:-1]), weight / (weight + 5.0)
     made = {
         "category_match": catalogue.category[item] == category,
@@ -53,10 +55,13 @@ def reference(catalogue: PublicCatalogue, page: Page, row: int, place: int) -> d
     return {name: float(value) for name, value in made.items()}
 
 
-def test_features_are_what_their_names_say(steps: Step, catalogue: PublicCatalogue) -> None:
-    """Every 97th page, all candidates; float32 sums of a few terms agree to 1e-5."""
+@pytest.mark.parametrize("depth", [0.0, 0.4])
+def test_features_are_what_their_names_say(steps: Step, catalogue: PublicCatalogue, depth: float) -> None:
+    """Every 97th page, all candidates, at the catalogue's prices and at others; float32 sums agree to 1e-5."""
     feature_map = FeatureMap(catalogue)
     page = take(steps.page, np.arange(0, len(steps.page), 97))
+    changes = -depth * np.random.default_rng(0).random(page.candidates.shape)
+    page = dataclasses.replace(page, discount=changes.astype(np.float32))
     assert (page.query_terms < 0).any()
     assert (page.history_weight > 0).any()
     made = features(feature_map, page, np.tile(np.arange(8), (len(page), 1)))

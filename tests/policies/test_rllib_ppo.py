@@ -31,7 +31,8 @@ def page_of(flat: np.ndarray) -> Page:
     for name in ("locale", "device"):
         fields[name] = fields[name].astype(np.int8)
     zeros = np.zeros(len(flat), dtype=np.int32)
-    return Page(shopper=zeros.astype(np.int64), visit=zeros, day=zeros, time=zeros, **fields)
+    unread = {"filters": np.full((len(flat), 7), -1, np.int32), "house": np.zeros((len(flat), 0), np.int32)}
+    return Page(shopper=zeros.astype(np.int64), visit=zeros, day=zeros, time=zeros, **fields, **unread)
 
 
 def tiny_run(seed: int = 3, searches: int = 600) -> tuple[SlateScorer, dict[str, list[Any]]]:

@@ -20,8 +20,8 @@ from simenv.log.write import catalogue_table
 from simenv.play import shopper_range
 from simenv.worlds import load_world
 
-N_CANDIDATES, N_SLOTS, N_STYLE = 41, 17, 29  # no two alike, so that a length names its axis
-AXES = {N_CANDIDATES: "C", N_SLOTS: "K", N_STYLE: "D", N_STYLE + 1: "D + 1", 7: "7"}
+N_CANDIDATES, N_SLOTS, N_STYLE, N_HOUSE = 41, 17, 29, 13  # no two alike, so that a length names its axis
+AXES = {N_CANDIDATES: "C", N_SLOTS: "K", N_STYLE: "D", N_STYLE + 1: "D + 1", N_HOUSE: "H", 7: "7"}
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,11 @@ def columns(schema: pa.Schema) -> list[tuple[str, str]]:
 
 def test_the_documented_columns_are_the_columns_of_the_log(text: str) -> None:
     assert documented(text, "Columns") == columns(log_schema(N_CANDIDATES, N_SLOTS, N_STYLE))
+
+
+def test_the_documented_places_of_the_house_are_the_columns_that_a_log_with_a_house_has_beside(text: str) -> None:
+    whole = columns(log_schema(N_CANDIDATES, N_SLOTS, N_STYLE, N_HOUSE))
+    assert documented(text, "Columns") + documented(text, "The places of the house") == whole
 
 
 def test_the_documented_hidden_columns_are_those_of_the_hidden_file(text: str) -> None:

@@ -15,10 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simenv
+from simenv.check import check_vector_env
 from simenv.columns import take
 from simenv.env import SearchEnv
 from simenv.errors import UserError
-from simenv.params import WorldParams
+from simenv.house import HouseSlots
+from simenv.params import Filters, WorldParams
+from simenv.postclick import PostClick
 from simenv.vector_env import Episode, SearchVectorEnv, observation
 from simenv.world import Page, begin, keep, observe, step
 from simenv.worlds import WORLDS, load_world
@@ -348,3 +351,38 @@ def test_worlds_in_one_process_do_not_meet() -> None:
         two = beside.step(action)
         assert same(one[0], two[0])
         assert np.array_equal(one[1], two[1])
+
+
+def test_an_environment_with_a_house_shows_it_and_tells_of_its_clicks() -> None:
+    params = dataclasses.replace(
+        WORLDS["tiny"],
+        n_candidates=16,
+        house=HouseSlots(sponsored=(0,), pinned=(2,)),
+        post_click=PostClick(dwell=20.0, returns=0.3),
+        filters=Filters(weight=5.0),
+    )
+    env = SearchVectorEnv(64, params)
+    made, _ = env.reset(seed=0)
+    assert made["house"].shape == (64, 2)
+    clicks, filtered, dwell = 0, 0, 0.0
+    for _ in range(10):
+        made, *_, info = env.step(np.tile(np.arange(3), (64, 1)))
+        assert env.observation_space.contains(made)
+        assert info["house_clicked"].shape == (64, 2)
+        assert info["returned"].shape == info["dwell"].shape == (64, 3)
+        clicks += int(info["house_clicked"].sum())
+        filtered += int((made["filters"] >= 0).any(axis=1).sum())
+        dwell += float(info["dwell"].sum())
+    assert clicks > 20
+    assert filtered > 20
+    assert dwell > 0
+    check_vector_env(SearchVectorEnv(5, params), n_steps=40)
+
+
+def test_a_market_without_a_house_says_nothing_of_one() -> None:
+    env = SearchVectorEnv(2, "tiny")
+    made, info = env.reset(seed=0)
+    *_, info = env.step(np.zeros((2, 3), dtype=np.int64))
+    assert "house" not in made
+    assert "house_clicked" not in info
+    assert (made["filters"] == -1).all()

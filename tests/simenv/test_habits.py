@@ -208,7 +208,8 @@ def test_who_is_sated_comes_for_something_else_as_often_as_planted() -> None:
     plain = draw(state.key, state.visit, state.day, mind.favourite_brand, reluctance(world.params.habits, state.mind))
     moved = draw(state.key, state.visit, state.day, mind.favourite_brand, chance)
     assert np.array_equal(plain, state.intent)
-    share = np.diff(world.demand.category_edges, prepend=0.0) / world.demand.category_edges[-1]  # type: ignore[attr-defined]
+    (edges,) = world.demand.category_edges  # type: ignore[attr-defined]
+    share = np.diff(edges, prepend=0.0) / edges[-1]
     p = chance[:, 0] * (1 - share[plain[:, 0]])
     changed = moved[:, 0] != plain[:, 0]
     assert abs((changed - p).sum()) < 4 * np.sqrt((p * (1 - p)).sum())

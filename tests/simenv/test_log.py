@@ -19,13 +19,19 @@ from hypothesis import strategies as st
 import simenv.log.read
 import simenv.log.write
 import simenv.play
+from simenv.abandonment import ENDINGS
 from simenv.check.ranker import UniformByHash
 from simenv.columns import join
 from simenv.errors import UserError
+from simenv.house import HouseSlots
 from simenv.log import Log, LogBatch, write_log
 from simenv.log.schema import SESSION_BITS, hidden_schema, log_schema
+from simenv.market import LIVELY
+from simenv.params import Conversion, Filters
 from simenv.play import Step, play, shopper_range
-from simenv.worlds import load_world
+from simenv.postclick import PostClick
+from simenv.world import Page, World, make_world
+from simenv.worlds import load_world, world_params
 
 SHOPPERS = shopper_range(30)
 
@@ -370,6 +376,7 @@ def test_what_is_no_log_is_refused_with_what_to_do(log: Path, tmp_path: Path) ->
         (manifest | {"schema": 1}, "has log schema 1; this version reads 3"),
         ({"rows": 3}, "names no log schema"),
         ([1], "names no log schema"),
+        (manifest | {"n_house": -1}, "n_house is -1; expected a whole number"),
         (manifest | {"n_slots": None}, "n_slots is None; expected a whole number"),
         ({k: v for k, v in manifest.items() if k != "rows"}, "rows is None; expected a whole number"),
     ]:
@@ -427,3 +434,120 @@ def test_whatever_one_cell_becomes_a_reader_reads_or_names_the_row(
         assert np.array_equal(got.logp.logp[other], clean.logp.logp[other])
     assert f"log row {row}:" in said
     shutil.rmtree(folder)
+
+
+WITH_HOUSE = dataclasses.replace(
+    world_params("tiny"),
+    n_candidates=16,
+    house=HouseSlots(sponsored=(0,), pinned=(2,)),
+    post_click=PostClick(dwell=20.0, returns=0.5),
+    filters=Filters(weight=3.0),
+    conversion=Conversion(cart_base=0.0),
+)
+
+
+@pytest.fixture(scope="module")
+def housed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("logs") / "housed"
+    return write_log(make_world(WITH_HOUSE), "housed", UniformByHash(), 3, SHOPPERS, out)
+
+
+def test_a_log_of_a_market_with_a_house_holds_what_happened_there(housed: Path) -> None:
+    world = make_world(WITH_HOUSE)
+    steps = join(list(play(world, UniformByHash(), 3, SHOPPERS)))
+    steps = simenv.columns.take(steps, np.lexsort((steps.state.step, steps.state.visit, steps.state.shopper)))
+    made = read(housed)
+    for name in ("house", "filters"):
+        assert np.array_equal(getattr(made.page, name), getattr(steps.page, name)), name
+    for name in ("dwell", "returned", "house_clicked", "house_purchased", "ad_revenue"):
+        assert np.array_equal(getattr(made, name), getattr(steps.outcome, name)), name
+        assert getattr(made, name).any(), name
+    assert (made.page.filters >= 0).any()
+    manifest = json.loads((housed / "log.json").read_text())
+    assert (manifest["n_house"], manifest["house_places"]) == (2, [0, 2])
+    hidden = table(housed / "hidden")
+    assert [ENDINGS.index(word) for word in hidden["ending"].to_pylist()] == steps.outcome.ending.tolist()
+    assert hidden["satisfied"].to_pylist() == steps.outcome.satisfied.tolist()
+    assert "filter" in set(hidden["reformulation"].to_pylist())
+
+
+def test_a_log_without_a_house_reads_as_one_of_no_places(written: Path) -> None:
+    made = read(written)
+    assert made.page.house.shape == made.ad_revenue.shape == (len(made), 0)
+    assert (made.page.filters == -1).all()
+
+
+def _first(folder: Path, column: str) -> tuple[int, int]:
+    """Row and place of the first cell of a list column that is not 0 or False."""
+    cells = np.array(table(folder)[column].to_pylist())
+    row, place = np.argwhere(cells)[0]
+    return int(row), int(place)
+
+
+@pytest.mark.parametrize(
+    ("column", "where", "value", "said"),
+    [
+        ("dwell", "clicked", -1.0, "dwell is below 0 or not finite"),
+        ("clicked", "dwell", False, "dwell without a click|carted without a click"),
+        ("purchased", "returned", False, "returned without a purchase"),
+        ("house_clicked", "house_purchased", False, "house_purchased without a click"),
+        ("ad_revenue", "house_clicked", -0.5, "ad_revenue is below 0 or not finite"),
+        ("house", "house_clicked", -1, "an empty place of the house is clicked"),
+        ("house", "house_clicked", -7, "house is out of range"),
+        ("filters", "query_terms", -2, "filters are out of range"),
+    ],
+)
+def test_impossible_events_after_the_click_and_in_the_house_are_refused_with_their_row(
+    housed: Path, tmp_path: Path, column: str, where: str, value: Any, said: str
+) -> None:
+    folder = Path(shutil.copytree(housed, tmp_path / "log"))
+    row, place = _first(folder, where)
+    change(folder, column, put(row, value, place))
+    with pytest.raises(UserError, match=rf"log row {row}: ({said})"):
+        read(folder)
+
+
+def test_a_house_that_shows_a_candidate_is_refused(housed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(housed, tmp_path / "log"))
+    candidates = table(folder)["candidates"].to_pylist()
+    row = next(row for row, items in enumerate(candidates) if max(items) >= 0)
+    change(folder, "house", put(row, max(candidates[row]), 0))
+    with pytest.raises(UserError, match=f"log row {row}: house shows an item twice or one of the candidates"):
+        read(folder)
+
+
+@pytest.fixture(scope="module")
+def scarce() -> World:
+    """A market in which shoppers share stock, prices move and items come and go."""
+    return make_world(dataclasses.replace(world_params("tiny"), market=LIVELY))
+
+
+@pytest.mark.parametrize("block", [1, 7, 2048])
+def test_a_log_of_shoppers_who_share_stock_is_in_the_same_order_whatever_the_block_size(
+    scarce: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    steps = join(list(play(scarce, UniformByHash(), 3, SHOPPERS)))
+    steps = simenv.columns.take(steps, np.lexsort((steps.state.step, steps.state.visit, steps.state.shopper)))
+    monkeypatch.setattr(simenv.log.write, "BLOCK", block)
+    monkeypatch.setattr(simenv.log.write, "BLOCKS_A_PART", 3)
+    monkeypatch.setattr(simenv.log.write, "ROWS_AT_ONCE", 4 * block)
+    monkeypatch.setattr(simenv.play, "BLOCK", block)
+    done: list[int] = []
+    out = write_log(scarce, "scarce", UniformByHash(), 3, SHOPPERS, tmp_path / "log", done.append)
+    assert sum(done) == len(SHOPPERS)
+    assert not [path.name for path in out.rglob("*") if path.is_file() and path.suffix not in (".parquet", ".json")]
+    found = read(out)
+    for field in dataclasses.fields(Page):
+        assert np.array_equal(getattr(found.page, field.name), getattr(steps.page, field.name)), field.name
+    for name in ("clicked", "purchased", "revenue", "reward"):
+        assert np.array_equal(getattr(found, name), getattr(steps.outcome, name)), name
+    hidden = pa.concat_tables([pq.read_table(part) for part in sorted((out / "hidden").glob("*.parquet"))])
+    assert np.array_equal(hidden["step"].to_numpy(), steps.state.step)
+    assert np.array_equal(hidden["session"].to_numpy(), found.session)
+    assert found.page.discount.any()
+
+
+def test_discounts_that_are_no_numbers_are_refused(log: Path) -> None:
+    change(log, "discount", put(4, float("nan"), 0))
+    with pytest.raises(UserError, match="log row 4: discount is not finite"):
+        read(log)

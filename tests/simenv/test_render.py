@@ -13,6 +13,9 @@ from gymnasium.error import ResetNeeded
 
 from simenv.draw import font, page_image, page_pixels
 from simenv.env import SearchEnv
+from simenv.house import HouseSlots
+from simenv.params import Conversion, Filters
+from simenv.postclick import PostClick
 from simenv.render import price_text, stars
 from simenv.vector_env import SearchVectorEnv
 from simenv.worlds import WORLDS, load_world
@@ -199,3 +202,47 @@ def test_the_fonts_bring_their_licence() -> None:
     licence = resources.files("simenv").joinpath("fonts", "LICENSE_DEJAVU").read_text(encoding="utf-8")
     assert "Bitstream Vera" in licence
     assert "Permission is hereby granted" in licence
+
+
+def test_what_the_market_placed_set_and_took_back_is_marked() -> None:
+    params = dataclasses.replace(
+        WORLDS["tiny"],
+        n_candidates=16,
+        house=HouseSlots(sponsored=(0,), pinned=(2,)),
+        post_click=PostClick(returns=0.5),
+        filters=Filters(weight=5.0),
+        conversion=Conversion(cart_base=0.0),
+    )
+    env = SearchVectorEnv(60, params, render_mode="ansi")
+    env.reset(seed=0)
+    texts: list[str] = []
+    endings: set[str] = set()
+    pages = []
+    for _ in range(12):
+        env.step(np.tile(np.arange(3), (60, 1)))
+        texts += [str(text) for text in env.render() or ()]
+        pages += [env.result_page(row) for row in range(60)]
+    assert env.outcome is not None
+    endings = {page.ending for page in pages}
+    assert "sets a filter" in endings
+    shown = [page for page in pages if page.cards]
+    for page in shown:
+        assert len(page.cards) == page.n_slots == 5
+        assert [card.placed if card else "" for card in page.cards][1::2] == ["", ""]
+        assert all(
+            card is None or card.placed == ("sponsored", "", "pinned", "", "")[k] for k, card in enumerate(page.cards)
+        )
+    every = "\n".join(texts)
+    for mark in ("[sponsored]", "[pinned]", "  returned"):
+        assert mark in every
+    chips = next(page for page in shown if page.filters)
+    kind, word = chips.filters[0]
+    assert f"  [{kind}: {word}]" in every
+    plain = dataclasses.replace(chips, filters=())
+    assert page_pixels(chips).tobytes() != page_pixels(plain).tobytes()
+    card = next(card for page in shown for card in page.cards if card is not None and card.placed)
+    marks = {
+        page_pixels(dataclasses.replace(chips, cards=(each, *chips.cards[1:]))).tobytes()
+        for each in (card, dataclasses.replace(card, placed=""), dataclasses.replace(card, bought=True, returned=True))
+    }
+    assert len(marks) == 3

@@ -323,13 +323,13 @@ def test_bait_draws_clicks_and_sells_nothing_and_quality_sells(world: World) -> 
     items = observe(world, state).candidates
     grade = behaviour.relevance(catalogue, state.intent, items)
     match = behaviour.style_match(catalogue, state.taste, items)
+    fit = behaviour.Fit(grade, match, catalogue.price_z[np.maximum(items, 0)])
     click = [
-        behaviour.attraction(dataclasses.replace(world, catalogue=one), state, match, grade, items, None)
+        behaviour.attraction(dataclasses.replace(world, catalogue=one), state, fit, items, None)
         for one in (catalogue, lured, better)
     ]
     cart = [
-        behaviour.conversion(world.params.conversion, one, match, grade, items, None)[0]
-        for one in (catalogue, lured, better)
+        behaviour.conversion(world.params.conversion, one, fit, items, None)[0] for one in (catalogue, lured, better)
     ]
     real = items >= 0
     assert (click[1] > click[0])[real].all()

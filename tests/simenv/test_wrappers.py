@@ -80,7 +80,7 @@ def test_the_single_wrapper_is_row_zero_of_the_vector_wrapper(name: str) -> None
             many, *_, info = rows.step(action)
 
 
-@pytest.fixture(scope="module", params=["tiny", "default"])
+@pytest.fixture(scope="module", params=["tiny", "default", "sale"])
 def played(request: pytest.FixtureRequest) -> list[tuple[Any, dict[str, Any]]]:
     """Some steps of 16 shoppers, with holes: the environment, its observations."""
     env = SearchVectorEnv(16, request.param, "shopper")
@@ -123,7 +123,9 @@ def test_a_flat_observation_says_what_the_page_says(played: list[tuple[Any, dict
                 assert one["brand_match"] == (public.brand[item] == brand)
                 assert one["colour_match"] == (public.colour[item] == colour)
                 assert one["last_brand_match"] == (public.brand[item] == page["last_brand"][row])
-                assert one["price"] == pytest.approx(public.price_z[item])
+                of_category = np.log(public.price[public.category == public.category[item]].astype(np.float64))
+                price = public.price_z[item] + page["discount"][row, position] / max(of_category.std(), 0.05)
+                assert one["price"] == pytest.approx(price, abs=1e-5)  # float32 of order 1
                 assert one["rating"] == pytest.approx((public.rating[item] - 3.0) / 2.0)
                 assert one["popularity"] == pytest.approx(public.popularity[item])
                 fit = float(public.style[item] @ page["history"][row, :-1])
