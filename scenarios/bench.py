@@ -15,15 +15,29 @@ from typing import Any
 
 import numpy as np
 
+from simenv.compiled.backend import Backend
 from simenv.errors import unknown_name
+from simenv.habits import Boredom, Habits, Influence, Loyalty, Satiation, Trust
 from simenv.peers.interest_evolution import InterestEvolution
-from simenv.peers.vector_env import Backend, PeerVectorEnv
+from simenv.peers.vector_env import Backend as PeerBackend
+from simenv.peers.vector_env import PeerVectorEnv
 from simenv.peers.worlds import load_peer
 from simenv.vector_env import SearchVectorEnv
 from simenv.worlds import world_params
 
 ROUNDS = 3
 N, C, K = 4096, 100, 10
+
+OFF = Habits()
+# Each mechanism alone on top of the default world: what it costs is how much slower that is than the default world.
+MECHANISMS: dict[str, Habits] = {
+    "influence": Habits(influence=Influence()),
+    "satiation": Habits(satiation=Satiation()),
+    "boredom": Habits(boredom=Boredom()),
+    "loyalty": Habits(loyalty=Loyalty()),
+    "trust": Habits(trust=Trust()),
+    "every habit": Habits.all_on(),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,35 +84,47 @@ def benchmarks(names: list[str] | None) -> list[dict[str, Any]]:
     return records
 
 
-def _vector_env() -> float:
-    """Random slates, whole lives of shoppers, rows that reset not counted."""
-    params = dataclasses.replace(world_params("default"), n_candidates=C, n_slots=K)
-    env = SearchVectorEnv(N, params, episode="shopper")
-    env.reset(seed=0)
-    rng = np.random.default_rng(0)
-    slates = [np.argsort(rng.random((N, C)), axis=1)[:, :K] for _ in range(4)]
-    played, over = 0, np.zeros(N, dtype=bool)
-    start = time.process_time()
-    for turn in range(16):
-        played += int((~over).sum())
-        _, _, terminated, truncated, _ = env.step(slates[turn % 4])
-        over = terminated | truncated
-    return played / (time.process_time() - start)
+def _vector_env(backend: Backend, habits: Habits = OFF) -> Callable[[], float]:
+    """Random slates, whole lives of shoppers, rows that reset not counted; the default world with these habits."""
+
+    def rate() -> float:
+        params = dataclasses.replace(world_params("default"), n_candidates=C, n_slots=K, habits=habits)
+        env = SearchVectorEnv(N, params, episode="shopper", backend=backend)
+        rng = np.random.default_rng(0)
+        slates = [np.argsort(rng.random((N, C)), axis=1)[:, :K] for _ in range(4)]
+        env.reset(seed=0)
+        env.step(slates[0])  # compiles
+        env.reset(seed=0)
+        played, over = 0, np.zeros(N, dtype=bool)
+        start = time.process_time()
+        for turn in range(16):
+            played += int((~over).sum())
+            _, _, terminated, truncated, _ = env.step(slates[turn % 4])
+            over = terminated | truncated
+        return played / (time.process_time() - start)
+
+    return rate
 
 
-def _single_env() -> float:
+def _single_env(backend: Backend) -> Callable[[], float]:
     """One shopper at a time, 100 candidates."""
-    params = dataclasses.replace(world_params("default"), n_candidates=C, n_slots=K)
-    env = SearchVectorEnv(1, params)
-    env.reset(seed=0)
-    slate = np.arange(K)[None]
-    start = time.process_time()
-    for _ in range(500):
-        env.step(slate)
-    return 500 / (time.process_time() - start)
+
+    def rate() -> float:
+        params = dataclasses.replace(world_params("default"), n_candidates=C, n_slots=K)
+        env = SearchVectorEnv(1, params, backend=backend)
+        env.reset(seed=0)
+        slate = np.arange(K)[None]
+        for _ in range(20):  # compiles
+            env.step(slate)
+        start = time.process_time()
+        for _ in range(500):
+            env.step(slate)
+        return 500 / (time.process_time() - start)
+
+    return rate
 
 
-def _peer(name: str, size: tuple[int, int] | None = None, backend: Backend = "auto") -> Callable[[], float]:
+def _peer(name: str, size: tuple[int, int] | None = None, backend: PeerBackend = "auto") -> Callable[[], float]:
     """4,096 users of a peer's market with random slates; observations are made, rows that reset are not counted."""
 
     def rate() -> float:
@@ -182,11 +208,23 @@ def _learner(name: str) -> Callable[[], float]:
 
 BENCHMARKS: dict[str, Benchmark] = {
     "vector env, 4,096 shoppers, 100 candidates, 10 slots": Benchmark(
-        "searches/CPU-s", _vector_env, "RecSim 0.2.4 interest evolution, 100 candidates, slate 10", 1476.0
+        "searches/CPU-s", _vector_env("auto"), "RecSim 0.2.4 interest evolution, 100 candidates, slate 10", 1476.0
+    ),
+    "vector env, 4,096 shoppers, 100 candidates, 10 slots, numpy": Benchmark(
+        "searches/CPU-s", _vector_env("numpy"), "RecSim 0.2.4 interest evolution, 100 candidates, slate 10", 1476.0
     ),
     "vector env of one shopper, 100 candidates, 10 slots": Benchmark(
-        "searches/CPU-s", _single_env, "RecSim 0.2.4 interest evolution, 100 candidates, slate 10", 1476.0
+        "searches/CPU-s", _single_env("auto"), "RecSim 0.2.4 interest evolution, 100 candidates, slate 10", 1476.0
     ),
+    "vector env of one shopper, 100 candidates, 10 slots, numpy": Benchmark(
+        "searches/CPU-s", _single_env("numpy"), "RecSim 0.2.4 interest evolution, 100 candidates, slate 10", 1476.0
+    ),
+    **{
+        f"vector env, 4,096 shoppers, 100 candidates, 10 slots, {name} on": Benchmark(
+            "searches/CPU-s", _vector_env("auto", habits)
+        )
+        for name, habits in MECHANISMS.items()
+    },
     "interest evolution, 100 candidates, 10 slots": Benchmark(
         "searches/CPU-s", _peer("interest-evolution", (100, 10)), "RecSim 0.2.4 interest evolution, the same", 1476.0
     ),

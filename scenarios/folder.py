@@ -43,6 +43,7 @@ class RunSummary:
     started: str
     wall_seconds: float
     extra: Mapping[str, Any] = field(default_factory=dict)
+    backend: str = "numpy"  # who played the worlds; "auto" where several did: numba where installed and able
 
 
 def require_new(out: Path) -> None:
@@ -84,7 +85,7 @@ def write_run(folder: Path, summary: RunSummary) -> None:
         "seeds": dict(summary.seeds),
         "versions": versions(),
         "hashes": dict(summary.hashes),
-        "backend": "numpy",
+        "backend": summary.backend,
         "machine": machine(),
         "wall_seconds": round(summary.wall_seconds, 1),
         "started": summary.started,

@@ -71,6 +71,7 @@ def write_measured(out: Path, measured: Measured) -> None:
         out,
         RunSummary(
             kind="benchmark",
+            backend="auto",
             name="benchmark",
             title="Speed on this machine",
             question="How fast is it, and how does its cost grow?",

@@ -97,6 +97,7 @@ def run_scenario(spec: str, out: Path, *, seed: int | None, overrides: list[str]
         out,
         RunSummary(
             kind="experiment",
+            backend=world.backend,
             name=scenario.name,
             title=scenario.title,
             question=scenario.question,

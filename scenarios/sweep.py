@@ -96,6 +96,7 @@ def run_sweep(path: Path, out: Path, *, workers: int | None, progress: Progress)
         out,
         RunSummary(
             kind="sweep",
+            backend="auto",
             name=path.stem,
             title=sweep.title,
             question=sweep.question,

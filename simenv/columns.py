@@ -7,6 +7,7 @@ at their fields generically.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,22 +44,27 @@ def join(parts: Sequence[Columns]) -> Columns:
 def overwrite(columns: Columns, rows: Rows, source: Columns) -> Columns:
     """A copy of `columns` whose chosen rows are those of `source` (as many rows as are chosen)."""
     values: dict[str, Any] = {}
-    for field in dataclasses.fields(columns):
-        old, new = getattr(columns, field.name), getattr(source, field.name)
-        if dataclasses.is_dataclass(old):
-            values[field.name] = overwrite(old, rows, new)
-        elif isinstance(old, np.ndarray):
-            values[field.name] = old.copy()
-            values[field.name][rows] = new
-    return dataclasses.replace(columns, **values)
+    for name in _names(type(columns)):
+        old, new = getattr(columns, name), getattr(source, name)
+        if isinstance(old, np.ndarray):
+            values[name] = old.copy()
+            values[name][rows] = new
+        else:
+            values[name] = overwrite(old, rows, new) if dataclasses.is_dataclass(old) else old
+    return type(columns)(**values)
 
 
 def _map(columns: Columns, change: Any) -> Columns:
     values: dict[str, Any] = {}
-    for field in dataclasses.fields(columns):
-        value = getattr(columns, field.name)
-        if dataclasses.is_dataclass(value):
-            values[field.name] = _map(value, change)  # type: ignore[type-var]
-        elif isinstance(value, np.ndarray):
-            values[field.name] = change(value)
-    return dataclasses.replace(columns, **values)
+    for name in _names(type(columns)):
+        value = getattr(columns, name)
+        if isinstance(value, np.ndarray):
+            values[name] = change(value)
+        else:
+            values[name] = _map(value, change) if dataclasses.is_dataclass(value) else value  # type: ignore[type-var]
+    return type(columns)(**values)
+
+
+@functools.cache
+def _names(kind: type[DataclassInstance]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))

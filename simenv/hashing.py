@@ -10,6 +10,8 @@ splittable pseudorandom number generators", 2014). Arrays broadcast as in numpy.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -25,6 +27,7 @@ _U11, _U12 = np.uint64(11), np.uint64(12)
 _MASK = (1 << 64) - 1
 
 
+@functools.lru_cache(maxsize=4096)
 def stream(seed: int, name: str) -> int:
     """The root key of a named stream under a seed, as a Python integer in [0, 2**64).
 

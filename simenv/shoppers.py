@@ -53,8 +53,7 @@ def traits(params: Shoppers, world_seed: int, n_style: int, keys: hashing.Keys) 
     own = (2 * locale.astype(np.int64) + hashing.integers(hashing.absorb(keys, 3), 2)) % n
     segment = np.where(preferred == 1, own, anywhere).astype(np.int32)
 
-    centre_keys = hashing.absorb(hashing.stream(world_seed, "segment"), np.arange(n))
-    centres = params.segment_spread * hashing.normal(hashing.absorb(centre_keys[:, None], np.arange(n_style)))
+    centres = segment_centres(params, world_seed, n_style)
     own_taste = params.taste_spread * hashing.normal(
         hashing.absorb(hashing.absorb(keys, 4)[:, None], np.arange(n_style))
     )
@@ -75,6 +74,12 @@ def first_favourite(params: Shoppers, n_brands: int, keys: hashing.Keys) -> I32:
     is_loyal = hashing.uniform(hashing.absorb(keys, 5)) < params.loyal_share
     favourite = hashing.integers(hashing.absorb(keys, 6), n_brands)
     return np.where(is_loyal, favourite, -1).astype(np.int32)
+
+
+def segment_centres(params: Shoppers, world_seed: int, n_style: int) -> npt.NDArray[np.float64]:
+    """The mean taste of each segment, (S, D); they belong to the market."""
+    keys = hashing.absorb(hashing.stream(world_seed, "segment"), np.arange(params.n_segments))
+    return params.segment_spread * hashing.normal(hashing.absorb(keys[:, None], np.arange(n_style)))
 
 
 def _choose(u: npt.NDArray[np.float64], share: npt.NDArray[np.float64]) -> I64:

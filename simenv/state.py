@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from simenv import hashing
+from simenv.abandonment import Ending
 from simenv.calendar import Calendar
 from simenv.catalogue import F32, I32, I64, Catalogue
 from simenv.mind import Mind
@@ -30,12 +31,37 @@ class Draw(IntEnum):
 
 @dataclass(frozen=True)
 class World:
-    """A market: its parameters and what follows from them alone. Make it with `make_world`."""
+    """A market: its parameters and what follows from them alone. Make it with `make_world`.
+
+    twin: the same doors compiled, where there are any; see `simenv.compiled`.
+    """
 
     params: WorldParams
     catalogue: Catalogue
     demand: Demand
     calendar: Calendar = field(default_factory=Calendar)
+    twin: Twin | None = None
+
+    @property
+    def backend(self) -> Literal["numpy", "numba"]:
+        """Who plays: "numba" where the world has a twin that is still its own, else "numpy"."""
+        return "numpy" if self.twin is None or not self.twin.is_of(self) else "numba"
+
+
+class Twin(Protocol):
+    """The doors of one world, compiled; see `simenv.world` for what each of them does."""
+
+    def is_of(self, world: World) -> bool:
+        """Whether the twin was made of this world's parameters, catalogue and demand."""
+
+    def begin(self, seed: int, shoppers: I64) -> State:
+        """See `simenv.world.begin`."""
+
+    def observe(self, state: State, stock: I32 | None) -> Page:
+        """See `simenv.world.observe`; `stock` (I,) is what the shelves hold where they are given."""
+
+    def step(self, state: State, page: Page, slate: npt.NDArray[np.integer]) -> tuple[State, Outcome]:
+        """See `simenv.world.step`."""
 
 
 class Demand(Protocol):
@@ -217,6 +243,37 @@ class Outcome:
     session_over: Bools
     gone: Bools
     truncated: Bools
+
+
+def nothing_happened(params: WorldParams, n: int) -> Outcome:
+    """What comes of pages that were not shown to N rows: nothing."""
+
+    def nothing(dtype: type[np.generic], *shape: int) -> Any:
+        return np.zeros((n, *shape), dtype=dtype)
+
+    k, h = params.n_slots, params.house.n
+    return Outcome(
+        items=np.full((n, k), -1, dtype=np.int32),
+        examined=nothing(np.bool_, k),
+        clicked=nothing(np.bool_, k),
+        carted=nothing(np.bool_, k),
+        purchased=nothing(np.bool_, k),
+        satisfied=nothing(np.bool_, k),
+        dwell=nothing(np.float32, k),
+        returned=nothing(np.bool_, k),
+        revenue=nothing(np.float64, k),
+        reward=nothing(np.float64, k),
+        expected=nothing(np.float64, k),
+        house_examined=nothing(np.bool_, h),
+        house_clicked=nothing(np.bool_, h),
+        house_carted=nothing(np.bool_, h),
+        house_purchased=nothing(np.bool_, h),
+        ad_revenue=nothing(np.float64, h),
+        ending=np.full(n, Ending.LEFT, dtype=np.int8),
+        session_over=nothing(np.bool_),
+        gone=nothing(np.bool_),
+        truncated=nothing(np.bool_),
+    )
 
 
 def visit_key(key: hashing.Keys, visit: I32, draw: Draw) -> hashing.Keys:

@@ -19,8 +19,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from simenv.columns import overwrite, take
+from simenv.compiled.backend import Backend
 from simenv.errors import UserError, unknown_name
 from simenv.params import WorldParams
+from simenv.state import nothing_happened
 from simenv.world import Outcome, Page, State, World, begin, make_world, observe, step
 from simenv.worlds import load_world
 
@@ -35,6 +37,8 @@ Actions = npt.NDArray[np.integer[Any]]
 FLOAT_LIMIT = 1e6  # of observed floats; real values are of order 1
 INT_LIMIT = 2**31 - 1
 RENDER_MODES = ("ansi", "rgb_array")
+_OBSERVED = tuple(sorted(field.name for field in dataclasses.fields(Page) if field.name != "shopper"))
+_DISCRETE = ("device", "locale")  # spaces that want int64
 
 
 class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
@@ -70,15 +74,16 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
         episode: Episode = "session",
         render_mode: str | None = None,
         show_truth: bool = False,
+        backend: Backend = "auto",
     ) -> None:
-        """Make the market; nothing is drawn before `reset`."""
+        """Make the market, see `make_world` for the backend; nothing is drawn before `reset`."""
         if episode not in ("session", "shopper"):
             raise UserError(f"episode is '{episode}'; expected 'session' or 'shopper'.")
         if num_envs < 1:
             raise UserError(f"num_envs is {num_envs}; expected at least 1.")
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise unknown_name("render mode", render_mode, RENDER_MODES)
-        self.world: World = make_world(world) if isinstance(world, WorldParams) else load_world(world)
+        self.world: World = make_world(world, backend) if isinstance(world, WorldParams) else load_world(world, backend)
         self.episode, self.num_envs, self.render_mode, self.show_truth = episode, num_envs, render_mode, show_truth
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": list(RENDER_MODES), "render_fps": 1}
         self.single_observation_space = observation_space_of(self.world)
@@ -121,18 +126,16 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
             raise ResetNeeded("call reset() before step().")
         slate = self._checked(actions)
         starts = self._over
-        after, outcome = step(self.world, self.state, self.page, slate)
         if self.render_mode is not None:
             self._shown = self.state, self.page, ~starts
-        if starts.any():
-            after = overwrite(after, starts, take(self._with_new_shoppers(), starts))
-        self.state, self.outcome = after, outcome
-        reward = np.where(starts, 0.0, outcome.reward.sum(axis=1))
-        self._left = (outcome.gone | outcome.truncated) & ~starts
+        self.state, outcome = self._play(slate, starts)
+        self.outcome = outcome
+        reward = outcome.reward.sum(axis=1)
+        self._left = outcome.gone | outcome.truncated
         if self.episode == "session":
-            terminated, truncated = outcome.session_over & ~starts, np.zeros(self.num_envs, dtype=bool)
+            terminated, truncated = outcome.session_over.copy(), np.zeros(self.num_envs, dtype=bool)
         else:
-            terminated, truncated = outcome.gone & ~starts, outcome.truncated & ~starts
+            terminated, truncated = outcome.gone.copy(), outcome.truncated.copy()
         self._over = terminated | truncated
         made = self._observe()
         return made, reward, terminated, truncated, self._info(outcome, ~starts)
@@ -189,27 +192,42 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
         self.page = observe(self.world, self.state)
         return observation(self.page)
 
-    def _with_new_shoppers(self) -> State:
-        """The state with a new shopper in each row whose last one is gone."""
-        rows = np.flatnonzero(self._left)
-        if not len(rows):
-            return self.state
+    def _play(self, slate: npt.NDArray[np.integer[Any]], starts: npt.NDArray[np.bool_]) -> tuple[State, Outcome]:
+        """Play the rows that do not start; the rows that do wait at their next visit, where nothing happens."""
+        rows = np.flatnonzero(starts)
+        if len(rows) == self.num_envs:
+            return self._waiting(rows), nothing_happened(self.world.params, self.num_envs)
+        after, outcome = step(self.world, self.state, self.page, slate)
+        if len(rows):
+            after = overwrite(after, rows, self._waiting(rows))
+            outcome = overwrite(outcome, rows, nothing_happened(self.world.params, len(rows)))
+        return after, outcome
+
+    def _waiting(self, rows: npt.NDArray[np.intp]) -> State:
+        """The state of rows that start: at the next visit, or at the first of a new shopper where the last is gone."""
+        waiting = self.state if len(rows) == self.num_envs else take(self.state, rows)
+        places = np.flatnonzero(self._left[rows])
+        if not len(places):
+            return waiting
         assert self.luck is not None
-        fresh = begin(self.world, self.luck, self._next[rows])
+        new = rows[places]
+        fresh = begin(self.world, self.luck, self._next[new])
         self._next = self._next.copy()
-        self._next[rows] += self.num_envs
-        return overwrite(self.state, rows, fresh)
+        self._next[new] += self.num_envs
+        return fresh if len(places) == len(rows) else overwrite(waiting, places, fresh)
 
     def _checked(self, actions: Actions) -> npt.NDArray[np.integer[Any]]:
         slate = as_array(actions)
         shape = (self.num_envs, self.world.params.n_slots)
         if slate.shape != shape or not np.issubdtype(slate.dtype, np.integer):
             raise UserError(f"the action has shape {slate.shape} and dtype {slate.dtype}; expected {shape}, integers.")
-        if slate.min() < 0 or slate.max() >= self.world.params.n_candidates:
-            row = int(np.argmax(((slate < 0) | (slate >= self.world.params.n_candidates)).any(axis=1)))
+        n_candidates = self.world.params.n_candidates
+        slate = np.ascontiguousarray(slate, dtype=np.int64)
+        if slate.view(np.uint64).max() >= n_candidates:  # a negative one is a very large one here
+            row = int(np.argmax(((slate < 0) | (slate >= n_candidates)).any(axis=1)))
             raise UserError(
-                f"row {row} of the action is {slate[row].tolist()}; expected positions in [0, "
-                f"{self.world.params.n_candidates}). Actions are positions into `candidates`, not item ids."
+                f"row {row} of the action is {slate[row].tolist()}; expected positions in [0, {n_candidates}). "
+                "Actions are positions into `candidates`, not item ids."
             )
         return slate
 
@@ -274,9 +292,9 @@ def action_space_of(world: World) -> spaces.MultiDiscrete:
 def observation(page: Page) -> Observation:
     """A page as the observation dict, in the space's order and dtypes; copies, which the caller may overwrite."""
     made: Observation = {
-        field.name: getattr(page, field.name).copy() for field in dataclasses.fields(page) if field.name != "shopper"
+        name: getattr(page, name).astype(np.int64) if name in _DISCRETE else getattr(page, name).copy()
+        for name in _OBSERVED
     }
     if not page.house.shape[1]:
         del made["house"]  # libraries stumble over arrays of no width
-    made["locale"], made["device"] = made["locale"].astype(np.int64), made["device"].astype(np.int64)
-    return dict(sorted(made.items()))
+    return made

@@ -19,6 +19,7 @@ from simenv.calendar import cold_started, discount, make_calendar, unlisted
 from simenv.catalogue import I32, I64, generate_catalogue
 from simenv.clicks import Appeal
 from simenv.columns import take
+from simenv.compiled.backend import Backend, with_backend
 from simenv.invented import invented_demand
 from simenv.mind import Mind, after_days, fresh_mind, reluctance
 from simenv.params import WorldParams
@@ -33,13 +34,18 @@ __all__ = [
 PRIOR_CLICKS = np.float32(3.0)  # clicks at the average that the public history starts from
 
 
-def make_world(params: WorldParams) -> World:
+def make_world(params: WorldParams, backend: Backend = "auto") -> World:
     """Build the market that the parameters describe. Same parameters, same bytes.
+
+    Args:
+        params: The parameters.
+        backend: Who plays: "numpy", the definition below; "numba", its compiled twin; "auto", numba where it is
+            installed and knows everything that the parameters ask for.
 
     Raises:
         UserError: for shares that do not fit the locales or the kinds of intent, a click model that does not fit the
-            slots and the places of the house, a shock on a category or brand that is not there, or a real market whose
-            files are wrong or that is asked for what only an invented one has.
+            slots and the places of the house, a shock on a category or brand that is not there, a real market whose
+            files are wrong or that is asked for what only an invented one has, or a backend that cannot play the world.
     """
     nothing = np.zeros((1, params.n_shown))
     params.click_model.click_probability(Appeal(nothing, nothing))  # says what is wrong before anything runs
@@ -48,11 +54,12 @@ def make_world(params: WorldParams) -> World:
 
         catalogue, real = real_market(params)
         calendar = make_calendar(params, catalogue)
-        return World(params, cold_started(catalogue, calendar), real, calendar)
+        return with_backend(World(params, cold_started(catalogue, calendar), real, calendar), backend)
     catalogue = generate_catalogue(params.n_items, params.n_brands, params.n_style, params.seed)
     calendar = make_calendar(params, catalogue)
     catalogue = cold_started(catalogue, calendar)
-    return World(params, catalogue, invented_demand(params, catalogue, calendar), calendar)
+    world = World(params, catalogue, invented_demand(params, catalogue, calendar), calendar)
+    return with_backend(world, backend)
 
 
 def begin(world: World, seed: int, shoppers: I64) -> State:
@@ -63,6 +70,8 @@ def begin(world: World, seed: int, shoppers: I64) -> State:
         seed: Luck; together with a shopper's id it names everything that will happen to them.
         shoppers: (N,) ids.
     """
+    if world.twin is not None and world.twin.is_of(world):
+        return world.twin.begin(seed, shoppers)
     params = world.params
     key = hashing.absorb(hashing.stream(seed, "shopper"), shoppers)
     # A stream of their own: under `key` stand the visits, by number.
@@ -103,6 +112,8 @@ def observe(world: World, state: State, shelves: stock.Shelves | None = None) ->
         shelves: In a market with stock, what all shoppers have left for the day of every row; where None, what the rest
             of the market is expected to leave (see `simenv.stock`).
     """
+    if world.twin is not None and world.twin.is_of(world):
+        return world.twin.observe(state, None if shelves is None else shelves.stock)
     found = world.demand.search(state)
     candidates = found.candidates
     absent = unlisted(world.calendar, world.catalogue, candidates, state.day)
@@ -152,6 +163,8 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
         The next state, already at the next page, query or visit (meaningless where the shopper is gone or truncated),
         and what happened.
     """
+    if world.twin is not None and world.twin.is_of(world):
+        return world.twin.step(state, page, slate)
     params = world.params
     items = slate_items(page, slate)
     shown = house.full_page(params.house, items, page.house)  # (N, K + H), as they look at it

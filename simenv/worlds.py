@@ -13,6 +13,7 @@ from pathlib import Path
 
 from simenv.abandonment import Abandonment
 from simenv.clicks import CLICK_MODELS, Cascade
+from simenv.compiled.backend import Backend
 from simenv.errors import unknown_name
 from simenv.habits import Boredom, Habits, Influence, Satiation, Trust
 from simenv.house import HouseSlots
@@ -208,13 +209,13 @@ WORLDS: dict[str, WorldParams] = {
 }
 
 
-def load_world(name: str) -> World:
-    """The market of that name or file, built once per process.
+def load_world(name: str, backend: Backend = "auto") -> World:
+    """The market of that name or file, built once per process; see `make_world` for the backend.
 
     Raises:
-        UserError: for a name that is not in WORLDS, or a file that describes no world.
+        UserError: for a name that is not in WORLDS, a file that describes no world, or a backend that cannot play it.
     """
-    return _market(world_params(name))
+    return _market(world_params(name), backend)
 
 
 def world_params(name: str) -> WorldParams:
@@ -238,6 +239,6 @@ def world_params(name: str) -> WorldParams:
 
 
 @lru_cache(maxsize=8)
-def _market(params: WorldParams) -> World:
+def _market(params: WorldParams, backend: Backend) -> World:
     """By parameters, not by name: a file may change while a process runs."""
-    return make_world(params)
+    return make_world(params, backend)

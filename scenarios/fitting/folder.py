@@ -69,6 +69,7 @@ def write_fit(folder: Path, log: Log, found: Found, wall_seconds: float) -> None
         folder,
         RunSummary(
             kind="fit",
+            backend="auto",
             name=log.folder.name,
             title=f"A world that imitates the log '{log.folder.name}'",
             question="Does the fitted world make logs like this one, and where does it not?",

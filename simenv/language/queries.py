@@ -83,6 +83,11 @@ def free_words(lexicon: Lexicon, parts: QueryParts) -> npt.NDArray[np.int64]:
     return np.where(parts.free, np.stack(chosen, axis=1), -1)
 
 
+def free_word_tables(lexicon: Lexicon) -> tuple[npt.NDArray[np.int64], hashing.Keys]:
+    """What `free_words` chooses by: (L, 4) how many words of each kind, and (4,) the streams of the choice."""
+    return _tables(lexicon).n_free, np.array(_WORDING[len(TERMS) :], dtype=np.uint64)
+
+
 def query_strings(lexicon: Lexicon, brands: tuple[str, ...], parts: QueryParts) -> list[str]:
     """The queries as people type them, lower case.
 

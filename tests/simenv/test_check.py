@@ -16,6 +16,7 @@ from simenv import hashing
 from simenv.check import check_vector_env, check_world
 from simenv.check.ranker import UniformByHash
 from simenv.clicks import Cascade, ClickModel, DynamicBayesian, MultinomialLogit, PositionBased, check_click_model
+from simenv.compiled.backend import Backend
 from simenv.errors import UserError
 from simenv.params import WorldParams
 from simenv.vector_env import SearchVectorEnv
@@ -25,9 +26,10 @@ from simenv.worlds import WORLDS, load_world, world_params
 TINY = world_params("tiny")
 
 
+@pytest.mark.parametrize("backend", ["auto", "numpy"])
 @pytest.mark.parametrize("name", WORLDS)
-def test_every_registered_world_keeps_the_contract(name: str) -> None:
-    check_world(load_world(name))
+def test_every_registered_world_keeps_the_contract(name: str, backend: Backend) -> None:
+    check_world(load_world(name, backend))
 
 
 @pytest.mark.parametrize("episode", ["session", "shopper"])
@@ -65,7 +67,7 @@ def test_rewards_that_miss_their_expectation_are_caught(monkeypatch: pytest.Monk
         cart, buy = honest(*arguments)
         return cart, np.minimum(1.6 * buy, 1.0)
 
-    world = make_world(dataclasses.replace(TINY, reward="purchases"))
+    world = make_world(dataclasses.replace(TINY, reward="purchases"), "numpy")
     check_world(world)
     uniforms = simenv.world.uniforms
 
@@ -89,7 +91,7 @@ def test_luck_that_depends_on_the_row_is_caught(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(simenv.world, "uniforms", by_row)
     with pytest.raises(AssertionError, match="rows are independent"):
-        check_world(load_world("tiny"))
+        check_world(load_world("tiny", "numpy"))
 
 
 def test_retrieval_that_repeats_an_item_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +104,7 @@ def test_retrieval_that_repeats_an_item_is_caught(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(simenv.invented, "retrieve", repeating)
     with pytest.raises(AssertionError, match="distinct in a row"):
-        check_world(load_world("tiny"))
+        check_world(load_world("tiny", "numpy"))
 
 
 def test_a_page_that_tells_of_taste_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +118,7 @@ def test_a_page_that_tells_of_taste_is_caught(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(simenv.check.world, "observe", telling)
     with pytest.raises(AssertionError, match="hidden truth stays hidden: history_weight"):
-        check_world(load_world("tiny"))
+        check_world(load_world("tiny", "numpy"))
 
 
 class _Broken(SearchVectorEnv):

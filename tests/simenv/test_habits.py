@@ -55,7 +55,8 @@ STRONG = Habits(
 
 
 def busy(habits: Habits) -> World:
-    return make_world(dataclasses.replace(BUSY, habits=habits))
+    """Played by the definition: equal bytes want one backend, and faults are planted in numpy."""
+    return make_world(dataclasses.replace(BUSY, habits=habits), "numpy")
 
 
 def chosen(on: frozenset[str], off: Habits) -> Habits:

@@ -38,7 +38,7 @@ def market_of(names: tuple[str, ...]) -> Market:
 
 
 def world_of(market: Market) -> World:
-    return make_world(dataclasses.replace(SHORT, market=market))
+    return make_world(dataclasses.replace(SHORT, market=market), "numpy")  # bytes are those of one backend
 
 
 def lives(world: World, n: int = 60) -> Step:

@@ -28,7 +28,7 @@ SELLING = dataclasses.replace(
 
 @pytest.fixture(scope="module")
 def selling() -> World:
-    return make_world(SELLING)
+    return make_world(SELLING, "numpy")  # bytes are those of one backend
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,9 @@ def played(selling: World) -> Step:
 
 
 def test_without_them_nothing_is_recorded_or_sent_back_and_nothing_else_is_another() -> None:
-    world = make_world(dataclasses.replace(SELLING, post_click=PostClick()))
+    world = make_world(dataclasses.replace(SELLING, post_click=PostClick()), "numpy")
     plain, on = (
-        join(list(play(each, UniformByHash(), 0, shopper_range(100)))) for each in (world, make_world(SELLING))
+        join(list(play(each, UniformByHash(), 0, shopper_range(100)))) for each in (world, make_world(SELLING, "numpy"))
     )
     assert not plain.outcome.dwell.any()
     assert not plain.outcome.returned.any()
@@ -112,8 +112,8 @@ def test_net_revenue_is_what_stays_sold() -> None:
 def test_net_revenue_is_revenue_where_nothing_is_sent_back() -> None:
     params = world_params("tiny")
     net, gross = (
-        join(list(play(make_world(dataclasses.replace(params, reward=kind)), UniformByHash(), 0, shopper_range(60))))
-        for kind in ("net revenue", "revenue")
+        join(list(play(make_world(each, "numpy"), UniformByHash(), 0, shopper_range(60))))
+        for each in (dataclasses.replace(params, reward=kind) for kind in ("net revenue", "revenue"))
     )
     assert np.array_equal(net.outcome.reward, gross.outcome.reward)
     assert np.array_equal(net.outcome.expected, gross.outcome.expected)

@@ -1,0 +1,98 @@
+"""Steps 2 and 3 of one row: twins of `world.observe`, `InventedDemand.search` and `simenv.retrieval`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from simenv.catalogue import F32, I32
+from simenv.compiled.asking import Understood, ask, understand, write_terms
+from simenv.compiled.hashing import U64, Int, absorb, entry, inlined, integer, uniform, visit_key, woven
+from simenv.compiled.tables import Here, Tables
+from simenv.retrieval import _PRIMES
+from simenv.state import Draw
+
+PRIOR_CLICKS = np.float32(3.0)
+_INTENT = int(Draw.INTENT)
+
+
+class Seen(NamedTuple):
+    """What `observe` fills: the columns of a `Page` that are made anew."""
+
+    locale: npt.NDArray[np.int8]
+    time: I32
+    terms: I32  # (N, 7)
+    candidates: I32  # (N, C)
+    history: F32  # (N, D + 1)
+
+
+@entry
+def observe(tables: Tables, here: Here, seen: Seen) -> None:
+    """Twin of `world.observe`."""
+    for i in range(len(here.key)):
+        query = ask(tables, here, i)
+        is_known = write_terms(tables, here, i, query, seen.terms)
+        retrieve(tables, understand(tables, here, i, query, is_known), here.day[i], seen.candidates, i)
+        for c in range(seen.candidates.shape[1]):
+            seen.candidates[i, c] = -1 if here.shown[i, c] else seen.candidates[i, c]
+        u = uniform(absorb(visit_key(here.key[i], here.visit[i], _INTENT), 8))
+        seen.time[i] = np.int32(3600.0 * (7.0 + 15.5 * u)) + 90 * here.step[i]
+        seen.locale[i] = query[0]
+        for d in range(here.history.shape[1]):
+            seen.history[i, d] = here.history[i, d] / (here.history_weight[i] + PRIOR_CLICKS)
+
+
+@woven
+def retrieve(tables: Tables, understood: Understood, day: Int, candidates: I32, i: int) -> None:
+    """Twin of `retrieval.retrieve`: fill row i of `candidates` (N, C)."""
+    primary, secondary, brand, nothing = understood
+    n_candidates = candidates.shape[1]
+    if nothing:
+        for c in range(n_candidates):
+            candidates[i, c] = -1
+        return
+    key = absorb(absorb(absorb(absorb(tables.numbers[0].retrieval, day), primary), secondary), brand)
+    if primary >= 0:
+        _of_categories(tables, understood, key, candidates, i)
+        return
+    first, end = (tables.brand_start[brand], tables.brand_start[brand + 1]) if brand >= 0 else (0, len(tables.items))
+    walk(first, end, absorb(key, 5), candidates, i, 0, n_candidates)
+    for c in range(n_candidates):
+        if candidates[i, c] >= 0:
+            candidates[i, c] = tables.brand_items[candidates[i, c]]
+
+
+@woven
+def _of_categories(tables: Tables, understood: Understood, key: U64, candidates: I32, i: int) -> None:
+    """Twin of `retrieval._of_categories`."""
+    primary, secondary, brand, _ = understood
+    n_primary, n_brand, last = tables.numbers[0].n_primary, tables.numbers[0].n_brand, tables.range_start.shape[1] - 1
+    walk(tables.range_start[primary, 0], tables.range_start[primary, last], absorb(key, 2), candidates, i, 0, n_primary)
+    if brand >= 0:  # the brand's own items lead; the rest of the category follows without them
+        start, stop = tables.range_start[primary, brand], tables.range_start[primary, brand + 1]
+        for c in range(n_brand, n_primary):
+            if start <= candidates[i, c] < stop:
+                candidates[i, c] = -1
+        walk(start, stop, absorb(key, 3), candidates, i, 0, n_brand)
+    first, end = tables.range_start[secondary, 0], tables.range_start[secondary, last]
+    walk(first, end, absorb(key, 4), candidates, i, n_primary, candidates.shape[1])
+
+
+@inlined
+def walk(first: Int, end: Int, key: U64, candidates: I32, i: int, start: Int, stop: Int) -> None:
+    """Twin of `retrieval._walk`, by steps instead of products: fill places `start` to `stop` of row i."""
+    length = max(end - first, 1)
+    at = integer(absorb(key, 0), length)
+    step = _PRIMES[integer(absorb(key, 1), len(_PRIMES))] % length
+    if step == 0:
+        step = 1  # only where length is 1
+    full = start + max(min(stop - start, end - first), 0)
+    for c in range(start, full):
+        candidates[i, c] = first + at
+        at += step
+        if at >= length:
+            at -= length
+    for c in range(full, stop):
+        candidates[i, c] = -1

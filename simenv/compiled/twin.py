@@ -1,0 +1,204 @@
+"""A world with compiled doors. Importing this file needs numba."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simenv import hashing
+from simenv.catalogue import I32, I64, Catalogue
+from simenv.clicks import Appeal
+from simenv.compiled.arriving import Arrived
+from simenv.compiled.arriving import begin as arrive
+from simenv.compiled.observing import Seen
+from simenv.compiled.observing import observe as look
+from simenv.compiled.stepping import After, Shown, show_page, turn_page
+from simenv.compiled.tables import REWARDS, Tables, here_of, tables_of
+from simenv.invented import InventedDemand
+from simenv.mind import fresh_mind
+from simenv.params import WorldParams
+from simenv.shoppers import Traits
+from simenv.state import Demand, Outcome, Page, State, World
+
+
+def supported(world: World) -> str | None:
+    """What the kernels do not know of a world, in a few words; None where they can play it."""
+    if type(world.demand) is not InventedDemand:
+        return "its demand is not the invented one"
+    if world.demand.params is not world.params or world.demand.catalogue is not world.catalogue:
+        return "its demand was made for other parameters or another catalogue"
+    if world.params.reward not in REWARDS:
+        return f"no kernel knows its reward '{world.params.reward}'"
+    return _unknown(world.params)
+
+
+# Every parameter that the kernels know. Of any other they know only that it is off at its default.
+_KNOWN: dict[str, tuple[str, ...]] = {
+    "": (
+        "question", "seed", "n_items", "n_brands", "n_style", "n_candidates", "n_slots", "max_pages", "reward",
+        "click_model", "shoppers", "queries", "attraction", "conversion", "dynamics",
+    ),
+    "shoppers": (
+        "n_segments", "segment_spread", "taste_spread", "loyal_share", "locale_share", "device_share", "mean_gap_days",
+        "horizon_days",
+    ),
+    "queries": (
+        "navigational", "focused", "exploratory", "misspelling_rate", "specialise", "generalise", "rephrase",
+        "switch_language", "nothing_found",
+    ),
+    "attraction": ("base", "relevance", "taste", "price", "loyalty", "quality", "bait"),
+    "conversion": (
+        "cart_base", "cart_relevance", "cart_taste", "cart_quality", "buy_base", "buy_price", "satisfaction_odds",
+    ),
+    "dynamics": (
+        "page_down", "reformulate", "max_searches", "taste_drift", "satisfaction_memory", "return_base", "return_gain",
+    ),
+}  # fmt: skip
+
+
+def _unknown(params: WorldParams) -> str | None:
+    for group, known in _KNOWN.items():
+        values = getattr(params, group) if group else params
+        for field in dataclasses.fields(values):
+            if field.name not in known and getattr(values, field.name) != _default(field):
+                return f"no kernel knows its {group + '.' if group else ''}{field.name}"
+    return None
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledWorld:
+    """The three doors of one world, compiled. Make it with `compile_world`; see `simenv.world` for what they do."""
+
+    params: WorldParams
+    catalogue: Catalogue
+    demand: Demand
+    tables: Tables
+
+    def is_of(self, world: World) -> bool:
+        """Whether the world is still the one that these tables were made of."""
+        return self.params is world.params and self.catalogue is world.catalogue and self.demand is world.demand
+
+    def begin(self, seed: int, shoppers: I64) -> State:
+        """See `simenv.world.begin`."""
+        n, n_style = len(shoppers), self.params.n_style
+        arrived = Arrived(
+            key=np.empty(n, np.uint64), day=np.empty(n, np.int32), intent=self._terms(n),
+            locale=np.empty(n, np.int8), device=np.empty(n, np.int8), segment=np.empty(n, np.int32),
+            taste=np.empty((n, n_style), np.float32), price_taste=np.empty(n, np.float32),
+            favourite_brand=np.empty(n, np.int32), patience=np.empty(n, np.float32), gap_days=np.empty(n, np.float32),
+        )  # fmt: skip
+        streams = np.array([hashing.stream(seed, "shopper"), hashing.stream(seed, "traits")], dtype=np.uint64)
+        shoppers = np.ascontiguousarray(shoppers, dtype=np.int64)
+        arrive(self.tables, streams, shoppers, arrived)
+        zeros = np.zeros(n, dtype=np.int32)
+        traits = Traits(
+            locale=arrived.locale, device=arrived.device, segment=arrived.segment, taste=arrived.taste,
+            price_taste=arrived.price_taste, patience=arrived.patience, gap_days=arrived.gap_days,
+        )  # fmt: skip
+        return State(
+            key=arrived.key, shopper=shoppers, visit=zeros, day=arrived.day, search=zeros, page=zeros,
+            step=zeros, traits=traits,
+            taste=traits.taste, mind=fresh_mind(self.params.habits, self.catalogue, arrived.favourite_brand),
+            intent=arrived.intent, shown=np.zeros((n, self.params.n_candidates), dtype=bool),
+            history=np.zeros((n, n_style + 1), dtype=np.float32), history_weight=np.zeros(n, dtype=np.float32),
+            last_brand=np.full(n, -1, dtype=np.int32), satisfaction=np.full(n, 0.5, dtype=np.float32),
+            visit_satisfaction=np.zeros(n, dtype=np.float32),
+        )  # fmt: skip
+
+    def observe(self, state: State, stock: I32 | None) -> Page:
+        """See `simenv.world.observe`."""
+        n = len(state)
+        seen = Seen(
+            locale=np.empty(n, np.int8), time=np.empty(n, np.int32), terms=self._terms(n),
+            candidates=np.empty((n, self.params.n_candidates), np.int32),
+            history=np.empty((n, self.params.n_style + 1), np.float32),
+        )  # fmt: skip
+        look(self.tables, here_of(state), seen)
+        return Page(
+            shopper=state.shopper, visit=state.visit, day=state.day, time=seen.time, search=state.search,
+            page=state.page, locale=seen.locale, device=state.traits.device, query_terms=seen.terms,
+            filters=np.full_like(seen.terms, -1), candidates=seen.candidates, house=np.empty((n, 0), np.int32),
+            history=seen.history, history_weight=state.history_weight,
+            last_brand=state.last_brand, discount=np.zeros(seen.candidates.shape, np.float32),
+        )  # fmt: skip
+
+    def step(self, state: State, page: Page, slate: npt.NDArray[np.integer]) -> tuple[State, Outcome]:
+        """See `simenv.world.step`."""
+        here = here_of(state)
+        candidates = np.ascontiguousarray(page.candidates, dtype=np.int32)
+        positions = np.ascontiguousarray(slate, dtype=np.int64)
+        shown = self._shown(slate.shape)
+        show_page(self.tables, here, candidates, positions, shown)
+        if not len(self.tables.examination):
+            self._click(shown)
+        after = self._after(slate.shape)
+        turn_page(self.tables, here, candidates, positions, shown, after)
+        flags = np.empty((len(state), 0), np.bool_)
+        outcome = Outcome(
+            items=shown.items, examined=shown.examined, clicked=shown.clicked, carted=after.carted,
+            purchased=after.purchased, satisfied=shown.satisfied, dwell=np.zeros(slate.shape, np.float32),
+            returned=np.zeros(slate.shape, np.bool_), revenue=after.revenue, reward=after.reward,
+            expected=after.expected, house_examined=flags, house_clicked=flags, house_carted=flags,
+            house_purchased=flags, ad_revenue=np.empty((len(state), 0)), ending=after.ending,
+            session_over=after.session_over, gone=after.gone, truncated=after.truncated,
+        )  # fmt: skip
+        next_state = State(
+            key=state.key, shopper=state.shopper, visit=after.visit, day=after.day, search=after.search,
+            page=after.page, step=after.step, traits=state.traits, taste=after.taste, mind=state.mind,
+            intent=after.intent, shown=after.shown, history=after.history, history_weight=after.history_weight,
+            last_brand=after.last_brand, satisfaction=after.satisfaction, visit_satisfaction=after.visit_satisfaction,
+        )  # fmt: skip
+        return next_state, outcome
+
+    def _click(self, shown: Shown) -> None:
+        """Clicks and their probability by a click model in numpy, from the kernel's uniforms."""
+        model, appeal = self.params.click_model, Appeal(shown.attraction, shown.satisfaction)
+        shown.examined[:], shown.clicked[:] = model.sample(appeal, shown.u_examine, shown.u_item)
+        satisfied = model.satisfied(appeal, shown.u_examine, shown.u_item, shown.clicked)
+        if satisfied is not None:
+            shown.satisfied[:] = satisfied
+        shown.click[:] = model.click_probability(appeal)
+
+    def _terms(self, n: int) -> npt.NDArray[np.int32]:
+        return np.empty((n, len(self.demand.n_values)), np.int32)
+
+    def _shown(self, shape: tuple[int, ...]) -> Shown:
+        f32, f64, flags = np.float32, np.float64, np.bool_
+        told = (0, 0) if len(self.tables.examination) else shape  # what only click models in numpy are told
+        return Shown(
+            items=np.empty(shape, np.int32), relevance=np.empty(shape, f32), match=np.empty(shape, f32),
+            attraction=np.empty(told, f32), examined=np.empty(shape, flags), clicked=np.empty(shape, flags),
+            satisfied=np.zeros(shape, flags), click=np.empty(shape, f64),
+            satisfaction=np.empty(told, f32), u_examine=np.empty(told, f64),
+            u_item=np.empty(told, f64),
+        )  # fmt: skip
+
+    def _after(self, shape: tuple[int, ...]) -> After:
+        n, n_style = shape[0], self.params.n_style
+        i32, f32, f64, flags = np.int32, np.float32, np.float64, np.bool_
+        return After(
+            carted=np.empty(shape, flags), purchased=np.empty(shape, flags), revenue=np.empty(shape, f64),
+            reward=np.empty(shape, f64), expected=np.empty(shape, f64), ending=np.empty(n, np.int8),
+            session_over=np.empty(n, flags), gone=np.empty(n, flags), truncated=np.empty(n, flags),
+            visit=np.empty(n, i32), day=np.empty(n, i32),
+            search=np.empty(n, i32), page=np.empty(n, i32), step=np.empty(n, i32), taste=np.empty((n, n_style), f32),
+            intent=self._terms(n), shown=np.empty((n, self.params.n_candidates), flags),
+            history=np.empty((n, n_style + 1), f32), history_weight=np.empty(n, f32), last_brand=np.empty(n, i32),
+            satisfaction=np.empty(n, f32), visit_satisfaction=np.empty(n, f32),
+        )  # fmt: skip
+
+
+def compile_world(world: World) -> World:
+    """The same world with compiled doors where `supported`; else the world as it is."""
+    if supported(world) is not None or type(world.demand) is not InventedDemand:
+        return world
+    tables = tables_of(world.demand)
+    return dataclasses.replace(world, twin=CompiledWorld(world.params, world.catalogue, world.demand, tables))
