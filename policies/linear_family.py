@@ -182,7 +182,7 @@ def slot_rows(examples: Examples) -> tuple[Tensor, Tensor]:
     """Shown slots as rows (features, slot indicator), (m, F + K) float64, and their rewards (m,)."""
     shown, n_slots = examples.shown.reshape(-1), examples.shown.shape[1]
     slot = np.tile(np.eye(n_slots), (len(examples), 1))[shown]
-    x = examples.features.reshape(len(shown), -1)[shown].astype(np.float64)
+    x = examples.features.reshape(len(shown), examples.features.shape[-1])[shown].astype(np.float64)
     reward = examples.reward.reshape(-1)[shown].astype(np.float64)
     return torch.from_numpy(np.concatenate([x, slot], axis=1)), torch.from_numpy(reward)
 

@@ -118,7 +118,8 @@ def value_of_items(mean: Tensor, table: Tensor, items: Tensor) -> Tensor:
 
 def deviation(root: Tensor, x: Tensor) -> Tensor:
     """Posterior deviations (N, C) of x (N, C, P) under one root (P, P), or under one for each row (N, P, P)."""
-    return torch.linalg.vector_norm(x @ root.to(x.dtype).mT, dim=-1)
+    length: Tensor = torch.linalg.vector_norm(x @ root.to(x.dtype).mT, dim=-1)
+    return length
 
 
 def linucb(belief: Posterior, x: Tensor, alpha: float) -> Tensor:
