@@ -10,7 +10,8 @@ import torch
 from scipy import stats
 
 from policies import plackett_luce
-from policies.kernels.slates import conditional, draw_slates
+from policies.kernels.slates import conditional, draw_named, draw_slates
+from simenv import hashing
 
 
 @pytest.mark.parametrize("scale", [1.0, 20.0, 100.0])
@@ -44,3 +45,27 @@ def test_the_same_generator_gives_the_same_slates() -> None:
     one, other, third = (draw_slates(scores, 4, torch.Generator().manual_seed(s))[0] for s in (1, 1, 2))
     assert torch.equal(one, other)
     assert not torch.equal(one, third)
+
+
+@pytest.mark.parametrize("shape", [(700, 40, 10), (5, 5, 5), (3, 2, 4), (1, 1, 1)])
+@pytest.mark.parametrize("floor", [0.0, 0.1])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 100.0, 1e4])
+def test_named_slates_are_those_of_the_one_definition(scale: float, floor: float, shape: tuple[int, int, int]) -> None:
+    """The same slates from the same names, with holes and at any scale; log-probabilities to 1e-11 of float64 sums."""
+    n, c, k = shape
+    rng = np.random.default_rng(0)
+    scores = (scale * rng.normal(size=(n, c))).astype(np.float32)
+    scores[rng.random((n, c)) < rng.choice([0.0, 0.5, 1.0], (n, 1), p=[0.7, 0.2, 0.1])] = -np.inf
+    keys, names = hashing.absorb(3, np.arange(n)), rng.permuted(np.tile(np.arange(c), (n, 1)), axis=1)
+    slate, logp = draw_named(scores, (0.7, floor), k, keys, names)
+    logw = plackett_luce.log_weights(scores, 0.7, floor)
+    expected = plackett_luce.draw(logw, k, keys, names)
+    assert np.array_equal(slate, expected)
+    exact = plackett_luce.conditional(logw, expected).logp
+    assert np.allclose(logp, exact, rtol=1e-12, atol=1e-11)
+    alone = [
+        draw_named(scores[i : i + 1], (0.7, floor), k, keys[i : i + 1], names[i : i + 1]) for i in range(min(n, 9))
+    ]
+    for i, (one, its) in enumerate(alone):
+        assert np.array_equal(one[0], slate[i])
+        assert np.array_equal(its[0], logp[i])
