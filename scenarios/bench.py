@@ -26,7 +26,7 @@ from simenv.vector_env import SearchVectorEnv
 from simenv.worlds import world_params
 
 ROUNDS = 3
-N, C, K, F = 4096, 100, 10, 32
+N, C, K = 4096, 100, 10
 
 OFF = Habits()
 # Each mechanism alone on top of the default world: what it costs is how much slower that is than the default world.
@@ -219,40 +219,15 @@ def _named_slates() -> float:
     return N / (time.process_time() - start)
 
 
-def _torch_slates() -> float:
-    """Draw slates of 10 of 100 from given float32 scores with a generator's luck, and their log-probabilities."""
-    import torch
-
-    from policies.kernels.slates import draw_slates
-
-    generator = torch.Generator().manual_seed(0)
-    scores = torch.randn(N, C, generator=generator)
-    draw_slates(scores[:64], K, generator)
-    start = time.process_time()
-    draw_slates(scores, K, generator)
-    return N / (time.process_time() - start)
-
-
-def _linear(rule: str) -> Callable[[], float]:
-    """The best of 100 candidates of 32 features for each of 4,096 contexts, under a posterior of 10,000 examples."""
+def _kernel(job: str) -> Callable[[], float]:
+    """A job of `policies.kernels.jobs` over 4,096 contexts of 100 candidates; its inputs are made before the clock."""
 
     def rate() -> float:
-        import torch
+        from policies.kernels.jobs import JOBS
 
-        from policies.kernels import ridge
-
-        generator = torch.Generator().manual_seed(0)
-        x = torch.randn(N, C, F, generator=generator)
-        table, items = torch.randn(20_000, F, generator=generator), torch.randint(20_000, (N, C), generator=generator)
-        seen = x[:C].reshape(-1, F)
-        belief = ridge.posterior(ridge.sums_of(seen, torch.randn(len(seen), generator=generator)), 1.0)
+        work = JOBS[job](N, C)
         start = time.process_time()
-        if rule == "ucb":
-            ridge.linucb(belief, x, 1.0).argmax(dim=1)
-        else:
-            theta = ridge.draw_theta(belief, torch.randn(N, F, generator=generator))
-            scores = ridge.value(theta, x) if rule == "ts" else ridge.value_of_items(theta, table, items)
-            scores.argmax(dim=1)
+        work()
         return N / (time.process_time() - start)
 
     return rate
@@ -318,14 +293,17 @@ BENCHMARKS: dict[str, Benchmark] = {
     "Plackett-Luce slates of 10 of 100, the same from names by the fast kernel": Benchmark(
         "slates/CPU-s", _named_slates
     ),
-    "Plackett-Luce slates of 10 of 100, float32 and a generator's luck": Benchmark("slates/CPU-s", _torch_slates),
+    "Plackett-Luce slates of 10 of 100, float32 and a generator's luck": Benchmark("slates/CPU-s", _kernel("slates")),
     "LinUCB on given features, 100 candidates of 32": Benchmark(
-        "decisions/CPU-s", _linear("ucb"), "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before", 10_400.0
+        "decisions/CPU-s", _kernel("linucb"), "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before", 10_400.0
     ),
     "LinTS on given features, 100 candidates of 32": Benchmark(
-        "decisions/CPU-s", _linear("ts"), "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before", 10_400.0
+        "decisions/CPU-s", _kernel("lints"), "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before", 10_400.0
     ),
     "LinTS from ids, 100 candidates of 32 features, 20,000 items": Benchmark(
-        "decisions/CPU-s", _linear("ids"), "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before", 10_400.0
+        "decisions/CPU-s",
+        _kernel("lints-from-ids"),
+        "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before",
+        10_400.0,
     ),
 }
