@@ -92,12 +92,14 @@ def fit_log(folder: Path, out: Path, settings: FitSettings, progress: Progress) 
         progress: Told steps.
 
     Raises:
-        UserError: where the log is missing, broken, too small, or its slates never move; where `out` exists.
+        UserError: where the log is missing, broken, too small, its slates never move, or the market filled places of
+            its pages itself; where `out` exists.
     """
     if out.exists():
         raise UserError(f"'{out}' exists already; choose another --out or remove it.")
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
     log = Log.open(folder)
+    _refuse_house(log)
     study, who = study_of(log, settings)
     fit = fit_world(study, settings, progress)
     luck = range(settings.seed + OWN_LUCK + 1, settings.seed + OWN_LUCK + 1 + settings.draws)
@@ -196,6 +198,16 @@ def fit_world(study: Study, settings: FitSettings, progress: Progress) -> Fit:
         knobs.params(solution.vector), knobs, solution, choice, [*study.told.rows, *rows],
         _notes(base, [*absent, *untold]),
     )  # fmt: skip
+
+
+def _refuse_house(log: Log) -> None:
+    """Slot k of a log is not the k-th place of the page where the house stands above it, and no knob knows a house."""
+    if log.n_house:
+        raise UserError(
+            f"on the pages of '{log.folder}' the market fills {log.n_house} places itself (house_places of its log.json); "
+            "a world is fitted to logs whose pages hold the policy's slots alone, since attention is read off slots. Log "
+            "without sponsored and pinned places."
+        )
 
 
 def _refuse_certain(log: Log) -> None:

@@ -23,9 +23,10 @@ from scenarios.fitting.solve import Target, solve
 from scenarios.fitting.summaries import SUMMARIES, documents, ratios, summarise
 from scenarios.progress import SilentProgress
 from simenv.errors import UserError
+from simenv.house import HouseSlots
 from simenv.log import Log, write_log
 from simenv.play import shopper_range
-from simenv.world import World
+from simenv.world import World, make_world
 from simenv.worlds import WORLDS
 from tests.scenarios.conftest import SEED
 
@@ -204,3 +205,13 @@ def test_a_fit_leaves_a_world_and_a_run_that_can_be_drawn(log_folder: Path, tmp_
     assert facts["finding"].split(";")[0] in page
     assert {path.name for path in out.iterdir()} >= {"world.toml", "run.json", "tables", "figures"}
     assert [path.name for path in tmp_path.iterdir()] == ["fit"]
+
+
+def test_a_log_whose_pages_the_market_fills_in_part_is_refused(tmp_path: Path) -> None:
+    """Its slots are not the places of the page, so attention by slot would be read off wrongly."""
+    world = make_world(dataclasses.replace(WORLDS["tiny"], house=HouseSlots(sponsored=(0,))))
+    ranker = named_policy("production", world.catalogue.public())
+    write_log(world, "tiny", ranker, SEED, shopper_range(20), tmp_path / "log")
+    with pytest.raises(UserError, match="fills 1 places itself"):
+        fit_log(tmp_path / "log", tmp_path / "fit", FitSettings(), SilentProgress())
+    assert not (tmp_path / "fit").exists()
