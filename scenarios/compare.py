@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from scenarios.candidates import seed_of
+from scenarios.candidates import population, seed_of
 from scenarios.config import Scenario
 from scenarios.evaluate import headline
 from scenarios.folder import Row
 from scenarios.progress import Progress
 from simenv import truth as truths_of
 from simenv.log import Log
-from simenv.play import shopper_range
 from simenv.truth import LOGGER_CONTEXTS, OWN_CONTEXTS, SESSION, SHOPPER, Life, Value
 from simenv.twins import Ratio
 from simenv.world import World
@@ -34,7 +33,7 @@ def truths(scenario: Scenario, world: World, cast: Cast, progress: Progress) -> 
     Every policy is played on shoppers that neither the log nor any learner has seen, all with the same luck; value per
     search over the logger's contexts is computed on the logger's own play.
     """
-    seed, shoppers = seed_of(scenario, "truth"), shopper_range(scenario.truth.shoppers)
+    seed, shoppers = seed_of(scenario, "truth"), population(scenario, world, scenario.truth.shoppers)
     everybody = cast.everybody
     others = {name: policy for name, policy in everybody.items() if name != cast.logger.name}
     advance = progress.task("compute the truth", None)

@@ -204,9 +204,9 @@ def _refuse_house(log: Log) -> None:
     """Slot k of a log is not the k-th place of the page where the house stands above it, and no knob knows a house."""
     if log.n_house:
         raise UserError(
-            f"on the pages of '{log.folder}' the market fills {log.n_house} places itself (house_places of its log.json); "
-            "a world is fitted to logs whose pages hold the policy's slots alone, since attention is read off slots. Log "
-            "without sponsored and pinned places."
+            f"on the pages of '{log.folder}' the market fills {log.n_house} places itself (house_places of its "
+            "log.json); a world is fitted to logs whose pages hold the policy's slots alone, since attention is read "
+            "off slots. Log without sponsored and pinned places."
         )
 
 
