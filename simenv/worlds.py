@@ -97,8 +97,8 @@ WORLDS: dict[str, WorldParams] = {
         _DEFAULT,
         question=(
             "Who has bought wants no more of it for a while: what does a sale cost? Under the myopic oracle a "
-            "search brings 1.21 clicks, and 1.38 where nothing sates; over 28 days a shopper clicks 8% and buys "
-            "9% less."
+            "search brings 1.20 clicks, and 1.36 where nothing sates; over 28 days a shopper clicks 9% and buys "
+            "10% less."
         ),
         conversion=Conversion(cart_base=-2.4),
         shoppers=Shoppers(mean_gap_days=1.5),
@@ -110,7 +110,7 @@ WORLDS: dict[str, WorldParams] = {
         question=(
             "Who clicked much in a category is bored by it for days: how far does that wear out a good ranking? "
             "The myopic oracle gets 1.13 clicks a search, and 1.38 where nothing bores; the more one clicks the "
-            "more: -14%, production -10%."
+            "more: -14% a shopper, and -10.5% where production ranks greedily."
         ),
         shoppers=Shoppers(mean_gap_days=1.5),
         dynamics=Dynamics(return_base=0.8, return_gain=0.15),
@@ -120,7 +120,7 @@ WORLDS: dict[str, WorldParams] = {
         _DEFAULT,
         question=(
             "Taste follows what is shown: does one ranking for all make all alike? By their last search the "
-            "variance of tastes has shrunk to 32% under pages that are not personal, and to 49% "
+            "variance of tastes has shrunk to 31% under pages that are not personal, and to 48% "
             "under the myopic oracle."
         ),
         shoppers=Shoppers(mean_gap_days=1.5),
@@ -131,8 +131,8 @@ WORLDS: dict[str, WorldParams] = {
         _DEFAULT,
         question=(
             "The shop fills three of eight places itself, two of them with advertisements: what does the ranking lose? "
-            "On eight places of its own the myopic oracle gets 1.64 clicks a search and production 0.80; on the five "
-            "that are left 0.89 and 0.40. The house gets 0.36 clicks and 0.18 euros."
+            "On eight places of its own the myopic oracle gets 1.63 clicks a search and production 0.79; on the five "
+            "that are left 0.88 and 0.40. The house gets 0.36 clicks and 0.18 euros."
         ),
         house=HouseSlots(sponsored=(0, 5), pinned=(2,)),
     ),
@@ -140,8 +140,8 @@ WORLDS: dict[str, WorldParams] = {
         _DEFAULT,
         question=(
             "Is what sells best what stays sold? Ranked by expected revenue a search sells for 9.0 euros, and 6.3 of "
-            "them stay (+-0.06); by expected revenue less returns it sells for 8.4, and 6.75 stay. Ranked by "
-            "attraction, 45% of purchases come back and 3.9 euros stay."
+            "them stay (+-0.07); by expected revenue less returns it sells for 8.4, and 6.8 stay. Ranked by "
+            "attraction, 46% of purchases come back and 3.9 euros stay."
         ),
         reward="net revenue",
         attraction=Attraction(bait=1.2, quality=0.0),
@@ -161,8 +161,9 @@ WORLDS: dict[str, WorldParams] = {
     ),
     "churn": dataclasses.replace(
         _DEFAULT,
-        question="What does ranking by past sales cost where items come and go? It gives new items 5% of the slots "
-        "where 34% of the candidates are new; taking them for average instead is worth 5% more clicks.",
+        question="What does ranking by past sales cost where items come and go? New items, little today: production "
+        "gives them 5% of the slots in its last two weeks, where 33% of the candidates are new, and taking them for "
+        "average moves its clicks by -0.1% (+-0.1).",
         market=Market(churn=Churn(new_share=0.4, gone_share=0.2)),
     ),
     "scarce": dataclasses.replace(
@@ -176,8 +177,9 @@ WORLDS: dict[str, WorldParams] = {
     ),
     "sale": dataclasses.replace(
         _DEFAULT,
-        question="What is it worth to know today's price? Little: production sells 13% more when it counts the week's "
-        "discounts too, but 15% more when it counts the catalogue's prices, and today's instead add 0.6% at best.",
+        question="What is it worth to know today's price? Little: production sells 2.5% (+-0.2) more when it counts "
+        "the week's discounts too, 4.7% (+-0.3) when it counts the catalogue's prices, and 4.8% (+-0.2) when it counts "
+        "today's.",
         reward="purchases",
         conversion=Conversion(cart_base=-3.4, buy_price=0.8),
         market=Market(prices=Prices(step=0.05, sale_share=0.2, sale_depth=0.4)),
@@ -185,7 +187,7 @@ WORLDS: dict[str, WorldParams] = {
     "season": dataclasses.replace(
         _DEFAULT,
         question="Can two seasons be compared instead of two rankers? Production earns 14% more than words in either "
-        "half; swapped in half-way it seems to earn 4% (+-3) less, and without seasons 6% (+-3) more.",
+        "half; swapped in half-way it seems to earn 1% (+-2) more, and without seasons 8% (+-2) more.",
         reward="revenue",
         conversion=Conversion(cart_base=-3.4),
         shoppers=Shoppers(horizon_days=56),
@@ -194,7 +196,7 @@ WORLDS: dict[str, WorldParams] = {
     "shock": dataclasses.replace(
         _DEFAULT,
         question="How fast does personalisation follow when everybody's taste moves overnight? Clicked styles add 16% "
-        "to words before it, 23% in the three days after, 32% later; who knows the new taste adds 85% at once.",
+        "to words before it, 21% in the three days after, 30% later; who knows the new taste adds 83% at once.",
         market=Market(shocks=(Shock("taste", day=14, size=4.0),)),
     ),
     "tiny": dataclasses.replace(
