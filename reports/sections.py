@@ -155,7 +155,8 @@ def _policies(table: pd.DataFrame, truth: pd.DataFrame | None) -> Section:
         "policies",
         "Policies side by side",
         "What each policy is truly worth in this market: computed from the market itself, not estimated from a log. "
-        "The oracle sees hidden taste and only marks the ceiling." + _twins(truth),
+        "The oracle sees hidden taste and marks the ceiling of a page; it does not look at who comes back, so over "
+        "whole lives another policy can bring more." + _twins(truth),
         picture(
             "policies",
             lambda: policies.draw(table, truth),

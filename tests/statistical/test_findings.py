@@ -19,14 +19,20 @@ from policies.baselines import Lexical, Production
 from policies.ranking import RankingPolicy
 from policies.registry import named_policy
 from simenv.catalogue import PublicCatalogue, price_spread
+from simenv.columns import join, take
 from simenv.decision import Truth
 from simenv.habits import Habits
 from simenv.house import HouseSlots
+from simenv.invented import InventedDemand
+from simenv.language import recognised_terms
 from simenv.market import Market
 from simenv.params import Reward
-from simenv.play import Step, play, shopper_range
-from simenv.world import Page, World, make_world
+from simenv.play import Step, play, shopper_range, truth
+from simenv.retrieval import retrieve
+from simenv.understanding import understood
+from simenv.world import Page, World, make_world, policy_keys
 from simenv.worlds import load_world, world_params
+from simenv.worth import expected_reward
 
 SEED, N = 7, 4_000
 F64 = npt.NDArray[np.float64]
@@ -272,9 +278,42 @@ def returns() -> dict[str, Measured]:
     return found
 
 
+def facets() -> dict[str, Measured]:
+    """First pages with a filter, and what the engine finds for the same words without it; production's searches."""
+    world, found = load_world("facets"), {}
+    demand, catalogue = world.demand, world.catalogue
+    assert isinstance(demand, InventedDemand)
+
+    def unfiltered(step: Step) -> Page:
+        parts, nothing_found = demand.parts(step.state), world.params.queries.nothing_found
+        terms = recognised_terms(demand.lexicon, parts)
+        read = understood(parts, terms, demand.lexicon, demand.other_meaning, catalogue.seed, nothing_found)
+        candidates = retrieve(catalogue, read, step.state.day, world.params.n_candidates)
+        return dataclasses.replace(step.page, candidates=candidates)
+
+    logger = named_policy("production", catalogue.public())
+    played = [
+        take(step, np.flatnonzero((step.page.filters >= 0).any(axis=1) & (step.page.page == 0)))
+        for step in play(world, logger, SEED, shopper_range(N))
+    ]
+    steps = join([step for step in played if len(step.state)])
+    count = np.bincount(steps.state.shopper, minlength=N).astype(np.float64)
+    for name in ("production", "uniform", "oracle"):
+        policy = named_policy(name, catalogue.public())
+        both = []
+        for page in (steps.page, unfiltered(steps)):
+            known = truth(world, steps.state, page) if policy.sees_truth else None
+            slate = policy.act(page, world.params.n_slots, policy_keys(steps.state, 9), known).slate
+            worth = expected_reward(world, steps.state, page, slate).sum(axis=1)
+            both.append(ratio(np.bincount(steps.state.shopper, worth, N), count))
+        found[f"{name} with"], found[name] = both[0], both[0].over(both[1])
+    return found
+
+
 MEASURES: dict[str, Callable[[], dict[str, Measured]]] = {
     "churn": churn, "sale": sale, "season": season, "shock": shock, "satiation": lambda: habit("satiation"),
     "boredom": lambda: habit("boredom"), "influence": influence, "sponsored": sponsored, "returns": returns,
+    "facets": facets,
 }  # fmt: skip
 # What was found and its standard error.
 FOUND: dict[str, dict[str, tuple[float, float]]] = {
@@ -311,6 +350,7 @@ FOUND: dict[str, dict[str, tuple[float, float]]] = {
         "sold by revenue": (8.971, 0.079), "stays by revenue": (6.324, 0.064), "sold by net revenue": (8.382, 0.075),
         "stays by net revenue": (6.801, 0.066), "stays by clicks": (3.925, 0.049), "back by clicks": (0.4602, 0.0036),
     },
+    "facets": {"production": (0.287, 0.010), "uniform": (0.342, 0.012), "oracle": (0.020, 0.004)},
 }  # fmt: skip
 
 
