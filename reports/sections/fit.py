@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.figures import predictive
-from reports.fitted import click_models_table, parameters_table, predictive_table
+from reports.figures import predictive, query_mix
+from reports.fitted import click_models_table, parameters_table, predictive_table, query_mix_table
 from reports.folder import Run
-from reports.sections.section import Section, picture
+from reports.sections.section import Section, cut, picture
 
 
 def fit_sections(run: Run) -> list[Section]:
@@ -17,6 +17,8 @@ def fit_sections(run: Run) -> list[Section]:
         found.append(_predictive(tables["predictive"]))
     if "examination" in tables:
         found.append(_examination(tables["examination"], tables.get("click_models")))
+    if "query_mix" in tables:
+        found.append(_query_mix(tables["query_mix"]))
     if "parameters" in tables:
         found.append(_parameters(tables["parameters"]))
     return found
@@ -55,6 +57,26 @@ def _examination(table: pd.DataFrame, models: pd.DataFrame | None) -> Section:
             "not imitate.",
         ),
         () if models is None else (click_models_table(models),),
+    )
+
+
+def _query_mix(table: pd.DataFrame) -> Section:
+    return Section(
+        "query_mix",
+        "What shoppers look for",
+        "Product types by how often a dictionary reads them in the first query of a visit. The fitted share is what "
+        "stands behind that: ambiguous words are told apart, favourites that a shopper comes back for are set aside, "
+        "and rare types are drawn toward the default world's mix.",
+        picture(
+            "query_mix",
+            lambda: query_mix.draw(table),
+            query_mix.describe(table),
+            "Marks are the log, bars are where 90% of logs of the fitted world lie: a mark off its bar is a product "
+            "type that the world does not ask for as the log does."
+            + cut(len(table), query_mix.MOST_CATEGORIES, "product types"),
+        ),
+        (),
+        (query_mix_table(table),),
     )
 
 
