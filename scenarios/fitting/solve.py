@@ -24,8 +24,8 @@ import numpy.typing as npt
 from scenarios.fitting.knobs import STEP, VAGUE, Knobs
 
 F64 = npt.NDArray[np.float64]
-MOST_ITERATIONS = 4  # of each of the two rounds
-LONGEST_STEP = 1.5
+MOST_ITERATIONS = 10  # of each of the two rounds
+LONGEST_STEP, SHORTEST_STEP = 1.5, 0.01
 SETTLED = 0.02  # gain per parameter, in units of its own error, that is no longer worth a simulation
 
 
@@ -98,24 +98,25 @@ class Round:
 
 
 def _descend(how: Round, target: Target, vector: F64, met: F64) -> tuple[F64, F64]:
-    """Steps along one slope until they promise nothing or stop helping: the vector and the summaries there."""
-    slope, told = how.slope[:, ~how.vague], ~how.vague
+    """Steps until they promise nothing or stop helping: the vector and the summaries there.
+
+    What each step brings mends the slope (Broyden, "A class of methods for solving nonlinear simultaneous equations",
+    1965); a step that does not help is taken back, and the next may go half as far.
+    """
+    slope, told, longest = how.slope.copy(), ~how.vague, LONGEST_STEP
     misfit = _misfit(how.white, target, met)
     for _ in range(MOST_ITERATIONS):
-        step = np.linalg.lstsq(slope, how.white @ (target.values - met), rcond=None)[0].astype(np.float64)
-        if float(((slope @ step) ** 2).sum()) < SETTLED * told.sum():
+        step = np.zeros(len(vector))
+        step[told] = np.linalg.lstsq(slope[:, told], how.white @ (target.values - met), rcond=None)[0]
+        if float(((slope @ step) ** 2).sum()) < SETTLED * told.sum() or longest < SHORTEST_STEP:
             break
-        step = np.clip(step, -LONGEST_STEP, LONGEST_STEP)
-        for _ in range(3):
-            trial = vector.copy()
-            trial[told] += step
-            reached = how.simulate(trial)
-            if _misfit(how.white, target, reached) < misfit:
-                break
-            step = step / 3.0
+        step *= min(1.0, longest / float(np.abs(step).max()))
+        reached = how.simulate(vector + step)
+        slope += np.outer(how.white @ (reached - met) - slope @ step, step) / float(step @ step)
+        if _misfit(how.white, target, reached) < misfit:
+            vector, met, misfit = vector + step, reached, _misfit(how.white, target, reached)
         else:
-            break
-        vector, met, misfit = trial, reached, _misfit(how.white, target, reached)
+            longest = 0.5 * float(np.abs(step).max())
     return vector, met
 
 
