@@ -2,7 +2,7 @@
 
 The planted world differs from the default one in sixteen numbers. Intervals are 95% ones; of sixteen sound ones more
 than three miss with a chance of 0.7%, and none may miss by more than four standard errors. Of sound statistics one in
-ten lies outside its 90% interval; as many of them go together, only a quarter is refused, which is where the page warns.
+ten lies outside its 90% interval; as many of them go together, a quarter is allowed, which is where the page warns.
 """
 
 from __future__ import annotations
