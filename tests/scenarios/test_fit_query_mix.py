@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 
 from policies.registry import named_policy
 from scenarios.fitting.aim import shrunk_covariance
@@ -12,6 +13,7 @@ from scenarios.fitting.items import PairSums, pair_sums
 from scenarios.fitting.knobs import setting, with_setting
 from scenarios.fitting.query_mix import design_effect, fit_query_mix, read_counts, readings
 from scenarios.fitting.seen import Seen, seen_in_simulation
+from simenv.errors import UserError
 from simenv.invented import FAVOURITE, category_shares
 from simenv.language import load_lexicon
 from simenv.params import Queries, WorldParams
@@ -90,6 +92,12 @@ def test_an_empty_mix_is_the_default_one_to_the_last_byte() -> None:
     share = category_shares(Queries(), load_lexicon())
     assert seen_equal(seen_of(TINY, 50), seen_of(with_mix(share), 50))
     assert not seen_equal(seen_of(TINY, 50), seen_of(with_mix(share[::-1]), 50))
+
+
+def test_shares_that_do_not_fit_the_categories_are_refused() -> None:
+    for share in (np.ones(3), np.zeros(N_CATEGORIES), -np.ones(N_CATEGORIES)):
+        with pytest.raises(UserError, match=r"queries\.category_share"):
+            make_world(with_mix(share))
 
 
 def test_following_past_sales_is_off_at_zero_and_moves_clicks_otherwise() -> None:
