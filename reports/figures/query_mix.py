@@ -32,7 +32,7 @@ def draw(mix: pd.DataFrame) -> Figure:
     axes.set_xlim(-0.7, len(rows) - 0.3)
     axes.set_ylim(bottom=0.0)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_ylabel("of first queries with a product type")
+    axes.set_ylabel("share of first queries")
     axes.grid(axis="y")
     axes.legend(loc="upper right")
     return figure
