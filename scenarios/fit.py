@@ -104,13 +104,12 @@ def fit_log(folder: Path, out: Path, settings: FitSettings, progress: Progress) 
     fit = fit_world(study, settings, progress)
     luck = range(settings.seed + OWN_LUCK + 1, settings.seed + OWN_LUCK + 1 + settings.draws)
     advance = progress.task("draw worlds and compare", settings.draws)
-    statistics, examination = predict(study, fit.knobs, fit.solution, luck, advance)
+    predicted = predict(study, fit.knobs, fit.solution, luck, advance)
     found = Found(
         params=fit.params,
         parameters=fit.rows,
         click_models=fit.choice.rows,
-        statistics=statistics,
-        examination=examination,
+        predicted=predicted,
         notes=[who, *study.told.notes, *fit.notes],
         n_rows=len(study.seen),
         n_shoppers=study.n_shoppers,
@@ -131,7 +130,7 @@ def study_of(log: Log, settings: FitSettings) -> tuple[Study, str]:
     """The log, the market that will imitate it, and a sentence that says who ranks there."""
     own = log.catalogue()
     seen = read_seen(log, own, settings)
-    told = told_outright(log, seen, own)
+    told = told_outright(log, seen, own, settings.seed)
     items = make_world(told.params).catalogue.public()
     policy, who = logger_of(log, own, items)
     return Study(seen, own, told, items, policy), who

@@ -32,7 +32,7 @@ Bools = npt.NDArray[np.bool_]
 Records = npt.NDArray[np.void]
 REWARDS = ("clicks", "purchases", "revenue")  # in the order of `Numbers.reward`
 _ITEM_INTEGERS = ("category", "brand", "colour", "size", "material", "audience", "use")
-_ITEM_FLOATS = ("price", "price_z", "quality", "bait")
+_ITEM_FLOATS = ("price", "price_z", "quality", "bait", "popularity")
 
 
 class Tables(NamedTuple):
@@ -197,6 +197,7 @@ def _numbers(params: WorldParams, catalogue: Catalogue, lexicon: Lexicon, switch
     singles = {
         "base": attraction.base, "relevance": attraction.relevance, "taste": attraction.taste,
         "price": attraction.price, "quality": attraction.quality, "bait": attraction.bait,
+        "popularity": attraction.popularity,
         "cart_base": conversion.cart_base, "cart_relevance": conversion.cart_relevance,
         "cart_taste": conversion.cart_taste, "cart_quality": conversion.cart_quality,
         "buy_base": conversion.buy_base, "buy_price": conversion.buy_price,

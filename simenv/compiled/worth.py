@@ -65,7 +65,10 @@ def attraction_of(tables: Tables, here: Here, i: int, item: int, grade: Single, 
     logit -= n.price * (far * far)
     if it.brand == here.favourite_brand[i]:
         logit = np.float32(np.float64(logit) + n.loyalty)
-    return sigmoid(logit + n.quality * it.quality + n.bait * it.bait)
+    logit = logit + n.quality * it.quality + n.bait * it.bait
+    if n.popularity != 0.0:
+        logit += n.popularity * it.popularity
+    return sigmoid(logit)
 
 
 @woven

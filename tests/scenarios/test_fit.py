@@ -19,7 +19,7 @@ from scenarios.fitting.knobs import KNOBS, Knobs, click_chances, setting, with_s
 from scenarios.fitting.logger import logger_of
 from scenarios.fitting.market import brand_names, told_outright
 from scenarios.fitting.seen import seen_in_log, seen_in_simulation
-from scenarios.fitting.solve import Target, solve
+from scenarios.fitting.solve import SETTLED, Target, solve
 from scenarios.fitting.summaries import SUMMARIES, documents, ratios, summarise
 from scenarios.progress import SilentProgress
 from simenv.errors import UserError
@@ -115,7 +115,7 @@ def test_solving_meets_the_target_and_leaves_what_it_does_not_tell() -> None:
     solution = solve(knobs, target, lambda vector: slope @ vector + 0.01 * np.sin(vector[:2]), np.zeros(3))
     assert solution.vague.tolist() == [False, False, True]
     assert solution.vector[2] == 0.0
-    assert np.allclose(solution.met, target.values, atol=0.1 * np.sqrt(np.diag(target.covariance)))
+    assert solution.misfit < SETTLED * 2  # where steps stop: two parameters are told
     inverse = np.linalg.inv(slope[:, :2])
     expected = inverse @ (1.5 * target.covariance) @ inverse.T
     assert np.allclose(solution.covariance[:2, :2], expected, rtol=0.05)  # the sine bends the slope by 1%

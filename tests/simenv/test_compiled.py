@@ -31,6 +31,11 @@ CASES = {
     "bilingual": dataclasses.replace(DEFAULT, shoppers=Shoppers(locale_share=BELGIANS)),
     "long pages": dataclasses.replace(DEFAULT, n_candidates=100, n_slots=10, max_pages=4),
     "few items": dataclasses.replace(DEFAULT, n_items=700, n_brands=5, n_style=1),
+    "a mix and a crowd of its own": dataclasses.replace(
+        DEFAULT,
+        queries=Queries(category_share=tuple(1.0 + 0.1 * place for place in range(64))),
+        attraction=dataclasses.replace(DEFAULT.attraction, popularity=0.7),
+    ),
     "nothing found": dataclasses.replace(
         DEFAULT, queries=Queries(misspelling_rate=0.6, nothing_found=1.0), reward="purchases"
     ),
