@@ -8,13 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from simenv.catalogue import F32, I32
-from simenv.compiled.asking import Understood, ask, understand, write_terms
+from simenv.compiled.asking import Understood, ask, understand, write_filters, write_terms
+from simenv.compiled.days import Bits
+from simenv.compiled.filtering import retrieve_filtered
 from simenv.compiled.hashing import U64, Int, absorb, entry, inlined, integer, uniform, visit_key, woven
+from simenv.compiled.house import fill
 from simenv.compiled.tables import Here, Tables
+from simenv.compiled.worth import change_of
 from simenv.retrieval import _PRIMES
 from simenv.state import Draw
 
 PRIOR_CLICKS = np.float32(3.0)
+_ZERO = np.float32(0.0)
 _INTENT = int(Draw.INTENT)
 
 
@@ -24,19 +29,41 @@ class Seen(NamedTuple):
     locale: npt.NDArray[np.int8]
     time: I32
     terms: I32  # (N, 7)
+    filters: I32  # (N, 7)
     candidates: I32  # (N, C)
+    house: I32  # (N, H)
+    discount: F32  # (N, C)
     history: F32  # (N, D + 1)
+    room: I32  # (2, C) to work in
 
 
 @entry
-def observe(tables: Tables, here: Here, seen: Seen) -> None:
-    """Twin of `world.observe`."""
+def observe(tables: Tables, here: Here, stock: I32, seen: Seen) -> None:
+    """Twin of `world.observe`; `stock` (I,) is what the shelves hold, (0,) where none are given."""
+    n = tables.numbers[0]
     for i in range(len(here.key)):
-        query = ask(tables, here, i)
+        query, today = ask(tables, here, i), min(here.day[i], n.horizon_days - 1)
         is_known = write_terms(tables, here, i, query, seen.terms)
-        retrieve(tables, understand(tables, here, i, query, is_known), here.day[i], seen.candidates, i)
+        is_filtered = write_filters(here, i, query, seen.filters)
+        read = understand(tables, here, i, query, is_known)
+        key = absorb(absorb(absorb(absorb(n.retrieval, here.day[i]), read[0]), read[1]), read[2])
+        if is_filtered:
+            retrieve_filtered(tables, read, key, seen.filters, seen.room, seen.candidates, i)
+        else:
+            retrieve(tables, read, key, seen.candidates, i)
+        if n.has_holes:
+            take_absent(tables, today, stock, seen.candidates, i)
+        if seen.house.shape[1] > 0:
+            fill(tables, today, seen.candidates, seen.house, i)
         for c in range(seen.candidates.shape[1]):
-            seen.candidates[i, c] = -1 if here.shown[i, c] else seen.candidates[i, c]
+            item = seen.candidates[i, c]
+            for h in range(seen.house.shape[1]):
+                item = -1 if item == seen.house[i, h] else item
+            seen.candidates[i, c] = -1 if here.shown[i, c] else item
+        if len(tables.days.price_spread) > 0:
+            for c in range(seen.candidates.shape[1]):
+                item = seen.candidates[i, c]
+                seen.discount[i, c] = change_of(tables, item, today) if item >= 0 else _ZERO
         u = uniform(absorb(visit_key(here.key[i], here.visit[i], _INTENT), 8))
         seen.time[i] = np.int32(3600.0 * (7.0 + 15.5 * u)) + 90 * here.step[i]
         seen.locale[i] = query[0]
@@ -45,15 +72,33 @@ def observe(tables: Tables, here: Here, seen: Seen) -> None:
 
 
 @woven
-def retrieve(tables: Tables, understood: Understood, day: Int, candidates: I32, i: int) -> None:
+def take_absent(tables: Tables, day: Int, stock: I32, candidates: I32, i: int) -> None:
+    """Make holes of what is unlisted or sold out: twin of `calendar.unlisted` and `stock.sold_out`."""
+    has_listing, is_expected = len(tables.days.unlisted) > 0, len(tables.days.sold_out) > 0 and len(stock) == 0
+    for c in range(candidates.shape[1]):
+        item = candidates[i, c]
+        if item >= 0:
+            absent = has_listing and is_set(tables.days.unlisted, day, item)
+            absent |= is_expected and is_set(tables.days.sold_out, day, item)
+            absent |= len(stock) > 0 and stock[item] <= 0
+            candidates[i, c] = -1 if absent else item
+
+
+@inlined
+def is_set(bits: Bits, day: Int, item: Int) -> bool:
+    """Whether a bit of a table of days is set."""
+    return bool((bits[day, item >> 3] >> (item & 7)) & 1)
+
+
+@woven
+def retrieve(tables: Tables, understood: Understood, key: U64, candidates: I32, i: int) -> None:
     """Twin of `retrieval.retrieve`: fill row i of `candidates` (N, C)."""
-    primary, secondary, brand, nothing = understood
+    primary, _, brand, nothing = understood
     n_candidates = candidates.shape[1]
     if nothing:
         for c in range(n_candidates):
             candidates[i, c] = -1
         return
-    key = absorb(absorb(absorb(absorb(tables.numbers[0].retrieval, day), primary), secondary), brand)
     if primary >= 0:
         _of_categories(tables, understood, key, candidates, i)
         return

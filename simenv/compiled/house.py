@@ -1,0 +1,47 @@
+"""The market's own places of one row: twins of `house.fill` and of the auction's bill."""
+
+from __future__ import annotations
+
+from simenv.catalogue import I32
+from simenv.compiled.hashing import Int, absorb, inlined, uniform, woven
+from simenv.compiled.tables import Tables
+from simenv.house import WEEK
+
+
+@woven
+def fill(tables: Tables, day: Int, candidates: I32, house: I32, i: int) -> None:
+    """Twin of `house.fill`: fill row i of `house` (N, H)."""
+    for h in range(house.shape[1]):
+        house[i, h] = -1
+    first = -1
+    for c in range(candidates.shape[1]):
+        if candidates[i, c] >= 0:
+            first = candidates[i, c]
+            break
+    if first < 0:
+        return
+    # Items are sorted by category, so that those of one are a range of ids.
+    category, last = tables.items[first].category, tables.range_start.shape[1] - 1
+    start, stop = tables.range_start[category, 0], tables.range_start[category, last]
+    places = absorb(absorb(absorb(tables.numbers[0].house, category), day // WEEK), 2)
+    for pin in range(len(tables.pinned)):
+        if uniform(absorb(places, tables.pinned[pin, 0])) < tables.numbers[0].pinned_share:
+            house[i, tables.pinned[pin, 1]] = best(tables.days.liking[day // WEEK], candidates, house, i, (start, stop))
+    for ad in range(len(tables.sponsored)):
+        house[i, tables.sponsored[ad]] = best(tables.days.offer[day], candidates, house, i, (start, stop))
+
+
+@inlined
+def best(order: I32, candidates: I32, house: I32, i: int, category: tuple[Int, Int]) -> Int:
+    """The candidate of the category that comes last in the order and has no place yet; -1 where there is none."""
+    start, stop = category
+    found, at = -1, -1
+    for c in range(candidates.shape[1]):
+        item = candidates[i, c]
+        if start <= item < stop and order[item] > at:
+            is_taken = False
+            for h in range(house.shape[1]):
+                is_taken |= house[i, h] == item
+            if not is_taken:
+                found, at = item, order[item]
+    return found
