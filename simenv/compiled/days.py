@@ -27,7 +27,8 @@ CELLS = 2**26  # of the largest table of days and items: 256 MB
 class Days(NamedTuple):
     """Tables by day or week; T days, W weeks, I items. A table has no rows where its mechanism is off.
 
-    unlisted, sold_out: (T, I / 8) bits, the first item lowest; `sold_out` where no shelves are given.
+    unlisted: (T, I / 8) bits, the first item lowest. absent: the same of what is unlisted or, where no shelves are
+    given, sold out.
     item_price: (W, I) log of an item's price over the catalogue's; all_prices: (T,); price_spread: (G,).
     taste: (T, D) what is added to everybody's taste.
     liking: (W, I) place of an item in the merchandiser's order, the least liked first.
@@ -36,7 +37,7 @@ class Days(NamedTuple):
     """
 
     unlisted: Bits
-    sold_out: Bits
+    absent: Bits
     item_price: F32
     all_prices: F32
     price_spread: F32
@@ -61,11 +62,13 @@ def days_of(world: World) -> Days:
 
     def is_unlisted(day: I32) -> Bits:
         absent = unlisted(calendar, catalogue, items, day)
-        assert absent is not None
-        return np.packbits(absent, axis=1, bitorder="little")
+        return np.packbits(np.zeros(items.shape, bool) if absent is None else absent, axis=1, bitorder="little")
 
-    def is_sold_out(day: I32) -> Bits:
-        return np.packbits(expected_out(world, items, day), axis=1, bitorder="little")
+    def is_absent(day: I32) -> Bits:
+        absent = is_unlisted(day)
+        if params.market.stock is not None:
+            absent |= np.packbits(expected_out(world, items, day), axis=1, bitorder="little")
+        return absent
 
     def order_of_liking(week: I32) -> I32:
         names = hashing.absorb(hashing.absorb(hashing.stream(catalogue.seed, "house"), catalogue.category), week)
@@ -76,11 +79,10 @@ def days_of(world: World) -> Days:
         offered = offers(house, catalogue, items.T, np.repeat(day, catalogue.n_items), names)[:, 0]
         return np.where(offered > 0.0, _places(offered), np.int32(-1))[None]
 
-    has_listing = calendar.first_day is not None or calendar.brand_gone is not None
     no_bits, no_order = np.empty((0, 0), np.uint8), np.empty((0, 0), np.int32)
     return Days(
-        unlisted=_by(is_unlisted, n_days) if has_listing else no_bits,
-        sold_out=no_bits if params.market.stock is None else _by(is_sold_out, n_days),
+        unlisted=_by(is_unlisted, n_days) if params.market.makes_holes else no_bits,
+        absent=_by(is_absent, n_days) if params.market.makes_holes else no_bits,
         item_price=_or_none(calendar.item_price, 2),
         all_prices=_or_none(calendar.all_prices, 1),
         price_spread=_or_none(calendar.price_spread, 1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simenv.catalogue import I32
+from simenv.catalogue import I32, I64
 from simenv.compiled.hashing import Int, absorb, inlined, uniform, woven
 from simenv.compiled.tables import Tables
 from simenv.house import WEEK
@@ -27,8 +27,31 @@ def fill(tables: Tables, day: Int, candidates: I32, house: I32, i: int) -> None:
     for pin in range(len(tables.pinned)):
         if uniform(absorb(places, tables.pinned[pin, 0])) < tables.numbers[0].pinned_share:
             house[i, tables.pinned[pin, 1]] = best(tables.days.liking[day // WEEK], candidates, house, i, (start, stop))
-    for ad in range(len(tables.sponsored)):
-        house[i, tables.sponsored[ad]] = best(tables.days.offer[day], candidates, house, i, (start, stop))
+    if len(tables.sponsored) > 0:
+        run_auction(tables.days.offer[day], candidates, house, tables.sponsored, i, (start, stop))
+
+
+@inlined
+def run_auction(order: I32, candidates: I32, house: I32, ads: I64, i: int, category: tuple[Int, Int]) -> None:
+    """Fill the places of advertisements with the candidates of the category that come last in the order."""
+    start, stop = category
+    worst = -1  # place in the order of what the last advertisement shows
+    for c in range(candidates.shape[1]):
+        item = candidates[i, c]
+        place = order[max(item, 0)]
+        place = place if start <= item and item < stop else -1
+        if place > worst:  # seldom, so that it is well predicted
+            is_taken = False
+            for h in range(house.shape[1]):
+                is_taken |= house[i, h] == item
+            if not is_taken:
+                at = len(ads) - 1
+                while at > 0 and (house[i, ads[at - 1]] < 0 or order[house[i, ads[at - 1]]] < place):
+                    house[i, ads[at]] = house[i, ads[at - 1]]
+                    at -= 1
+                house[i, ads[at]] = item
+                last = house[i, ads[len(ads) - 1]]
+                worst = order[last] if last >= 0 else -1
 
 
 @inlined
@@ -38,10 +61,12 @@ def best(order: I32, candidates: I32, house: I32, i: int, category: tuple[Int, I
     found, at = -1, -1
     for c in range(candidates.shape[1]):
         item = candidates[i, c]
-        if start <= item < stop and order[item] > at:
+        place = order[max(item, 0)]
+        place = place if start <= item and item < stop else -1
+        if place > at:  # seldom, so that it is well predicted
             is_taken = False
             for h in range(house.shape[1]):
                 is_taken |= house[i, h] == item
             if not is_taken:
-                found, at = item, order[item]
+                found, at = item, place
     return found

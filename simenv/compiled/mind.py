@@ -47,11 +47,11 @@ def impress(tables: Tables, shown: Shown, taste: F32, i: int) -> None:
     if count == _ZERO:
         return
     for d in range(taste.shape[1]):
-        style = _ZERO
-        for k in range(shown.items.shape[1]):
-            if shown.examined[i, k] and shown.items[i, k] >= 0:
-                style += tables.style[shown.items[i, k], d]
-        taste[i, d] += rate * (style / count - taste[i, d])
+        taste[i, d] -= rate * taste[i, d]
+    for k in range(shown.items.shape[1]):
+        if shown.examined[i, k] and shown.items[i, k] >= 0:
+            for d in range(taste.shape[1]):
+                taste[i, d] += rate / count * tables.style[shown.items[i, k], d]
 
 
 @woven

@@ -7,14 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from simenv.calendar import PERIOD
 from simenv.catalogue import F32, I32
 from simenv.compiled.asking import Understood, ask, understand, write_filters, write_terms
-from simenv.compiled.days import Bits
 from simenv.compiled.filtering import retrieve_filtered
 from simenv.compiled.hashing import U64, Int, absorb, entry, inlined, integer, uniform, visit_key, woven
 from simenv.compiled.house import fill
 from simenv.compiled.tables import Here, Tables
-from simenv.compiled.worth import change_of
 from simenv.retrieval import _PRIMES
 from simenv.state import Draw
 
@@ -61,9 +60,7 @@ def observe(tables: Tables, here: Here, stock: I32, seen: Seen) -> None:
                 item = -1 if item == seen.house[i, h] else item
             seen.candidates[i, c] = -1 if here.shown[i, c] else item
         if len(tables.days.price_spread) > 0:
-            for c in range(seen.candidates.shape[1]):
-                item = seen.candidates[i, c]
-                seen.discount[i, c] = change_of(tables, item, today) if item >= 0 else _ZERO
+            write_discount(tables, today, seen.candidates, seen.discount, i)
         u = uniform(absorb(visit_key(here.key[i], here.visit[i], _INTENT), 8))
         seen.time[i] = np.int32(3600.0 * (7.0 + 15.5 * u)) + 90 * here.step[i]
         seen.locale[i] = query[0]
@@ -74,20 +71,33 @@ def observe(tables: Tables, here: Here, stock: I32, seen: Seen) -> None:
 @woven
 def take_absent(tables: Tables, day: Int, stock: I32, candidates: I32, i: int) -> None:
     """Make holes of what is unlisted or sold out: twin of `calendar.unlisted` and `stock.sold_out`."""
-    has_listing, is_expected = len(tables.days.unlisted) > 0, len(tables.days.sold_out) > 0 and len(stock) == 0
-    for c in range(candidates.shape[1]):
+    has_shelves = len(stock) > 0
+    table = tables.days.unlisted if has_shelves else tables.days.absent
+    bits = table[day]
+    for c in range(candidates.shape[1]):  # without branches, which nobody could predict
         item = candidates[i, c]
-        if item >= 0:
-            absent = has_listing and is_set(tables.days.unlisted, day, item)
-            absent |= is_expected and is_set(tables.days.sold_out, day, item)
-            absent |= len(stock) > 0 and stock[item] <= 0
-            candidates[i, c] = -1 if absent else item
+        at = max(item, 0)
+        absent = (bits[at >> 3] >> (at & 7)) & 1
+        candidates[i, c] = -1 if absent else item
+    if has_shelves:
+        for c in range(candidates.shape[1]):
+            item = candidates[i, c]
+            candidates[i, c] = -1 if stock[max(item, 0)] <= 0 else item
 
 
-@inlined
-def is_set(bits: Bits, day: Int, item: Int) -> bool:
-    """Whether a bit of a table of days is set."""
-    return bool((bits[day, item >> 3] >> (item & 7)) & 1)
+@woven
+def write_discount(tables: Tables, day: Int, candidates: I32, discount: F32, i: int) -> None:
+    """Twin of `calendar.discount` for a row of candidates."""
+    days, weeks = tables.days.all_prices, tables.days.item_price
+    of_all = days[min(day, len(days) - 1)] if len(days) > 0 else _ZERO
+    if len(weeks) == 0:
+        for c in range(candidates.shape[1]):
+            discount[i, c] = of_all if candidates[i, c] >= 0 else _ZERO
+        return
+    week = weeks[min(day // PERIOD, len(weeks) - 1)]
+    for c in range(candidates.shape[1]):
+        change = week[max(candidates[i, c], 0)] + of_all
+        discount[i, c] = change if candidates[i, c] >= 0 else _ZERO
 
 
 @woven

@@ -91,13 +91,18 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class CompiledWorld:
-    """The three doors of one world, compiled. Make it with `compile_world`; see `simenv.world` for what they do."""
+    """The three doors of one world, compiled. Make it with `compile_world`; see `simenv.world` for what they do.
+
+    n_sated, n_recent: how many levels of satiation and of recent clicks a mind has.
+    """
 
     params: WorldParams
     catalogue: Catalogue
     demand: Demand
     calendar: Calendar
     tables: Tables
+    n_sated: int
+    n_recent: int
 
     def is_of(self, world: World) -> bool:
         """Whether the world is still the one that these tables were made of."""
@@ -111,13 +116,12 @@ class CompiledWorld:
     def begin(self, seed: int, shoppers: I64) -> State:
         """See `simenv.world.begin`."""
         n, n_style = len(shoppers), self.params.n_style
-        n_sated = 0 if self.params.habits.satiation is None else len(self.catalogue.departments)
         arrived = Arrived(
             key=np.empty(n, np.uint64), day=np.empty(n, np.int32), intent=self._terms(n),
             locale=np.empty(n, np.int8), device=np.empty(n, np.int8), segment=np.empty(n, np.int32),
             taste=np.empty((n, n_style), np.float32), price_taste=np.empty(n, np.float32),
             favourite_brand=np.empty(n, np.int32), patience=np.empty(n, np.float32), gap_days=np.empty(n, np.float32),
-            satiation=np.zeros((n, n_sated), np.float32),
+            satiation=np.zeros((n, self.n_sated), np.float32),
         )  # fmt: skip
         streams = np.array([hashing.stream(seed, "shopper"), hashing.stream(seed, "traits")], dtype=np.uint64)
         shoppers = np.ascontiguousarray(shoppers, dtype=np.int64)
@@ -226,7 +230,6 @@ class CompiledWorld:
         def where(is_on: bool) -> tuple[int, int]:
             return shape if is_on else (n, 0)
 
-        fresh = fresh_mind(params.habits, self.catalogue, np.empty(n, i32))
         return After(
             carted=np.empty(shape, flags), purchased=np.empty(shape, flags), revenue=np.empty(shape, f64),
             reward=np.empty(shape, f64), expected=np.empty(shape, f64),
@@ -235,8 +238,10 @@ class CompiledWorld:
             ad_revenue=np.zeros(where(bool(params.house.sponsored)), f64), ending=np.empty(n, np.int8),
             session_over=np.empty(n, flags), gone=np.empty(n, flags), truncated=np.empty(n, flags),
             visit=np.empty(n, i32), day=np.empty(n, i32), search=np.empty(n, i32), page=np.empty(n, i32),
-            step=np.empty(n, i32), taste=np.empty((n, n_style), f32), favourite_brand=fresh.favourite_brand,
-            trust=fresh.trust, satiation=fresh.satiation, recent=fresh.recent, intent=self._terms(n),
+            step=np.empty(n, i32), taste=np.empty((n, n_style), f32), favourite_brand=np.empty(n, i32),
+            trust=np.empty(n, f32), satiation=np.empty((n, self.n_sated), f32),
+            recent=np.empty((n, self.n_recent), f32),
+            intent=self._terms(n),
             shown=np.empty((n, params.n_candidates), flags), history=np.empty((n, n_style + 1), f32),
             history_weight=np.empty(n, f32), last_brand=np.empty(n, i32), satisfaction=np.empty(n, f32),
             visit_satisfaction=np.empty(n, f32),
@@ -248,6 +253,7 @@ def compile_world(world: World) -> World:
     if supported(world) is not None or type(world.demand) is not InventedDemand:
         return world
     tables = tables_of(world, world.demand)
-    return dataclasses.replace(
-        world, twin=CompiledWorld(world.params, world.catalogue, world.demand, world.calendar, tables)
-    )
+    nobody = fresh_mind(world.params.habits, world.catalogue, np.empty(0, np.int32))
+    widths = nobody.satiation.shape[1], nobody.recent.shape[1]
+    twin = CompiledWorld(world.params, world.catalogue, world.demand, world.calendar, tables, *widths)
+    return dataclasses.replace(world, twin=twin)
