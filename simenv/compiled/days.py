@@ -14,13 +14,15 @@ import numpy.typing as npt
 
 from simenv import hashing
 from simenv.calendar import unlisted
-from simenv.catalogue import F32, I32
+from simenv.catalogue import F32, I32, Catalogue
 from simenv.house import WEEK, bids, liking, offers
 from simenv.state import World
 from simenv.stock import expected_out
 
 F64 = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.uint8]
+Order = npt.NDArray[np.uint16]
+MOST = np.iinfo(np.uint16).max  # items of a category
 CELLS = 2**26  # of the largest table of days and items: 256 MB
 
 
@@ -31,8 +33,8 @@ class Days(NamedTuple):
     given, sold out.
     item_price: (W, I) log of an item's price over the catalogue's; all_prices: (T,); price_spread: (G,).
     taste: (T, D) what is added to everybody's taste.
-    liking: (W, I) place of an item in the merchandiser's order, the least liked first.
-    offer: (T, I) the same of what sellers offer in the auction; -1 where they offer nothing.
+    liking: (W, I) place of an item in the merchandiser's order of its category, the least liked first, from 1.
+    offer: (T, I) the same of what sellers offer in the auction; 0 where they offer nothing.
     bid: (W, I) euros a click.
     """
 
@@ -42,9 +44,19 @@ class Days(NamedTuple):
     all_prices: F32
     price_spread: F32
     taste: F32
-    liking: I32
-    offer: I32
+    liking: Order
+    offer: Order
     bid: F64
+
+
+def too_large(world: World) -> str | None:
+    """Why these tables cannot be made of a world; None where they can."""
+    params, catalogue = world.params, world.catalogue
+    if n_cells(world) > CELLS:
+        return f"a table of its {params.shoppers.horizon_days} days and {params.n_items} items is too large"
+    if params.house.n and np.bincount(catalogue.category).max() > MOST:
+        return f"a category has more than {MOST} items"
+    return None
 
 
 def n_cells(world: World) -> int:
@@ -70,16 +82,16 @@ def days_of(world: World) -> Days:
             absent |= np.packbits(expected_out(world, items, day), axis=1, bitorder="little")
         return absent
 
-    def order_of_liking(week: I32) -> I32:
+    def order_of_liking(week: I32) -> Order:
         names = hashing.absorb(hashing.absorb(hashing.stream(catalogue.seed, "house"), catalogue.category), week)
-        return _places(liking(catalogue, items.T, names)[:, 0])[None]
+        return _places(catalogue, liking(catalogue, items.T, names)[:, 0])
 
-    def order_of_offers(day: I32) -> I32:
+    def order_of_offers(day: I32) -> Order:
         names = hashing.absorb(hashing.absorb(hashing.stream(catalogue.seed, "auction"), catalogue.category), day)
         offered = offers(house, catalogue, items.T, np.repeat(day, catalogue.n_items), names)[:, 0]
-        return np.where(offered > 0.0, _places(offered), np.int32(-1))[None]
+        return _places(catalogue, offered) * (offered > 0.0)
 
-    no_bits, no_order = np.empty((0, 0), np.uint8), np.empty((0, 0), np.int32)
+    no_bits, no_order = np.empty((0, 0), np.uint8), np.empty((0, 0), np.uint16)
     return Days(
         unlisted=_by(is_unlisted, n_days) if params.market.makes_holes else no_bits,
         absent=_by(is_absent, n_days) if params.market.makes_holes else no_bits,
@@ -100,9 +112,11 @@ def _by(row: Callable[[I32], npt.NDArray[np.generic]], n: int) -> npt.NDArray[An
     return np.concatenate([row(np.array([at], dtype=np.int32)) for at in range(n)])
 
 
-def _places(scores: F64) -> I32:
-    places = np.empty(len(scores), dtype=np.int32)
-    places[np.argsort(scores, kind="stable")] = np.arange(len(scores), dtype=np.int32)
+def _places(catalogue: Catalogue, scores: F64) -> Order:
+    """(1, I) place of each item in the order of its category, from 1."""
+    order, places = np.lexsort((scores, catalogue.category)), np.empty((1, len(scores)), dtype=np.uint16)
+    first = catalogue.range_start[catalogue.category, 0]  # items are sorted by category
+    places[0, order] = np.arange(1, len(scores) + 1) - first
     return places
 
 

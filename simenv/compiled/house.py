@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simenv.catalogue import I32, I64
+from simenv.compiled.days import Order
 from simenv.compiled.hashing import Int, absorb, inlined, uniform, woven
 from simenv.compiled.tables import Tables
 from simenv.house import WEEK
@@ -10,7 +11,7 @@ from simenv.house import WEEK
 
 @woven
 def fill(tables: Tables, day: Int, candidates: I32, house: I32, i: int) -> None:
-    """Twin of `house.fill`: fill row i of `house` (N, H)."""
+    """Twin of `house.fill` and `house.take_out`: fill row i of `house` (N, H) from the candidates."""
     for h in range(house.shape[1]):
         house[i, h] = -1
     first = -1
@@ -26,47 +27,46 @@ def fill(tables: Tables, day: Int, candidates: I32, house: I32, i: int) -> None:
     places = absorb(absorb(absorb(tables.numbers[0].house, category), day // WEEK), 2)
     for pin in range(len(tables.pinned)):
         if uniform(absorb(places, tables.pinned[pin, 0])) < tables.numbers[0].pinned_share:
-            house[i, tables.pinned[pin, 1]] = best(tables.days.liking[day // WEEK], candidates, house, i, (start, stop))
+            at = best(tables.days.liking[day // WEEK], candidates[i], start, stop)
+            take(candidates, house, at, tables.pinned[pin, 1], i)
     if len(tables.sponsored) > 0:
-        run_auction(tables.days.offer[day], candidates, house, tables.sponsored, i, (start, stop))
+        run_auction(tables.days.offer[day], candidates[i], house[i], tables.sponsored, (start, stop))
+        for ad in range(len(tables.sponsored)):
+            h = tables.sponsored[ad]
+            take(candidates, house, house[i, h], h, i)
 
 
 @inlined
-def run_auction(order: I32, candidates: I32, house: I32, ads: I64, i: int, category: tuple[Int, Int]) -> None:
-    """Fill the places of advertisements with the candidates of the category that come last in the order."""
-    start, stop = category
-    worst = -1  # place in the order of what the last advertisement shows
-    for c in range(candidates.shape[1]):
-        item = candidates[i, c]
-        place = order[max(item, 0)]
-        place = place if start <= item and item < stop else -1
-        if place > worst:  # seldom, so that it is well predicted
-            is_taken = False
-            for h in range(house.shape[1]):
-                is_taken |= house[i, h] == item
-            if not is_taken:
-                at = len(ads) - 1
-                while at > 0 and (house[i, ads[at - 1]] < 0 or order[house[i, ads[at - 1]]] < place):
-                    house[i, ads[at]] = house[i, ads[at - 1]]
-                    at -= 1
-                house[i, ads[at]] = item
-                last = house[i, ads[len(ads) - 1]]
-                worst = order[last] if last >= 0 else -1
+def take(candidates: I32, house: I32, at: Int, h: Int, i: int) -> None:
+    """Give place h to the candidate at a position, where there is one; it leaves a hole."""
+    house[i, h] = candidates[i, at] if at >= 0 else -1
+    if at >= 0:
+        candidates[i, at] = -1
 
 
 @inlined
-def best(order: I32, candidates: I32, house: I32, i: int, category: tuple[Int, Int]) -> Int:
-    """The candidate of the category that comes last in the order and has no place yet; -1 where there is none."""
-    start, stop = category
-    found, at = -1, -1
-    for c in range(candidates.shape[1]):
-        item = candidates[i, c]
-        place = order[max(item, 0)]
-        place = place if start <= item and item < stop else -1
-        if place > at:  # seldom, so that it is well predicted
-            is_taken = False
-            for h in range(house.shape[1]):
-                is_taken |= house[i, h] == item
-            if not is_taken:
-                found, at = item, place
+def best(order: Order, candidates: I32, start: Int, stop: Int) -> Int:
+    """Position of the candidate of items [start, stop) that comes last in the order; -1 where there is none."""
+    found, most = -1, 0
+    for c in range(len(candidates)):
+        item = candidates[c]
+        if start <= item and item < stop and order[item] > most:
+            found, most = c, order[item]
     return found
+
+
+@inlined
+def run_auction(order: Order, candidates: I32, won: I32, ads: I64, category: tuple[Int, Int]) -> None:
+    """Write into `won`, at the places `ads`, the positions of those that come last in the order; -1 for the rest."""
+    start, stop = category
+    worst = 0  # what the last advertisement has in the order
+    for c in range(len(candidates)):
+        item = candidates[c]
+        if start <= item and item < stop and order[item] > worst:
+            at = len(ads) - 1
+            while at > 0 and (won[ads[at - 1]] < 0 or order[candidates[won[ads[at - 1]]]] < order[item]):
+                won[ads[at]] = won[ads[at - 1]]
+                at -= 1
+            won[ads[at]] = c
+            last = won[ads[len(ads) - 1]]
+            worst = order[candidates[last]] if last >= 0 else 0

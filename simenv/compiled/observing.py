@@ -55,10 +55,7 @@ def observe(tables: Tables, here: Here, stock: I32, seen: Seen) -> None:
         if seen.house.shape[1] > 0:
             fill(tables, today, seen.candidates, seen.house, i)
         for c in range(seen.candidates.shape[1]):
-            item = seen.candidates[i, c]
-            for h in range(seen.house.shape[1]):
-                item = -1 if item == seen.house[i, h] else item
-            seen.candidates[i, c] = -1 if here.shown[i, c] else item
+            seen.candidates[i, c] = -1 if here.shown[i, c] else seen.candidates[i, c]
         if len(tables.days.price_spread) > 0:
             write_discount(tables, today, seen.candidates, seen.discount, i)
         u = uniform(absorb(visit_key(here.key[i], here.visit[i], _INTENT), 8))

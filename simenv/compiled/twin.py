@@ -15,7 +15,7 @@ from simenv.catalogue import I32, I64, Catalogue
 from simenv.clicks import Appeal
 from simenv.compiled.arriving import Arrived
 from simenv.compiled.arriving import begin as arrive
-from simenv.compiled.days import CELLS, n_cells
+from simenv.compiled.days import too_large
 from simenv.compiled.numbers import REWARDS
 from simenv.compiled.observing import Seen
 from simenv.compiled.observing import observe as look
@@ -40,9 +40,7 @@ def supported(world: World) -> str | None:
         return "its demand was made for other parameters or another catalogue"
     if world.params.reward not in REWARDS:
         return f"no kernel knows its reward '{world.params.reward}'"
-    if n_cells(world) > CELLS:
-        return f"a table of its {world.params.shoppers.horizon_days} days and {world.params.n_items} items is too large"
-    return _unknown(world.params)
+    return too_large(world) or _unknown(world.params)
 
 
 # Every parameter that the kernels know. Of any other they know only that it is off at its default.
