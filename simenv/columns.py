@@ -54,6 +54,19 @@ def overwrite(columns: Columns, rows: Rows, source: Columns) -> Columns:
     return type(columns)(**values)
 
 
+def settle(columns: Columns, rows: Rows, source: Columns, before: Columns | None) -> Columns:
+    """As `overwrite`, of columns that nobody else holds but `before`: only what is also there is copied."""
+    values: dict[str, Any] = {}
+    for name in _names(type(columns)):
+        old, new, past = getattr(columns, name), getattr(source, name), getattr(before, name, None)
+        if isinstance(old, np.ndarray):
+            values[name] = old.copy() if old is past or not (old.flags.owndata and old.flags.writeable) else old
+            values[name][rows] = new
+        else:
+            values[name] = settle(old, rows, new, past) if dataclasses.is_dataclass(old) else old
+    return type(columns)(**values)
+
+
 def _map(columns: Columns, change: Any) -> Columns:
     values: dict[str, Any] = {}
     for name in _names(type(columns)):

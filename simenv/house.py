@@ -134,14 +134,14 @@ def fill(house: HouseSlots, catalogue: Catalogue, candidates: I32, day: I32) -> 
     is_open = (candidates >= 0) & (catalogue.category[item] == category[:, None])
     week = hashing.absorb(hashing.absorb(hashing.stream(catalogue.seed, "house"), category), day // WEEK)
     if house.pinned:
-        liking = np.where(is_open, _liking(catalogue, item, week), -np.inf)
+        liked = np.where(is_open, liking(catalogue, item, week), -np.inf)
         for place in sorted(house.pinned):
             chance = hashing.uniform(hashing.absorb(hashing.absorb(week, 2), place)) < house.pinned_share
-            _give(made[:, house.places.index(place)], candidates, liking, chance)
-        is_open &= np.isfinite(liking)
+            _give(made[:, house.places.index(place)], candidates, liked, chance)
+        is_open &= np.isfinite(liked)
     if house.sponsored:
         today = hashing.absorb(hashing.absorb(hashing.stream(catalogue.seed, "auction"), category), day)
-        offered = bids(house, catalogue, item, day) * _predicted(house, catalogue, item, today)
+        offered = offers(house, catalogue, item, day, today)
         offered = np.where(is_open & (offered > 0.0), offered, -np.inf)
         for place in sorted(house.sponsored):
             _give(made[:, house.places.index(place)], candidates, offered, np.ones(len(rows), dtype=bool))
@@ -162,11 +162,18 @@ def take_out(candidates: I32, of_house: I32) -> None:
         candidates[candidates == column[:, None]] = -1
 
 
-def _liking(catalogue: Catalogue, item: I32, week: hashing.Keys) -> npt.NDArray[np.float64]:
-    """What a merchandiser thinks of items: popularity, and a taste of the week."""
+def offers(
+    house: HouseSlots, catalogue: Catalogue, items: I32, day: I32, today: hashing.Keys
+) -> npt.NDArray[np.float64]:
+    """What items (N, M) weigh in the auctions of that key (N,): bid times predicted click; 0 without a bid."""
+    return bids(house, catalogue, items, day) * _predicted(house, catalogue, items, today)
+
+
+def liking(catalogue: Catalogue, item: I32, week: hashing.Keys) -> npt.NDArray[np.float64]:
+    """What a merchandiser thinks of items (N, M) in the week of that key (N,): popularity, and a taste of the week."""
     taste = hashing.normal(hashing.absorb(hashing.absorb(week, 1)[:, None], item))
-    liking: npt.NDArray[np.float64] = catalogue.popularity[item] + PICKED_SPREAD * taste
-    return liking
+    liked: npt.NDArray[np.float64] = catalogue.popularity[item] + PICKED_SPREAD * taste
+    return liked
 
 
 def _predicted(house: HouseSlots, catalogue: Catalogue, item: I32, today: hashing.Keys) -> F32:

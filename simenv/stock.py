@@ -77,11 +77,15 @@ def sold_out(world: World, items: I32, day: I32, shelves: Shelves | None) -> Boo
         shelves: What the population has left; where None, what the rest of the market is expected to leave.
     """
     item = np.maximum(items, 0)
-    return _expected_out(world, item, day) if shelves is None else shelves.stock[item] <= 0
+    return expected_out(world, item, day) if shelves is None else shelves.stock[item] <= 0
 
 
-def _expected_out(world: World, item: I32, day: I32) -> Bools:
-    """Since its last filling an item sold at a pace of that time, exponential around what its popularity says."""
+def expected_out(world: World, item: I32, day: I32) -> Bools:
+    """Which items (N, M) are sold out on the days (N,) where nobody says what sales left.
+
+    Since its last filling an item sold at a pace of that time, exponential around what its popularity
+    says.
+    """
     stock = _stock(world)
     at = day[:, None] + _phase(world, item)
     since = np.minimum(at % stock.restock_days, day[:, None])  # all are full on day 0

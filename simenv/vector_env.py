@@ -18,7 +18,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from simenv.columns import overwrite, take
+from simenv.columns import overwrite, settle, take
 from simenv.compiled.backend import Backend
 from simenv.errors import UserError, unknown_name
 from simenv.params import WorldParams
@@ -199,8 +199,8 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
             return self._waiting(rows), nothing_happened(self.world.params, self.num_envs)
         after, outcome = step(self.world, self.state, self.page, slate)
         if len(rows):
-            after = overwrite(after, rows, self._waiting(rows))
-            outcome = overwrite(outcome, rows, nothing_happened(self.world.params, len(rows)))
+            after = settle(after, rows, self._waiting(rows), self.state)
+            outcome = settle(outcome, rows, nothing_happened(self.world.params, len(rows)), None)
         return after, outcome
 
     def _waiting(self, rows: npt.NDArray[np.intp]) -> State:

@@ -116,12 +116,13 @@ def observe(world: World, state: State, shelves: stock.Shelves | None = None) ->
         return world.twin.observe(state, None if shelves is None else shelves.stock)
     found = world.demand.search(state)
     candidates = found.candidates
-    absent = unlisted(world.calendar, world.catalogue, candidates, state.day)
+    today = np.minimum(state.day, world.params.shoppers.horizon_days - 1)  # days after the last are like it
+    absent = unlisted(world.calendar, world.catalogue, candidates, today)
     if absent is not None:
         candidates[absent] = -1
     if world.params.market.stock is not None:
-        candidates[stock.sold_out(world, candidates, state.day, shelves)] = -1
-    of_house = house.fill(world.params.house, world.catalogue, candidates, state.day)
+        candidates[stock.sold_out(world, candidates, today, shelves)] = -1
+    of_house = house.fill(world.params.house, world.catalogue, candidates, today)
     house.take_out(candidates, of_house)
     candidates[state.shown] = -1
     return Page(
@@ -140,7 +141,7 @@ def observe(world: World, state: State, shelves: stock.Shelves | None = None) ->
         history=state.history / (state.history_weight + PRIOR_CLICKS)[:, None],
         history_weight=state.history_weight,
         last_brand=state.last_brand,
-        discount=discount(world.calendar, candidates, state.day),
+        discount=discount(world.calendar, candidates, today),
     )
 
 

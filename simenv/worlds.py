@@ -17,13 +17,14 @@ from simenv.compiled.backend import Backend
 from simenv.errors import unknown_name
 from simenv.habits import Boredom, Habits, Influence, Satiation, Trust
 from simenv.house import HouseSlots
-from simenv.market import Churn, Market, Prices, Seasons, Shock, Stock
+from simenv.market import LIVELY, Churn, Market, Prices, Seasons, Shock, Stock
 from simenv.params import Attraction, Conversion, Dynamics, Filters, Shoppers, WorldParams
 from simenv.postclick import PostClick
 from simenv.real.mapping import is_mapping
 from simenv.world import World, make_world
 from simenv.world_file import SUFFIX, read_world
 
+_FULL_QUESTION = "Does everything work together?"
 _DEFAULT = WorldParams(
     question="How much does ranking by hidden taste add to a lexical and popularity ranker, and can a log tell?"
 )
@@ -198,6 +199,16 @@ WORLDS: dict[str, WorldParams] = {
         question="How fast does personalisation follow when everybody's taste moves overnight? Clicked styles add 16% "
         "to words before it, 21% in the three days after, 30% later; who knows the new taste adds 83% at once.",
         market=Market(shocks=(Shock("taste", day=14, size=4.0),)),
+    ),
+    "full": dataclasses.replace(
+        _DEFAULT,
+        question=_FULL_QUESTION,
+        habits=Habits.all_on(),
+        market=LIVELY,
+        house=HouseSlots(sponsored=(0, 5), pinned=(2,)),
+        post_click=PostClick(dwell=25.0, returns=0.08),
+        abandonment=Abandonment(good=0.3, bad=0.3),
+        filters=Filters(weight=1.0),
     ),
     "tiny": dataclasses.replace(
         _DEFAULT,

@@ -31,6 +31,7 @@ class Arrived(NamedTuple):
     favourite_brand: I32
     patience: F32
     gap_days: F32
+    satiation: F32  # none yet
 
 
 @entry
@@ -57,4 +58,4 @@ def begin(tables: Tables, streams: hashing.Keys, shoppers: I64, arrived: Arrived
         arrived.price_taste[i] = 0.8 * normal(absorb(own, 9))
         arrived.patience[i] = 0.15 + 0.8 * uniform(absorb(own, 10))
         arrived.day[i] = integer(absorb(key, _RETURN), max(1, n.horizon_days // 4))
-        write_intent(tables, key, 0, favourite, arrived.intent, i)
+        write_intent(tables, key, (0, arrived.day[i], favourite), arrived.satiation, arrived.intent, i)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from simenv.asking import _N_SAID, EXPLORATORY, Reformulation, _Draw
-from simenv.catalogue import I32
+from simenv.catalogue import F32, I32
 from simenv.compiled.hashing import U64, Int, absorb, coin, integer, place_among, uniform, visit_key, woven
 from simenv.compiled.tables import Here, Tables
 from simenv.language.words import BRAND, CATEGORY, COLOUR, FREE, SIZE, TERMS
 from simenv.retrieval import FUZZY_HIT
 from simenv.state import Draw
 
-Query = tuple[Int, Int, Int, Int, U64]  # language, bits said, bits misspelt, word variant, key of the words
+# Language, bits said, bits misspelt, word variant, key of the words, bits with a filter.
+Query = tuple[Int, Int, Int, Int, U64, Int]
+Coming = tuple[Int, Int, Int]  # visit, its day, favourite brand
 Understood = tuple[Int, Int, Int, bool]  # primary and secondary category, brand, whether nothing is found
 
 N_TERMS, N_SAID, N_FREE = len(TERMS), _N_SAID, len(FREE)
@@ -32,16 +36,20 @@ def kind_of(tables: Tables, key: U64, visit: Int) -> Int:
 
 
 @woven
-def write_intent(tables: Tables, key: U64, visit: Int, favourite_brand: Int, intent: I32, i: int) -> None:
+def write_intent(tables: Tables, key: U64, coming: Coming, satiation: F32, intent: I32, i: int) -> None:
     """Twin of `InventedDemand.intents` and `asking.intents`: fill row i of `intent` (N, 7)."""
+    visit, day, favourite_brand = coming
     n = tables.numbers[0]
     at = visit_key(key, visit, _INTENT)
     if uniform(absorb(at, 0)) < 0.4:
         own = absorb(absorb(key, -1), np.int64(uniform(absorb(at, 1)) * 3))
         category = integer(own, n.n_categories)
     else:
-        aim = uniform(absorb(at, 2)) * tables.category_edges[-1]
-        category = min(place_among(tables.category_edges, aim), n.n_categories - 1)
+        category = category_of(tables, day, uniform(absorb(at, 2)))
+    if satiation.shape[1] > 0:  # twin of `mind.reluctance`
+        reluctance = -math.expm1(-n.satiation_intent * satiation[i, category])
+        if uniform(absorb(at, 11)) < reluctance:
+            category = category_of(tables, day, uniform(absorb(at, 12)))
     if favourite_brand >= 0 and uniform(absorb(at, 3)) < 0.6:
         brand = np.int64(favourite_brand)
     else:
@@ -63,6 +71,13 @@ def write_intent(tables: Tables, key: U64, visit: Int, favourite_brand: Int, int
 
 
 @woven
+def category_of(tables: Tables, day: Int, u: float) -> Int:
+    """Twin of `calendar.draw_category`."""
+    edges = tables.category_edges[min(day, len(tables.category_edges) - 1)]
+    return np.int64(min(place_among(edges, u * edges[-1]), len(edges) - 1))
+
+
+@woven
 def ask(tables: Tables, here: Here, i: int) -> Query:
     """Twin of `asking.ask`: the query of row i."""
     key = visit_key(here.key[i], here.visit[i], _QUERY)
@@ -80,13 +95,16 @@ def ask(tables: Tables, here: Here, i: int) -> Query:
     said &= wants | ~TERM_BITS
     if kind != EXPLORATORY and said == 0:
         said = CATEGORY_BIT
-    language = np.int64(here.locale[i])
+    filtered, language = 0, np.int64(here.locale[i])
     variant = integer(absorb(key, _VARIANT), tables.n_variants[language, category])
     other, typed = np.int64(tables.other_language[language]), 0
     for number in range(1, here.search[i] + 1):
         luck = absorb(key, _HOW + number)
-        way = _way(tables, luck, said, wrong & ~typed, wants, other != language)
+        # Filters stand beside the results of words that the engine knows, for all but the product type.
+        facets = wants & ~said & ~CATEGORY_BIT & ~filtered if said & TERM_BITS else 0
+        way = _way(tables, luck, said, wrong & ~typed, wants, facets != 0, other != language)
         typed |= said & TERM_BITS
+        filtered = filtered | _pick(facets, luck) if way == _FILTER else 0
         if way == _SPECIALISE:
             missing = wants & ~said
             said |= CATEGORY_BIT if missing & CATEGORY_BIT else _pick(missing, luck)
@@ -97,11 +115,11 @@ def ask(tables: Tables, here: Here, i: int) -> Query:
         elif way == _SWITCH:
             language, other = other, language
     variant %= tables.n_variants[language, category]
-    return language, said, said & wrong & ~typed & TERM_BITS, variant, absorb(key, _WORDS)
+    return language, said, said & wrong & ~typed & TERM_BITS, variant, absorb(key, _WORDS), filtered
 
 
 @woven
-def _way(tables: Tables, luck: U64, said: Int, wrong: Int, wants: Int, bilingual: bool) -> Int:
+def _way(tables: Tables, luck: U64, said: Int, wrong: Int, wants: Int, has_facets: bool, bilingual: bool) -> Int:
     """Twin of the first half of `asking._ask_again`: how a query departs from the one before."""
     if said & wrong:
         return _CORRECT
@@ -111,7 +129,10 @@ def _way(tables: Tables, luck: U64, said: Int, wrong: Int, wants: Int, bilingual
     one = tables.ways[0] if wants & ~said else 0.0
     two = tables.ways[1] if extra != 0 and said & (said - 1) != 0 else 0.0
     three = tables.ways[2] if said & CATEGORY_BIT else 0.0
-    at = uniform(luck) * (one + two + three)
+    four = tables.ways[3] if has_facets else 0.0
+    at = uniform(luck) * (one + two + three + four)
+    if four > 0.0 and at >= one + two + three:
+        return _FILTER
     if at >= one + two:
         return _REPHRASE
     return _SPECIALISE if at < one else _GENERALISE
@@ -129,7 +150,7 @@ def _pick(bits: Int, luck: U64) -> Int:
 @woven
 def write_terms(tables: Tables, here: Here, i: int, query: Query, terms: I32) -> bool:
     """Twin of `queries.recognised_terms`: fill row i of `terms` (N, 7), and say whether there is any."""
-    language, said, misspelt, variant, _ = query
+    language, said, misspelt, variant, _, _ = query
     known, is_known = said & ~misspelt | said & SIZE_BIT, 0
     for term in range(N_TERMS):
         value = here.intent[i, term] if known & (1 << term) else np.int32(-1)
@@ -141,9 +162,17 @@ def write_terms(tables: Tables, here: Here, i: int, query: Query, terms: I32) ->
 
 
 @woven
+def write_filters(here: Here, i: int, query: Query, filters: I32) -> bool:
+    """Twin of the filters of `asking.ask`: fill row i of `filters` (N, 7), and say whether any is set."""
+    for term in range(N_TERMS):
+        filters[i, term] = here.intent[i, term] if query[5] & (1 << term) else np.int32(-1)
+    return bool(query[5] != 0)
+
+
+@woven
 def understand(tables: Tables, here: Here, i: int, query: Query, is_known: bool) -> Understood:
     """Twin of `understanding.understood`: primary and secondary category, brand, whether nothing is found."""
-    language, said, misspelt, variant, key = query
+    language, said, misspelt, variant, key, _ = query
     brand = np.int64(here.intent[i, BRAND]) if said & BRAND_BIT else np.int64(-1)
     if not said & CATEGORY_BIT:
         return np.int64(-1), np.int64(-1), brand, not is_known and _finds_nothing(tables, query)
@@ -165,7 +194,7 @@ def understand(tables: Tables, here: Here, i: int, query: Query, is_known: bool)
 @woven
 def _finds_nothing(tables: Tables, query: Query) -> bool:
     """Twin of `understanding.finds_nothing` and `queries.free_words`."""
-    language, said, misspelt, _, key = query
+    language, said, misspelt, _, key, _ = query
     wrong = misspelt & BRAND_BIT != 0
     if not (wrong or said >> N_TERMS):
         return False

@@ -7,14 +7,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from simenv.calendar import PERIOD
 from simenv.catalogue import F32, I32
-from simenv.compiled.asking import Understood, ask, understand, write_terms
+from simenv.compiled.asking import Understood, ask, understand, write_filters, write_terms
+from simenv.compiled.filtering import retrieve_filtered
 from simenv.compiled.hashing import U64, Int, absorb, entry, inlined, integer, uniform, visit_key, woven
+from simenv.compiled.house import fill
 from simenv.compiled.tables import Here, Tables
 from simenv.retrieval import _PRIMES
 from simenv.state import Draw
 
 PRIOR_CLICKS = np.float32(3.0)
+_ZERO = np.float32(0.0)
 _INTENT = int(Draw.INTENT)
 
 
@@ -24,19 +28,36 @@ class Seen(NamedTuple):
     locale: npt.NDArray[np.int8]
     time: I32
     terms: I32  # (N, 7)
+    filters: I32  # (N, 7)
     candidates: I32  # (N, C)
+    house: I32  # (N, H)
+    discount: F32  # (N, C)
     history: F32  # (N, D + 1)
+    room: I32  # (2, C) to work in
 
 
 @entry
-def observe(tables: Tables, here: Here, seen: Seen) -> None:
-    """Twin of `world.observe`."""
+def observe(tables: Tables, here: Here, stock: I32, seen: Seen) -> None:
+    """Twin of `world.observe`; `stock` (I,) is what the shelves hold, (0,) where none are given."""
+    n = tables.numbers[0]
     for i in range(len(here.key)):
-        query = ask(tables, here, i)
+        query, today = ask(tables, here, i), min(here.day[i], n.horizon_days - 1)
         is_known = write_terms(tables, here, i, query, seen.terms)
-        retrieve(tables, understand(tables, here, i, query, is_known), here.day[i], seen.candidates, i)
+        is_filtered = write_filters(here, i, query, seen.filters)
+        read = understand(tables, here, i, query, is_known)
+        key = absorb(absorb(absorb(absorb(n.retrieval, here.day[i]), read[0]), read[1]), read[2])
+        if is_filtered:
+            retrieve_filtered(tables, read, key, seen.filters, seen.room, seen.candidates, i)
+        else:
+            retrieve(tables, read, key, seen.candidates, i)
+        if n.has_holes:
+            take_absent(tables, today, stock, seen.candidates, i)
+        if seen.house.shape[1] > 0:
+            fill(tables, today, seen.candidates, seen.house, i)
         for c in range(seen.candidates.shape[1]):
             seen.candidates[i, c] = -1 if here.shown[i, c] else seen.candidates[i, c]
+        if len(tables.days.price_spread) > 0:
+            write_discount(tables, today, seen.candidates, seen.discount, i)
         u = uniform(absorb(visit_key(here.key[i], here.visit[i], _INTENT), 8))
         seen.time[i] = np.int32(3600.0 * (7.0 + 15.5 * u)) + 90 * here.step[i]
         seen.locale[i] = query[0]
@@ -45,15 +66,46 @@ def observe(tables: Tables, here: Here, seen: Seen) -> None:
 
 
 @woven
-def retrieve(tables: Tables, understood: Understood, day: Int, candidates: I32, i: int) -> None:
+def take_absent(tables: Tables, day: Int, stock: I32, candidates: I32, i: int) -> None:
+    """Make holes of what is unlisted or sold out: twin of `calendar.unlisted` and `stock.sold_out`."""
+    has_shelves = len(stock) > 0
+    table = tables.days.unlisted if has_shelves else tables.days.absent
+    bits = table[day]
+    for c in range(candidates.shape[1]):  # without branches, which nobody could predict
+        item = candidates[i, c]
+        at = max(item, 0)
+        absent = (bits[at >> 3] >> (at & 7)) & 1
+        candidates[i, c] = -1 if absent else item
+    if has_shelves:
+        for c in range(candidates.shape[1]):
+            item = candidates[i, c]
+            candidates[i, c] = -1 if stock[max(item, 0)] <= 0 else item
+
+
+@woven
+def write_discount(tables: Tables, day: Int, candidates: I32, discount: F32, i: int) -> None:
+    """Twin of `calendar.discount` for a row of candidates."""
+    days, weeks = tables.days.all_prices, tables.days.item_price
+    of_all = days[min(day, len(days) - 1)] if len(days) > 0 else _ZERO
+    if len(weeks) == 0:
+        for c in range(candidates.shape[1]):
+            discount[i, c] = of_all if candidates[i, c] >= 0 else _ZERO
+        return
+    week = weeks[min(day // PERIOD, len(weeks) - 1)]
+    for c in range(candidates.shape[1]):
+        change = week[max(candidates[i, c], 0)] + of_all
+        discount[i, c] = change if candidates[i, c] >= 0 else _ZERO
+
+
+@woven
+def retrieve(tables: Tables, understood: Understood, key: U64, candidates: I32, i: int) -> None:
     """Twin of `retrieval.retrieve`: fill row i of `candidates` (N, C)."""
-    primary, secondary, brand, nothing = understood
+    primary, _, brand, nothing = understood
     n_candidates = candidates.shape[1]
     if nothing:
         for c in range(n_candidates):
             candidates[i, c] = -1
         return
-    key = absorb(absorb(absorb(absorb(tables.numbers[0].retrieval, day), primary), secondary), brand)
     if primary >= 0:
         _of_categories(tables, understood, key, candidates, i)
         return

@@ -10,89 +10,39 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from simenv.abandonment import Ending
-from simenv.catalogue import F32, I32, I64
+from simenv.catalogue import I32, I64
+from simenv.compiled.aftermath import abandon, ending_of, look_long, sell
 from simenv.compiled.asking import write_intent
 from simenv.compiled.hashing import U64, Int, Single, absorb, entry, inlined, uniform, uniform_open, visit_key, woven
-from simenv.compiled.tables import F64, REWARDS, Bools, Here, Tables
-from simenv.compiled.worth import (
-    attraction_of,
-    buy_of,
-    cart_of,
-    click_value_of,
-    match_of,
-    relevance_of,
-    satisfying_of,
-)
+from simenv.compiled.mind import change_mind, fade, impress
+from simenv.compiled.shown import After, Shown
+from simenv.compiled.tables import Bools, Here, Tables
+from simenv.compiled.worth import attraction_of, cart_of, match_of, price_z_of, relevance_of, satisfying_of
 from simenv.reacting import MEMORY
 from simenv.state import Draw
 
-_EXAMINE, _ATTRACT, _CART, _BUY, _REACT, _RETURN = (
-    int(draw) for draw in (Draw.EXAMINE, Draw.ATTRACT, Draw.CART, Draw.BUY, Draw.REACT, Draw.RETURN)
-)
-_ENDED_BOUGHT, _ENDED_SATISFIED, _, _ENDED_BAD, _ENDED_NEXT_PAGE, _ENDED_ASKED_AGAIN, _ENDED_LEFT = map(int, Ending)
+_EXAMINE, _ATTRACT, _REACT, _RETURN = (int(draw) for draw in (Draw.EXAMINE, Draw.ATTRACT, Draw.REACT, Draw.RETURN))
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
-_BOUGHT, _CARTED, _CLICKED, _NOTHING = (np.float32(each) for each in (1.0, 0.6, 0.3, 0.0))
-_CLICKS, _PURCHASES = REWARDS.index("clicks"), REWARDS.index("purchases")
 
 
-class Shown(NamedTuple):
-    """What a page is to the shoppers, (N, K) each; hidden. The last three columns are for click models in numpy.
+class Shelf(NamedTuple):
+    """What a page offers: the candidates (N, C) and what the house shows (N, H)."""
 
-    relevance, match: of the items. click: probability of a click at the slot given the slate.
-    """
-
-    items: I32
-    relevance: F32
-    match: F32
-    attraction: F32
-    examined: Bools
-    clicked: Bools
-    satisfied: Bools
-    click: F64
-    satisfaction: F32
-    u_examine: F64
-    u_item: F64
-
-
-class After(NamedTuple):
-    """What the page brought: columns of an `Outcome`, then those of the next `State`; all to be filled."""
-
-    carted: Bools
-    purchased: Bools
-    revenue: F64
-    reward: F64
-    expected: F64
-    ending: npt.NDArray[np.int8]
-    session_over: Bools
-    gone: Bools
-    truncated: Bools
-    visit: I32
-    day: I32
-    search: I32
-    page: I32
-    step: I32
-    taste: F32
-    intent: I32
-    shown: Bools
-    history: F32
-    history_weight: F32
-    last_brand: I32
-    satisfaction: F32
-    visit_satisfaction: F32
+    candidates: I32
+    house: I32
 
 
 @entry
-def show_page(tables: Tables, here: Here, candidates: I32, slate: I64, shown: Shown) -> None:
+def show_page(tables: Tables, here: Here, page: Shelf, slate: I64, shown: Shown) -> None:
     """Twin of the first half of `world.step`: items, worth and the draws of clicks."""
     is_position_based = len(tables.examination) > 0
     for i in range(len(here.key)):
         key = page_key(here, i)
         examine, attract = absorb(key, _EXAMINE), absorb(key, _ATTRACT)
-        for k in range(slate.shape[1]):
-            item = item_of(candidates, slate, i, k)
+        for k in range(shown.items.shape[1]):
+            place = tables.places[k]
+            item = int(item_of(page.candidates, slate, i, place) if place >= 0 else page.house[i, -1 - place])
             at = max(item, 0)
             grade = relevance_of(tables, here, i, at) if item >= 0 else _ZERO
             match = match_of(tables, here, i, at)
@@ -105,7 +55,7 @@ def show_page(tables: Tables, here: Here, candidates: I32, slate: I64, shown: Sh
                 shown.click[i, k] = np.float64(attraction * tables.examination[k])
             else:
                 shown.attraction[i, k] = attraction
-                shown.satisfaction[i, k] = satisfying_of(tables, cart_of(tables, at, grade, match))
+                shown.satisfaction[i, k] = satisfying_of(tables, cart_of(tables, here, i, at, grade, match))
                 shown.u_examine[i, k] = uniform(absorb(examine, k))
                 shown.u_item[i, k] = uniform(absorb(attract, item))
 
@@ -130,18 +80,26 @@ def item_of(candidates: I32, slate: I64, i: int, k: int) -> Int:
 
 
 @entry
-def turn_page(tables: Tables, here: Here, candidates: I32, slate: I64, shown: Shown, after: After) -> None:
+def turn_page(tables: Tables, here: Here, page: Shelf, slate: I64, shown: Shown, after: After) -> None:
     """Twin of the second half of `world.step`: sales, the reaction, and what is remembered."""
     for i in range(len(here.key)):
         key = page_key(here, i)
-        satisfied = sell(tables, key, shown, after, i)
+        satisfied = sell(tables, here, key, shown, after, i)
+        look_long(tables, here, key, shown, after, i)
+        content, gives_up = abandon(tables, here, key, shown, i)
+        satisfied = _ONE if content else satisfied
         best = max(here.visit_satisfaction[i], satisfied)
-        next_page, next_search = react(tables, here, key, satisfied, has_more(candidates, shown.items, i), i)
+        next_page, next_search = False, False
+        if not gives_up:
+            more = has_more(tables, page.candidates, shown.items, i)
+            next_page, next_search = react(tables, here, key, satisfied, more, i)
         remember(tables, here, shown, after, i)
-        mark_shown(here, next_page, slate, shown.items, after.shown, i)
+        impress(tables, shown, after.taste, i)
+        change_mind(tables, here, key, shown, after, i)
+        mark_shown(tables, here, next_page, slate, (shown.items, after.shown), i)
         session_over = not next_page and not next_search
         after.session_over[i] = session_over
-        after.ending[i] = ending_of(shown, after, next_page, next_search, i)
+        after.ending[i] = ending_of(shown, after, content, (next_page, next_search), i)
         if session_over:
             leave(tables, here, best, after, i)
         else:
@@ -149,57 +107,13 @@ def turn_page(tables: Tables, here: Here, candidates: I32, slate: I64, shown: Sh
 
 
 @woven
-def sell(tables: Tables, key: U64, shown: Shown, after: After, i: int) -> Single:
-    """Step 6 and `reacting.satisfaction_of`: carts, purchases, reward and its expectation; how satisfied that makes."""
-    satisfied, counts = _NOTHING, tables.numbers[0].reward
-    cart_key, buy_key = absorb(key, _CART), absorb(key, _BUY)
-    for k in range(shown.items.shape[1]):
-        item, clicked = int(shown.items[i, k]), shown.clicked[i, k]
-        at, grade, match = max(item, 0), shown.relevance[i, k], shown.match[i, k]
-        carted = clicked and uniform(absorb(cart_key, item)) < cart_of(tables, at, grade, match)
-        purchased = carted and uniform(absorb(buy_key, item)) < buy_of(tables, at)
-        revenue = np.float64(tables.items[at].price) if purchased else 0.0
-        after.carted[i, k], after.purchased[i, k], after.revenue[i, k] = carted, purchased, revenue
-        if counts == _CLICKS:
-            after.reward[i, k] = 1.0 if clicked else 0.0
-        elif counts == _PURCHASES:
-            after.reward[i, k] = 1.0 if purchased else 0.0
-        else:
-            after.reward[i, k] = revenue
-        after.expected[i, k] = shown.click[i, k] * click_value_of(tables, at, grade, match)
-        if clicked:
-            content = purchased or shown.satisfied[i, k]
-            satisfied = max(satisfied, _BOUGHT if content else (_CARTED if carted else _CLICKED))
-    return satisfied
-
-
-@woven
-def ending_of(shown: Shown, after: After, next_page: bool, next_search: bool, i: int) -> Int:
-    """Twin of `abandonment.endings`."""
-    clicked = satisfied = purchased = False
-    for k in range(shown.clicked.shape[1]):
-        clicked |= shown.clicked[i, k]
-        satisfied |= shown.satisfied[i, k]
-        purchased |= after.purchased[i, k]
-    if purchased:
-        return _ENDED_BOUGHT
-    if satisfied:
-        return _ENDED_SATISFIED
-    if next_page:
-        return _ENDED_NEXT_PAGE
-    if next_search:
-        return _ENDED_ASKED_AGAIN
-    return _ENDED_LEFT if clicked else _ENDED_BAD
-
-
-@woven
-def has_more(candidates: I32, items: I32, i: int) -> bool:
+def has_more(tables: Tables, candidates: I32, items: I32, i: int) -> bool:
     """Whether there are more candidates than the page shows."""
     n = 0
     for c in range(candidates.shape[1]):
         n += candidates[i, c] >= 0
     for k in range(items.shape[1]):
-        n -= items[i, k] >= 0
+        n -= tables.places[k] >= 0 and items[i, k] >= 0
     return n > 0
 
 
@@ -225,7 +139,7 @@ def remember(tables: Tables, here: Here, shown: Shown, after: After, i: int) -> 
             item = max(shown.items[i, k], 0)
             count += _ONE
             brand = tables.items[item].brand
-            price += tables.items[item].price_z
+            price += price_z_of(tables, item, here.day[i])
             for d in range(n_style):
                 after.history[i, d] += tables.style[item, d]
     after.last_brand[i] = brand
@@ -239,14 +153,15 @@ def remember(tables: Tables, here: Here, shown: Shown, after: After, i: int) -> 
 
 
 @woven
-def mark_shown(here: Here, next_page: bool, slate: I64, items: I32, marked: Bools, i: int) -> None:
-    """Twin of `reacting.shown_after`."""
+def mark_shown(tables: Tables, here: Here, next_page: bool, slate: I64, marks: tuple[I32, Bools], i: int) -> None:
+    """Twin of `reacting.shown_after`: of the items on the page, mark the candidates."""
+    items, marked = marks
     for c in range(marked.shape[1]):
         marked[i, c] = next_page and here.shown[i, c]
     if next_page:
         for k in range(items.shape[1]):
-            if items[i, k] >= 0:
-                marked[i, slate[i, k]] = True
+            if items[i, k] >= 0 and tables.places[k] >= 0:
+                marked[i, slate[i, tables.places[k]]] = True
 
 
 @woven
@@ -255,14 +170,17 @@ def leave(tables: Tables, here: Here, best: Single, after: After, i: int) -> Non
     n = tables.numbers[0]
     satisfaction = n.satisfaction_memory * here.satisfaction[i] + (_ONE - n.satisfaction_memory) * best
     key = visit_key(here.key[i], here.visit[i], _RETURN)
-    returns = uniform(absorb(key, 0)) < n.return_base + n.return_gain * satisfaction
+    trusting = n.trust_return_gain * (after.trust[i] - n.trust_start)
+    returns = uniform(absorb(key, 0)) < n.return_base + n.return_gain * satisfaction + trusting
     day = here.day[i] + gap_of(here.gap_days[i], uniform_open(absorb(key, 1)))
     after.gone[i] = not returns
     after.truncated[i] = returns and day >= n.horizon_days
     after.visit[i], after.day[i] = here.visit[i] + 1, day
     after.search[i] = after.page[i] = after.step[i] = 0
     after.satisfaction[i], after.visit_satisfaction[i] = satisfaction, _ZERO
-    write_intent(tables, here.key[i], here.visit[i] + 1, here.favourite_brand[i], after.intent, i)
+    fade(tables, after, day - here.day[i], i)
+    coming = here.visit[i] + 1, day, after.favourite_brand[i]
+    write_intent(tables, here.key[i], coming, after.satiation, after.intent, i)
 
 
 @inlined

@@ -6,10 +6,7 @@ asks of an item lies together in memory.
 
 from __future__ import annotations
 
-import functools
-import hashlib
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,19 +15,18 @@ from simenv import hashing
 from simenv.catalogue import F32, I32, I64, Catalogue
 from simenv.clicks import PositionBased
 from simenv.clicks.model import for_slots
+from simenv.compiled.days import Days, days_of
+from simenv.compiled.numbers import Records, numbers_of
+from simenv.house import HouseSlots, policy_places
 from simenv.invented import InventedDemand
-from simenv.language import Lexicon
 from simenv.language.queries import free_word_tables
 from simenv.params import WorldParams
-from simenv.retrieval import BRAND_SHARE, PRIMARY_SHARE
 from simenv.shoppers import Traits, segment_centres
-from simenv.state import State
+from simenv.state import State, World
 
 F64 = npt.NDArray[np.float64]
 U32 = npt.NDArray[np.uint32]
 Bools = npt.NDArray[np.bool_]
-Records = npt.NDArray[np.void]
-REWARDS = ("clicks", "purchases", "revenue")  # in the order of `Numbers.reward`
 _ITEM_INTEGERS = ("category", "brand", "colour", "size", "material", "audience", "use")
 _ITEM_FLOATS = ("price", "price_z", "quality", "bait", "popularity")
 
@@ -38,11 +34,13 @@ _ITEM_FLOATS = ("price", "price_z", "quality", "bait", "popularity")
 class Tables(NamedTuple):
     """What never changes while a world is played. Axes as in `simenv.language.lexicon.Lexicon` and `Catalogue`.
 
-    numbers: (1,) record, see `_numbers`. items: (I,) records, the columns of the catalogue that behaviour looks at;
-    style: (I, D) stands apart, or every D would want a compilation of its own.
+    numbers: (1,) record, see `simenv.compiled.numbers`. items: (I,) records, the columns of the catalogue that
+    behaviour looks at; style: (I, D) stands apart, or every D would want a compilation of its own.
     free_streams: (4,) roots of the streams that choose free words. n_free: (L, 4) how many there are.
-    locale_edges, device_edges: cumulative shares without the last. examination: (K,) of position-based clicks; empty
-    for any other click model, which is asked in numpy between two kernels.
+    locale_edges, device_edges: cumulative shares without the last. examination: (K + H,) of position-based clicks;
+    empty for any other click model, which is asked in numpy between two kernels.
+    places: (K + H,) what stands where on a page: the policy's slot, or -1 - h for place h of the house. is_ad: (H,).
+    pinned: (P, 2) places that are pinned, each with its h. sponsored: (S,) the h of those that are sponsored.
     """
 
     numbers: Records
@@ -70,6 +68,11 @@ class Tables(NamedTuple):
     locale_edges: F64
     device_edges: F64
     examination: F32
+    places: I64
+    is_ad: Bools
+    pinned: I64
+    sponsored: I64
+    days: Days
 
 
 class Here(NamedTuple):
@@ -92,16 +95,19 @@ class Here(NamedTuple):
     locale: npt.NDArray[np.int8]
     price_taste: F32
     favourite_brand: I32
+    trust: F32
+    satiation: F32
+    recent: F32
     patience: F32
     gap_days: F32
 
 
-def tables_of(demand: InventedDemand) -> Tables:
-    """The tables of the world that an invented demand belongs to."""
+def tables_of(world: World, demand: InventedDemand) -> Tables:
+    """The tables of a world with that demand."""
     params, catalogue, lexicon, manner = demand.params, demand.catalogue, demand.lexicon, demand.manner
     n_free, free_streams = free_word_tables(lexicon)
     return Tables(
-        numbers=_numbers(params, catalogue, lexicon, manner.switch),
+        numbers=numbers_of(params, catalogue.seed, len(lexicon.categories)),
         items=_items(catalogue),
         style=_plain(catalogue.style, np.float32),
         departments=_plain(catalogue.departments, np.int32),
@@ -117,7 +123,7 @@ def tables_of(demand: InventedDemand) -> Tables:
         other_meaning=_plain(demand.other_meaning, np.int32),
         n_free=_plain(n_free, np.int64),
         free_streams=_plain(free_streams, np.uint64),
-        category_edges=_plain(demand.category_edges[0], np.float64),
+        category_edges=_plain(demand.category_edges, np.float64),
         kind_edges=_plain(manner.kind_edges, np.float64),
         wants=_plain(manner.wants, np.uint32),
         first=_plain(manner.first, np.uint32),
@@ -126,6 +132,11 @@ def tables_of(demand: InventedDemand) -> Tables:
         locale_edges=_edges(params.shoppers.locale_share),
         device_edges=_edges(params.shoppers.device_share),
         examination=_examination(params),
+        places=_places(params),
+        is_ad=np.array([label == "sponsored" for label in params.house.labels()], dtype=np.bool_),
+        pinned=_pinned(params.house),
+        sponsored=_numbered(params.house, params.house.sponsored),
+        days=days_of(world),
     )
 
 
@@ -150,6 +161,9 @@ def here_of(state: State) -> Here:
         locale=_plain(who.locale, np.int8),
         price_taste=_plain(who.price_taste, np.float32),
         favourite_brand=_plain(state.mind.favourite_brand, np.int32),
+        trust=_plain(state.mind.trust, np.float32),
+        satiation=_plain(state.mind.satiation, np.float32),
+        recent=_plain(state.mind.recent, np.float32),
         patience=_plain(who.patience, np.float32),
         gap_days=_plain(who.gap_days, np.float32),
     )
@@ -162,7 +176,22 @@ def _examination(params: WorldParams) -> F32:
     model = params.click_model
     if type(model) is not PositionBased:
         return np.empty(0, dtype=np.float32)
-    return for_slots("examination", model.examination, params.n_slots).astype(np.float32)
+    return for_slots("examination", model.examination, params.n_shown).astype(np.float32)
+
+
+def _places(params: WorldParams) -> I64:
+    places = np.empty(params.n_shown, dtype=np.int64)
+    places[policy_places(params.house, params.n_slots)] = np.arange(params.n_slots)
+    places[list(params.house.places)] = -1 - np.arange(params.house.n)
+    return places
+
+
+def _numbered(house: HouseSlots, places: tuple[int, ...]) -> I64:
+    return np.array([house.places.index(place) for place in sorted(places)], dtype=np.int64)
+
+
+def _pinned(house: HouseSlots) -> I64:
+    return np.stack([np.array(sorted(house.pinned), dtype=np.int64), _numbered(house, house.pinned)], axis=1)
 
 
 def _edges(share: tuple[float, ...]) -> F64:
@@ -177,56 +206,3 @@ def _items(catalogue: Catalogue) -> Records:
     for name in (*_ITEM_INTEGERS, *_ITEM_FLOATS):
         items[name] = getattr(catalogue, name)
     return items
-
-
-def _numbers(params: WorldParams, catalogue: Catalogue, lexicon: Lexicon, switch: float) -> Records:
-    """All numbers of a world in one record: what meets float32 columns in numpy is float32 here."""
-    n_primary = max(1, round(PRIMARY_SHARE * params.n_candidates))
-    attraction, conversion, dynamics, shoppers = params.attraction, params.conversion, params.dynamics, params.shoppers
-    streams = {
-        "retrieval": hashing.stream(catalogue.seed, "retrieval"),
-        "confused": hashing.stream(catalogue.seed, "confused"),
-        "nothing_found_words": hashing.stream(catalogue.seed, "nothing found"),
-    }
-    integers = {
-        "n_categories": len(lexicon.categories), "n_brands": params.n_brands,
-        "n_primary": n_primary, "n_brand": min(round(BRAND_SHARE * params.n_candidates), n_primary),
-        "max_pages": params.max_pages, "max_searches": dynamics.max_searches, "horizon_days": shoppers.horizon_days,
-        "reward": REWARDS.index(params.reward), "n_segments": shoppers.n_segments,
-    }  # fmt: skip
-    singles = {
-        "base": attraction.base, "relevance": attraction.relevance, "taste": attraction.taste,
-        "price": attraction.price, "quality": attraction.quality, "bait": attraction.bait,
-        "popularity": attraction.popularity,
-        "cart_base": conversion.cart_base, "cart_relevance": conversion.cart_relevance,
-        "cart_taste": conversion.cart_taste, "cart_quality": conversion.cart_quality,
-        "buy_base": conversion.buy_base, "buy_price": conversion.buy_price,
-        "satisfaction_odds": conversion.satisfaction_odds,
-        "page_down": dynamics.page_down, "reformulate": dynamics.reformulate, "taste_drift": dynamics.taste_drift,
-        "satisfaction_memory": dynamics.satisfaction_memory,
-        "return_base": dynamics.return_base, "return_gain": dynamics.return_gain,
-    }  # fmt: skip
-    doubles = {
-        "loyalty": attraction.loyalty, "switch_language": switch, "nothing_found": params.queries.nothing_found,
-        "taste_spread": shoppers.taste_spread, "loyal_share": shoppers.loyal_share,
-        "mean_gap_days": shoppers.mean_gap_days,
-    }  # fmt: skip
-    groups: list[tuple[dict[str, Any], Any]] = [
-        (streams, np.uint64), (integers, np.int64), (doubles, np.float64), (singles, np.float32),
-        ({_source(): 0}, np.int8),
-    ]  # fmt: skip
-    layout = np.dtype([(name, kind) for group, kind in groups for name in group], align=True)
-    numbers = np.empty(1, dtype=layout)
-    for group, _ in groups:
-        for name, value in group.items():
-            numbers[name] = value
-    return numbers
-
-
-@functools.cache
-def _source() -> str:
-    """A field's name that changes with any file of this folder, so that no kernel is taken from a stale cache."""
-    digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
-    return f"source_{digest.hexdigest()[:16]}"

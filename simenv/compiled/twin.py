@@ -10,19 +10,26 @@ import numpy as np
 import numpy.typing as npt
 
 from simenv import hashing
+from simenv.calendar import Calendar
 from simenv.catalogue import I32, I64, Catalogue
 from simenv.clicks import Appeal
 from simenv.compiled.arriving import Arrived
 from simenv.compiled.arriving import begin as arrive
+from simenv.compiled.days import too_large
+from simenv.compiled.numbers import REWARDS
 from simenv.compiled.observing import Seen
 from simenv.compiled.observing import observe as look
-from simenv.compiled.stepping import After, Shown, show_page, turn_page
-from simenv.compiled.tables import REWARDS, Tables, here_of, tables_of
+from simenv.compiled.shown import After, Shown
+from simenv.compiled.stepping import Shelf, show_page, turn_page
+from simenv.compiled.tables import Tables, here_of, tables_of
+from simenv.house import house_places, policy_places
 from simenv.invented import InventedDemand
-from simenv.mind import fresh_mind
+from simenv.mind import Mind, fresh_mind
 from simenv.params import WorldParams
 from simenv.shoppers import Traits
 from simenv.state import Demand, Outcome, Page, State, World
+
+_NO_SHELVES = np.empty(0, dtype=np.int32)
 
 
 def supported(world: World) -> str | None:
@@ -33,15 +40,22 @@ def supported(world: World) -> str | None:
         return "its demand was made for other parameters or another catalogue"
     if world.params.reward not in REWARDS:
         return f"no kernel knows its reward '{world.params.reward}'"
-    return _unknown(world.params)
+    return too_large(world) or _unknown(world.params)
 
 
 # Every parameter that the kernels know. Of any other they know only that it is off at its default.
 _KNOWN: dict[str, tuple[str, ...]] = {
     "": (
         "question", "seed", "n_items", "n_brands", "n_style", "n_candidates", "n_slots", "max_pages", "reward",
-        "click_model", "shoppers", "queries", "attraction", "conversion", "dynamics",
+        "click_model", "shoppers", "queries", "attraction", "conversion", "dynamics", "habits", "market", "house",
+        "post_click", "abandonment", "filters",
     ),
+    "habits": ("influence", "satiation", "boredom", "loyalty", "trust"),
+    "market": ("churn", "stock", "prices", "seasons", "trends", "shocks"),
+    "house": ("sponsored", "pinned", "advertised", "bid", "bid_spread", "prediction_noise", "pinned_share"),
+    "post_click": ("dwell", "dwell_utility", "dwell_spread", "returns", "regret"),
+    "abandonment": ("good", "bad", "relevant", "price_gap", "useless"),
+    "filters": ("weight", "reach"),
     "shoppers": (
         "n_segments", "segment_spread", "taste_spread", "loyal_share", "locale_share", "device_share", "mean_gap_days",
         "horizon_days",
@@ -75,16 +89,27 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class CompiledWorld:
-    """The three doors of one world, compiled. Make it with `compile_world`; see `simenv.world` for what they do."""
+    """The three doors of one world, compiled. Make it with `compile_world`; see `simenv.world` for what they do.
+
+    n_sated, n_recent: how many levels of satiation and of recent clicks a mind has.
+    """
 
     params: WorldParams
     catalogue: Catalogue
     demand: Demand
+    calendar: Calendar
     tables: Tables
+    n_sated: int
+    n_recent: int
 
     def is_of(self, world: World) -> bool:
         """Whether the world is still the one that these tables were made of."""
-        return self.params is world.params and self.catalogue is world.catalogue and self.demand is world.demand
+        return (
+            self.params is world.params
+            and self.catalogue is world.catalogue
+            and self.demand is world.demand
+            and self.calendar is world.calendar
+        )
 
     def begin(self, seed: int, shoppers: I64) -> State:
         """See `simenv.world.begin`."""
@@ -94,6 +119,7 @@ class CompiledWorld:
             locale=np.empty(n, np.int8), device=np.empty(n, np.int8), segment=np.empty(n, np.int32),
             taste=np.empty((n, n_style), np.float32), price_taste=np.empty(n, np.float32),
             favourite_brand=np.empty(n, np.int32), patience=np.empty(n, np.float32), gap_days=np.empty(n, np.float32),
+            satiation=np.zeros((n, self.n_sated), np.float32),
         )  # fmt: skip
         streams = np.array([hashing.stream(seed, "shopper"), hashing.stream(seed, "traits")], dtype=np.uint64)
         shoppers = np.ascontiguousarray(shoppers, dtype=np.int64)
@@ -115,48 +141,63 @@ class CompiledWorld:
 
     def observe(self, state: State, stock: I32 | None) -> Page:
         """See `simenv.world.observe`."""
-        n = len(state)
+        n, n_candidates = len(state), self.params.n_candidates
         seen = Seen(
-            locale=np.empty(n, np.int8), time=np.empty(n, np.int32), terms=self._terms(n),
-            candidates=np.empty((n, self.params.n_candidates), np.int32),
+            locale=np.empty(n, np.int8), time=np.empty(n, np.int32), terms=self._terms(n), filters=self._terms(n),
+            candidates=np.empty((n, n_candidates), np.int32), house=np.empty((n, self.params.house.n), np.int32),
+            discount=np.zeros((n, n_candidates), np.float32),
             history=np.empty((n, self.params.n_style + 1), np.float32),
+            room=np.empty((2, n_candidates), np.int32),
         )  # fmt: skip
-        look(self.tables, here_of(state), seen)
+        look(self.tables, here_of(state), _NO_SHELVES if stock is None else stock, seen)
         return Page(
             shopper=state.shopper, visit=state.visit, day=state.day, time=seen.time, search=state.search,
             page=state.page, locale=seen.locale, device=state.traits.device, query_terms=seen.terms,
-            filters=np.full_like(seen.terms, -1), candidates=seen.candidates, house=np.empty((n, 0), np.int32),
-            history=seen.history, history_weight=state.history_weight,
-            last_brand=state.last_brand, discount=np.zeros(seen.candidates.shape, np.float32),
+            filters=seen.filters, candidates=seen.candidates, house=seen.house, history=seen.history,
+            history_weight=state.history_weight, last_brand=state.last_brand, discount=seen.discount,
         )  # fmt: skip
 
     def step(self, state: State, page: Page, slate: npt.NDArray[np.integer]) -> tuple[State, Outcome]:
         """See `simenv.world.step`."""
         here = here_of(state)
-        candidates = np.ascontiguousarray(page.candidates, dtype=np.int32)
+        shelf = Shelf(
+            np.ascontiguousarray(page.candidates, dtype=np.int32), np.ascontiguousarray(page.house, dtype=np.int32)
+        )
         positions = np.ascontiguousarray(slate, dtype=np.int64)
-        shown = self._shown(slate.shape)
-        show_page(self.tables, here, candidates, positions, shown)
+        shown, after = self._shown(len(state)), self._after(len(state))
+        show_page(self.tables, here, shelf, positions, shown)
         if not len(self.tables.examination):
             self._click(shown)
-        after = self._after(slate.shape)
-        turn_page(self.tables, here, candidates, positions, shown, after)
-        flags = np.empty((len(state), 0), np.bool_)
-        outcome = Outcome(
-            items=shown.items, examined=shown.examined, clicked=shown.clicked, carted=after.carted,
-            purchased=after.purchased, satisfied=shown.satisfied, dwell=np.zeros(slate.shape, np.float32),
-            returned=np.zeros(slate.shape, np.bool_), revenue=after.revenue, reward=after.reward,
-            expected=after.expected, house_examined=flags, house_clicked=flags, house_carted=flags,
-            house_purchased=flags, ad_revenue=np.empty((len(state), 0)), ending=after.ending,
-            session_over=after.session_over, gone=after.gone, truncated=after.truncated,
-        )  # fmt: skip
+        turn_page(self.tables, here, shelf, positions, shown, after)
+        mind = Mind(
+            favourite_brand=after.favourite_brand, trust=after.trust, satiation=after.satiation, recent=after.recent
+        )
         next_state = State(
             key=state.key, shopper=state.shopper, visit=after.visit, day=after.day, search=after.search,
-            page=after.page, step=after.step, traits=state.traits, taste=after.taste, mind=state.mind,
-            intent=after.intent, shown=after.shown, history=after.history, history_weight=after.history_weight,
+            page=after.page, step=after.step, traits=state.traits, taste=after.taste, mind=mind, intent=after.intent,
+            shown=after.shown, history=after.history, history_weight=after.history_weight,
             last_brand=after.last_brand, satisfaction=after.satisfaction, visit_satisfaction=after.visit_satisfaction,
         )  # fmt: skip
-        return next_state, outcome
+        return next_state, self._outcome(shown, after)
+
+    def _outcome(self, shown: Shown, after: After) -> Outcome:
+        house, n = self.params.house, len(shown.items)
+        mine, theirs = policy_places(house, self.params.n_slots), house_places(house)
+
+        def own(column: Any) -> Any:
+            return column if not house.n else np.ascontiguousarray(column[:, mine])
+
+        return Outcome(
+            items=own(shown.items), examined=own(shown.examined), clicked=own(shown.clicked),
+            carted=own(after.carted), purchased=own(after.purchased), satisfied=own(shown.satisfied),
+            dwell=own(after.dwell if after.dwell.shape[1] else np.zeros(shown.items.shape, np.float32)),
+            returned=own(after.returned if after.returned.shape[1] else np.zeros(shown.items.shape, np.bool_)),
+            revenue=own(after.revenue), reward=own(after.reward), expected=own(after.expected),
+            house_examined=shown.examined[:, theirs], house_clicked=shown.clicked[:, theirs],
+            house_carted=after.carted[:, theirs], house_purchased=after.purchased[:, theirs],
+            ad_revenue=after.ad_revenue[:, theirs] if after.ad_revenue.shape[1] else np.zeros((n, house.n)),
+            ending=after.ending, session_over=after.session_over, gone=after.gone, truncated=after.truncated,
+        )  # fmt: skip
 
     def _click(self, shown: Shown) -> None:
         """Clicks and their probability by a click model in numpy, from the kernel's uniforms."""
@@ -170,29 +211,38 @@ class CompiledWorld:
     def _terms(self, n: int) -> npt.NDArray[np.int32]:
         return np.empty((n, len(self.demand.n_values)), np.int32)
 
-    def _shown(self, shape: tuple[int, ...]) -> Shown:
-        f32, f64, flags = np.float32, np.float64, np.bool_
+    def _shown(self, n: int) -> Shown:
+        f32, f64, flags, shape = np.float32, np.float64, np.bool_, (n, self.params.n_shown)
         told = (0, 0) if len(self.tables.examination) else shape  # what only click models in numpy are told
         return Shown(
             items=np.empty(shape, np.int32), relevance=np.empty(shape, f32), match=np.empty(shape, f32),
-            attraction=np.empty(told, f32), examined=np.empty(shape, flags), clicked=np.empty(shape, flags),
-            satisfied=np.zeros(shape, flags), click=np.empty(shape, f64),
-            satisfaction=np.empty(told, f32), u_examine=np.empty(told, f64),
-            u_item=np.empty(told, f64),
+            examined=np.empty(shape, flags), clicked=np.empty(shape, flags), satisfied=np.zeros(shape, flags),
+            click=np.empty(shape, f64), attraction=np.empty(told, f32), satisfaction=np.empty(told, f32),
+            u_examine=np.empty(told, f64), u_item=np.empty(told, f64),
         )  # fmt: skip
 
-    def _after(self, shape: tuple[int, ...]) -> After:
-        n, n_style = shape[0], self.params.n_style
+    def _after(self, n: int) -> After:
+        params, shape, n_style = self.params, (n, self.params.n_shown), self.params.n_style
         i32, f32, f64, flags = np.int32, np.float32, np.float64, np.bool_
+
+        def where(is_on: bool) -> tuple[int, int]:
+            return shape if is_on else (n, 0)
+
         return After(
             carted=np.empty(shape, flags), purchased=np.empty(shape, flags), revenue=np.empty(shape, f64),
-            reward=np.empty(shape, f64), expected=np.empty(shape, f64), ending=np.empty(n, np.int8),
+            reward=np.empty(shape, f64), expected=np.empty(shape, f64),
+            dwell=np.empty(where(params.post_click.dwell > 0.0), f32),
+            returned=np.empty(where(params.post_click.returns > 0.0), flags),
+            ad_revenue=np.zeros(where(bool(params.house.sponsored)), f64), ending=np.empty(n, np.int8),
             session_over=np.empty(n, flags), gone=np.empty(n, flags), truncated=np.empty(n, flags),
-            visit=np.empty(n, i32), day=np.empty(n, i32),
-            search=np.empty(n, i32), page=np.empty(n, i32), step=np.empty(n, i32), taste=np.empty((n, n_style), f32),
-            intent=self._terms(n), shown=np.empty((n, self.params.n_candidates), flags),
-            history=np.empty((n, n_style + 1), f32), history_weight=np.empty(n, f32), last_brand=np.empty(n, i32),
-            satisfaction=np.empty(n, f32), visit_satisfaction=np.empty(n, f32),
+            visit=np.empty(n, i32), day=np.empty(n, i32), search=np.empty(n, i32), page=np.empty(n, i32),
+            step=np.empty(n, i32), taste=np.empty((n, n_style), f32), favourite_brand=np.empty(n, i32),
+            trust=np.empty(n, f32), satiation=np.empty((n, self.n_sated), f32),
+            recent=np.empty((n, self.n_recent), f32),
+            intent=self._terms(n),
+            shown=np.empty((n, params.n_candidates), flags), history=np.empty((n, n_style + 1), f32),
+            history_weight=np.empty(n, f32), last_brand=np.empty(n, i32), satisfaction=np.empty(n, f32),
+            visit_satisfaction=np.empty(n, f32),
         )  # fmt: skip
 
 
@@ -200,5 +250,8 @@ def compile_world(world: World) -> World:
     """The same world with compiled doors where `supported`; else the world as it is."""
     if supported(world) is not None or type(world.demand) is not InventedDemand:
         return world
-    tables = tables_of(world.demand)
-    return dataclasses.replace(world, twin=CompiledWorld(world.params, world.catalogue, world.demand, tables))
+    tables = tables_of(world, world.demand)
+    nobody = fresh_mind(world.params.habits, world.catalogue, np.empty(0, np.int32))
+    widths = nobody.satiation.shape[1], nobody.recent.shape[1]
+    twin = CompiledWorld(world.params, world.catalogue, world.demand, world.calendar, tables, *widths)
+    return dataclasses.replace(world, twin=twin)

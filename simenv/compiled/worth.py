@@ -7,14 +7,17 @@ import math
 import numpy as np
 
 from simenv.behaviour import ATTRIBUTE_MISSED, BRAND_MISSED, COLOUR_MISSED, SAME_DEPARTMENT
+from simenv.calendar import PERIOD
 from simenv.compiled.hashing import Int, Single, inlined, woven
-from simenv.compiled.tables import REWARDS, Here, Tables
+from simenv.compiled.mind import cart_shift_of, click_shift_of
+from simenv.compiled.numbers import REWARDS
+from simenv.compiled.tables import Here, Tables
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _DEPARTMENT, _BRAND, _COLOUR = np.float32(SAME_DEPARTMENT), np.float32(BRAND_MISSED), np.float32(COLOUR_MISSED)
 _SIZE, _MATERIAL = np.float32(ATTRIBUTE_MISSED["size"]), np.float32(ATTRIBUTE_MISSED["material"])
 _AUDIENCE, _USE = np.float32(ATTRIBUTE_MISSED["audience"]), np.float32(ATTRIBUTE_MISSED["use"])
-_CLICKS, _REVENUE = REWARDS.index("clicks"), REWARDS.index("revenue")
+_CLICKS, _PURCHASES, _NET_REVENUE = (REWARDS.index(each) for each in ("clicks", "purchases", "net revenue"))
 
 
 @inlined
@@ -50,10 +53,43 @@ def relevance_of(tables: Tables, here: Here, i: int, item: int) -> Single:
 @woven
 def match_of(tables: Tables, here: Here, i: int, item: int) -> Single:
     """Twin of `behaviour.style_match`."""
-    match = _ZERO
-    for d in range(here.taste.shape[1]):
-        match += tables.style[item, d] * here.taste[i, d]
+    match, today = _ZERO, min(here.day[i], len(tables.days.taste) - 1)
+    if today >= 0:
+        for d in range(here.taste.shape[1]):
+            match += tables.style[item, d] * (here.taste[i, d] + tables.days.taste[today, d])
+    else:
+        for d in range(here.taste.shape[1]):
+            match += tables.style[item, d] * here.taste[i, d]
     return match
+
+
+@woven
+def change_of(tables: Tables, item: int, day: Int) -> Single:
+    """Twin of `calendar.discount`: log of the day's price over the catalogue's."""
+    change = _ZERO
+    if len(tables.days.item_price) > 0:
+        change += tables.days.item_price[min(day // PERIOD, len(tables.days.item_price) - 1), item]
+    if len(tables.days.all_prices) > 0:
+        change += tables.days.all_prices[min(day, len(tables.days.all_prices) - 1)]
+    return change
+
+
+@woven
+def price_of(tables: Tables, item: int, day: Int) -> Single:
+    """Twin of `calendar.prices`, first half: the day's price, euros."""
+    price = tables.items[item].price
+    if len(tables.days.price_spread) > 0:
+        price *= math.exp(change_of(tables, item, day))
+    return price
+
+
+@woven
+def price_z_of(tables: Tables, item: int, day: Int) -> Single:
+    """Twin of `calendar.prices`, second half: the day's price on the catalogue's scale."""
+    price_z = tables.items[item].price_z
+    if len(tables.days.price_spread) > 0:
+        price_z += change_of(tables, item, day) / tables.days.price_spread[tables.items[item].category]
+    return price_z
 
 
 @woven
@@ -61,30 +97,40 @@ def attraction_of(tables: Tables, here: Here, i: int, item: int, grade: Single, 
     """Twin of `behaviour.attraction`."""
     n, it = tables.numbers[0], tables.items[item]
     logit = n.relevance * grade + n.base + n.taste * match
-    far = it.price_z - here.price_taste[i]
+    far = price_z_of(tables, item, here.day[i]) - here.price_taste[i]
     logit -= n.price * (far * far)
     if it.brand == here.favourite_brand[i]:
         logit = np.float32(np.float64(logit) + n.loyalty)
     logit = logit + n.quality * it.quality + n.bait * it.bait
     if n.popularity != 0.0:
         logit += n.popularity * it.popularity
-    return sigmoid(logit)
+    return sigmoid(logit + click_shift_of(tables, here, i, item))
 
 
 @woven
-def cart_of(tables: Tables, item: int, grade: Single, match: Single) -> Single:
+def cart_of(tables: Tables, here: Here, i: int, item: int, grade: Single, match: Single) -> Single:
     """Twin of `behaviour.conversion`, first half: P(cart | click)."""
     n = tables.numbers[0]
-    return sigmoid(
-        n.cart_relevance * grade + n.cart_base + n.cart_taste * match + n.cart_quality * tables.items[item].quality
-    )
+    utility = n.cart_relevance * grade + n.cart_base + n.cart_taste * match
+    utility += n.cart_quality * tables.items[item].quality
+    return sigmoid(utility + cart_shift_of(tables, here, i, item))
 
 
 @woven
-def buy_of(tables: Tables, item: int) -> Single:
+def buy_of(tables: Tables, item: int, day: Int) -> Single:
     """Twin of `behaviour.conversion`, second half: P(purchase | cart)."""
     n = tables.numbers[0]
-    return sigmoid(n.buy_base - n.buy_price * tables.items[item].price_z)
+    return sigmoid(n.buy_base - n.buy_price * price_z_of(tables, item, day))
+
+
+@woven
+def back_of(tables: Tables, item: int, match: Single) -> Single:
+    """Twin of `behaviour.disappointment` and `postclick.sent_back`: P(returned | purchase)."""
+    n, it = tables.numbers[0], tables.items[item]
+    if n.returns_odds == _ZERO:
+        return _ZERO
+    gap = n.bait * it.bait + n.quality_deceives * it.quality + n.taste_deceives * match
+    return _ONE / (_ONE + n.returns_odds * math.exp(-n.regret * gap))
 
 
 @woven
@@ -95,10 +141,12 @@ def satisfying_of(tables: Tables, cart: Single) -> Single:
 
 
 @woven
-def click_value_of(tables: Tables, item: int, grade: Single, match: Single) -> float:
+def click_value_of(tables: Tables, here: Here, i: int, item: int, grade: Single, match: Single) -> float:
     """Twin of `worth.click_values`."""
     reward = tables.numbers[0].reward
     if reward == _CLICKS:
         return 1.0
-    value = np.float64(cart_of(tables, item, grade, match) * buy_of(tables, item))
-    return value * np.float64(tables.items[item].price) if reward == _REVENUE else value
+    value = np.float64(cart_of(tables, here, i, item, grade, match) * buy_of(tables, item, here.day[i]))
+    if reward == _NET_REVENUE:
+        value *= np.float64(_ONE - back_of(tables, item, match))
+    return value if reward == _PURCHASES else value * np.float64(price_of(tables, item, here.day[i]))

@@ -1,0 +1,68 @@
+"""What the two kernels of a step fill: a page as it is looked at, and what came of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from simenv.catalogue import F32, I32
+from simenv.compiled.tables import F64, Bools
+
+
+class Shown(NamedTuple):
+    """What a page is to the shoppers, (N, K + H) each; hidden. The last four columns are for click models in numpy.
+
+    relevance, match: of the items. click: probability of a click at the place given the page.
+    """
+
+    items: I32
+    relevance: F32
+    match: F32
+    examined: Bools
+    clicked: Bools
+    satisfied: Bools
+    click: F64
+    attraction: F32
+    satisfaction: F32
+    u_examine: F64
+    u_item: F64
+
+
+class After(NamedTuple):
+    """What the page brought: columns of an `Outcome`, then those of the next `State`; all to be filled.
+
+    The first eight are (N, K + H); what does not concern a place is 0 there. dwell, returned and ad_revenue have no
+    width where their mechanism is off.
+    """
+
+    carted: Bools
+    purchased: Bools
+    revenue: F64
+    reward: F64
+    expected: F64
+    dwell: F32
+    returned: Bools
+    ad_revenue: F64
+    ending: npt.NDArray[np.int8]
+    session_over: Bools
+    gone: Bools
+    truncated: Bools
+    visit: I32
+    day: I32
+    search: I32
+    page: I32
+    step: I32
+    taste: F32
+    favourite_brand: I32
+    trust: F32
+    satiation: F32
+    recent: F32
+    intent: I32
+    shown: Bools
+    history: F32
+    history_weight: F32
+    last_brand: I32
+    satisfaction: F32
+    visit_satisfaction: F32
