@@ -76,7 +76,7 @@ def example_searches(world: World, log: Log) -> list[Row]:
 
 
 def finding(cast: Cast, truth: Sequence[Row], policies: Sequence[Row], estimates: Sequence[Row]) -> str:
-    """The sentence on top: the best learned policy, how sure the log made us, and whether it was right."""
+    """The sentences on top: the best learned policy, how sure the log made us, whether it was right, and who stays."""
     if not cast.learned:
         return "No policy was trained; the estimates judge fixed rankers."
     lift = {row["policy"]: row["lift"] for row in truth if row["estimand"] == LOGGER_CONTEXTS}
@@ -87,18 +87,34 @@ def finding(cast: Cast, truth: Sequence[Row], policies: Sequence[Row], estimates
         f"{best} would earn {lift[best] / base:+.0%} per search over {cast.logger.name}, {share:.0%} of the way to the "
         "best ranking on public information"
     )
+    stays = _who_stays(cast, truth, best, lift[best] / base)
     own = [row for row in estimates if row["policy"] == best]
     refused = sum(row["verdict"] == "do not use" for row in own)
     chosen = headline(own)
     if chosen is None:
-        return f"{said}; no estimate from the log could tell: {refused} of {len(own)} are marked do not use."
+        return f"{said}; no estimate from the log could tell: {refused} of {len(own)} are marked do not use.{stays}"
     is_right = chosen["lift_low"] <= lift[best] <= chosen["lift_high"]
     return (
         f"{said}. From the log alone {chosen['estimator']} says {chosen['lift'] / base:+.0%} "
         f"({chosen['level']:.0%} interval {chosen['lift_low'] / base:+.0%} to {chosen['lift_high'] / base:+.0%}, "
         f"verdict {chosen['verdict']}), an interval that {'holds' if is_right else 'misses'} the truth; "
-        f"{refused} of {len(own)} estimates of it are marked do not use."
+        f"{refused} of {len(own)} estimates of it are marked do not use.{stays}"
     )
+
+
+def _who_stays(cast: Cast, truth: Sequence[Row], best: str, per_search: float) -> str:
+    """What the best learned policy brings a shopper, where that is not what it brings a search; else nothing.
+
+    Shoppers who are served well come back, or ask less often: a lift per search on the logger's pages knows of neither.
+    """
+    lives = {row["policy"]: row for row in truth if row["estimand"] == SHOPPER}
+    base = lives[cast.logger.name]["value"]
+    lift, reach = lives[best]["lift"] / base, float(stats.norm.ppf(0.975)) * lives[best]["lift_stderr"] / base
+    if abs(per_search - lift) <= reach:
+        return ""
+    said = f" Per shopper, with who stays and comes back counted, it is {lift:+.0%} (± {reach:.0%})"
+    top = max(cast.learned, key=lambda name: lives[name]["lift"])
+    return f"{said}." if top == best else f"{said}, and {top} brings more: {lives[top]['lift'] / base:+.0%}."
 
 
 def _policy_row(name: str, cast: Cast, contexts: Mapping[str, Ratio], life: Life, found: Sequence[Value]) -> Row:

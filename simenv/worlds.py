@@ -14,7 +14,7 @@ from pathlib import Path
 from simenv.abandonment import Abandonment
 from simenv.clicks import CLICK_MODELS, Cascade
 from simenv.compiled.backend import Backend
-from simenv.errors import unknown_name
+from simenv.errors import UserError, unknown_name
 from simenv.habits import Boredom, Habits, Influence, Satiation, Trust
 from simenv.house import HouseSlots
 from simenv.market import LIVELY, Churn, Market, Prices, Seasons, Shock, Stock
@@ -247,8 +247,23 @@ def world_params(name: str) -> WorldParams:
             return market_params(Path(name), WORLDS["default"])
         return read_world(Path(name), WORLDS)
     if name not in WORLDS:
+        _refuse_peer(name)
         raise unknown_name("world", name, WORLDS)
     return WORLDS[name]
+
+
+def _refuse_peer(name: str) -> None:
+    """A market of a peer has states and actions of its own: `slatelab list worlds` names it, but only Gymnasium plays it.
+
+    Imported late, for whoever names a world of ours needs none of them.
+    """
+    from simenv.peers.worlds import PEER_WORLDS
+
+    if name in PEER_WORLDS:
+        raise UserError(
+            f"the world '{name}' is a market of its own kind, which no policy, log or scenario of ours fits. Play it in "
+            f'Python: gymnasium.make("{PEER_WORLDS[name].env}"); its rankers are in simenv.peers.worlds.'
+        )
 
 
 @lru_cache(maxsize=8)
