@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from simenv.compiled.backend import Backend
-from simenv.errors import unknown_name
+from simenv.errors import UserError
 from simenv.habits import Boredom, Habits, Influence, Loyalty, Satiation, Trust
 from simenv.peers.interest_evolution import InterestEvolution
 from simenv.peers.vector_env import Backend as PeerBackend
@@ -61,19 +61,18 @@ def benchmarks(names: list[str] | None) -> list[dict[str, Any]]:
     """Run benchmarks.
 
     Args:
-        names: Which, from BENCHMARKS; all where None.
+        names: Which, from BENCHMARKS: whole names, or parts of them that stand for all they are part of; all where
+            None.
 
     Returns:
         A record each: name, value, unit, peer, peer_value, ratio (None where there is no peer).
 
     Raises:
-        UserError: for an unknown name.
+        UserError: for a name that no benchmark's holds.
     """
-    for name in names or []:
-        if name not in BENCHMARKS:
-            raise unknown_name("benchmark", name, BENCHMARKS)
+    chosen = [each for each in BENCHMARKS if names is None or any(each in _named(name) for name in names)]
     records = []
-    for name in names or BENCHMARKS:
+    for name in chosen:
         one = BENCHMARKS[name]
         value = statistics.median(one.rate() for _ in range(ROUNDS))
         ratio = None if one.peer_value is None else value / one.peer_value
@@ -82,6 +81,14 @@ def benchmarks(names: list[str] | None) -> list[dict[str, Any]]:
              "ratio": ratio}
         )  # fmt: skip
     return records
+
+
+def _named(name: str) -> list[str]:
+    """The benchmarks that a name stands for: its own, or all whose names hold it in capitals or not."""
+    found = [name] if name in BENCHMARKS else [each for each in BENCHMARKS if name.lower() in each.lower()]
+    if not found:
+        raise UserError(f"no benchmark has '{name}' in its name. Known: {'; '.join(BENCHMARKS)}.")
+    return found
 
 
 def _vector_env(backend: Backend, habits: Habits = OFF) -> Callable[[], float]:

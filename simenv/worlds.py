@@ -247,13 +247,15 @@ def world_params(name: str) -> WorldParams:
             return market_params(Path(name), WORLDS["default"])
         return read_world(Path(name), WORLDS)
     if name not in WORLDS:
+        if (Path(name) / "market.toml").is_file():
+            raise UserError(f"'{name}' is a folder; a real market is named by its file: {Path(name) / 'market.toml'}.")
         _refuse_peer(name)
         raise unknown_name("world", name, WORLDS)
     return WORLDS[name]
 
 
 def _refuse_peer(name: str) -> None:
-    """A market of a peer has states and actions of its own: `slatelab list worlds` names it, but only Gymnasium plays it.
+    """Raise for a market of a peer: listed with the worlds, it has states and actions of its own for Gymnasium alone.
 
     Imported late, for whoever names a world of ours needs none of them.
     """
@@ -261,8 +263,8 @@ def _refuse_peer(name: str) -> None:
 
     if name in PEER_WORLDS:
         raise UserError(
-            f"the world '{name}' is a market of its own kind, which no policy, log or scenario of ours fits. Play it in "
-            f'Python: gymnasium.make("{PEER_WORLDS[name].env}"); its rankers are in simenv.peers.worlds.'
+            f"the world '{name}' is a market of its own kind, which no policy, log or scenario of ours fits. "
+            f'Play it in Python: gymnasium.make("{PEER_WORLDS[name].env}"); its rankers are in simenv.peers.worlds.'
         )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from reports import report
-from scenarios import scaling
+from scenarios import bench, scaling
+from scenarios.bench import Benchmark
 from scenarios.measure import Measured, measure, write_measured
 from simenv.errors import UserError
 
@@ -25,6 +26,16 @@ def test_one_benchmark_is_measured_written_and_drawn(tmp_path: Path) -> None:
     assert "slates/CPU-s" in page
     with pytest.raises(UserError, match="finished run"):
         write_measured(tmp_path / "run", measured)
+
+
+def test_a_part_of_a_name_stands_for_all_that_hold_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    some = {name: Benchmark("x/s", lambda: 2.0) for name in ("taking turns, 5", "taking turns, 50", "standing")}
+    monkeypatch.setattr(bench, "BENCHMARKS", some)
+    assert [each["name"] for each in bench.benchmarks(["TAKING"])] == ["taking turns, 5", "taking turns, 50"]
+    assert [each["name"] for each in bench.benchmarks(["taking turns, 5"])] == ["taking turns, 5"]  # a whole name
+    assert len(bench.benchmarks(["turns", "standing", "taking turns, 5"])) == len(bench.benchmarks(None)) == 3
+    with pytest.raises(UserError, match=r"no benchmark has 'flying' in its name\. Known: taking turns, 5; taking"):
+        bench.benchmarks(["flying"])
 
 
 def test_growth_is_drawn_with_its_line(tmp_path: Path) -> None:
