@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from scenarios.run import Cast
 
 BEST_PUBLIC = "best public"
+ORACLE = "oracle"
 EXAMPLES = 3  # sessions that the page shows
 MIN_PAGES = 2  # pages an example session has at least
 
@@ -77,8 +78,9 @@ def example_searches(world: World, log: Log) -> list[Row]:
 
 def finding(cast: Cast, truth: Sequence[Row], policies: Sequence[Row], estimates: Sequence[Row]) -> str:
     """The sentences on top: the best learned policy, how sure the log made us, whether it was right, and who stays."""
+    ahead = _who_looks_ahead(cast, truth)
     if not cast.learned:
-        return "No policy was trained; the estimates judge fixed rankers."
+        return f"No policy was trained; the estimates judge fixed rankers.{ahead}"
     lift = {row["policy"]: row["lift"] for row in truth if row["estimand"] == LOGGER_CONTEXTS}
     base = next(row["value"] for row in truth if row["policy"] == cast.logger.name)
     best = max(cast.learned, key=lambda name: lift[name])
@@ -87,7 +89,7 @@ def finding(cast: Cast, truth: Sequence[Row], policies: Sequence[Row], estimates
         f"{best} would earn {lift[best] / base:+.0%} per search over {cast.logger.name}, {share:.0%} of the way to the "
         "best ranking on public information"
     )
-    stays = _who_stays(cast, truth, best, lift[best] / base)
+    stays = _who_stays(cast, truth, best, lift[best] / base) + ahead
     own = [row for row in estimates if row["policy"] == best]
     refused = sum(row["verdict"] == "do not use" for row in own)
     chosen = headline(own)
@@ -100,6 +102,20 @@ def finding(cast: Cast, truth: Sequence[Row], policies: Sequence[Row], estimates
         f"verdict {chosen['verdict']}), an interval that {'holds' if is_right else 'misses'} the truth; "
         f"{refused} of {len(own)} estimates of it are marked do not use.{stays}"
     )
+
+
+def _who_looks_ahead(cast: Cast, truth: Sequence[Row]) -> str:
+    """What oracles bring a shopper, where some were played that look further than the page; else nothing."""
+    if not set(cast.yardsticks) > {BEST_PUBLIC, ORACLE}:
+        return ""
+    lives = {row["policy"]: row for row in truth if row["estimand"] == SHOPPER}
+    base, half = lives[cast.logger.name]["value"], float(stats.norm.ppf(0.975))
+    told = (
+        f"{name} {lives[name]['lift'] / base:+.0%} (± {half * lives[name]['lift_stderr'] / base:.0%})"
+        for name in cast.yardsticks
+        if name != BEST_PUBLIC
+    )
+    return f" Over {cast.logger.name}, a shopper's whole life brings: {', '.join(told)}."
 
 
 def _who_stays(cast: Cast, truth: Sequence[Row], best: str, per_search: float) -> str:

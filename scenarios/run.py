@@ -159,7 +159,7 @@ def _cast(scenario: Scenario, world: World, logger: RankingPolicy, log: Log, out
         learned=learned,
         yardsticks={
             compare.BEST_PUBLIC: RankingPolicy(compare.BEST_PUBLIC, best, 0.0),
-            "oracle": named_policy("oracle", catalogue),
+            compare.ORACLE: named_policy(compare.ORACLE, catalogue),
             **further,
         },
     )

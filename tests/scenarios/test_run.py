@@ -74,6 +74,20 @@ def test_the_finding_says_when_a_shopper_brings_not_what_a_search_does() -> None
     assert told(0.05, 0.15).endswith("it is +10% (± 10%), and b brings more: +15%.")
 
 
+def test_the_finding_tells_of_oracles_that_look_further() -> None:
+    logger = named_policy("uniform", load_world("tiny").catalogue.public())
+    oracles = dict.fromkeys(("best public", "oracle", "oracle-long"), logger)
+    cast = Cast(logger=logger, baselines={}, learned={}, yardsticks=oracles)
+    truth = [
+        {"estimand": SHOPPER, "policy": name, "value": value, "lift": value - 2.0, "lift_stderr": 0.1}
+        for name, value in (("uniform", 2.0), ("best public", 2.5), ("oracle", 3.0), ("oracle-long", 3.5))
+    ]
+    said = finding(cast, truth, [], [])
+    assert said.endswith("a shopper's whole life brings: oracle +50% (± 10%), oracle-long +75% (± 10%).")
+    del oracles["oracle-long"]
+    assert "life" not in finding(cast, truth, [], [])
+
+
 def table(folder: Path, name: str) -> list[dict[str, str]]:
     with (folder / "tables" / f"{name}.csv").open(newline="") as file:
         return list(csv.DictReader(file))
