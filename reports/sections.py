@@ -15,6 +15,7 @@ from reports.figures import (
     cells,
     estimates,
     learning,
+    mechanisms,
     overview,
     policies,
     predictive,
@@ -34,6 +35,7 @@ from reports.tables import (
     diagnostics_table,
     estimates_table,
     learning_table,
+    mechanisms_table,
     policies_table,
     reasons_table,
     scaling_table,
@@ -125,6 +127,8 @@ def sections(run: Run, judged: pd.DataFrame | None, styles: dict[str, PolicyStyl
         found += _cells(tables["cells"], styles)
     if "speed" in tables:
         found.append(_speed(tables["speed"]))
+    if "mechanisms" in tables:
+        found.append(_mechanisms(tables["mechanisms"]))
     if "scaling" in tables:
         found.append(_scaling(tables["scaling"]))
     if "predictive" in tables:
@@ -314,6 +318,23 @@ def _speed(table: pd.DataFrame) -> Section:
             "Each bar says how many times as fast the measurement is as the peer's figure; the axis is logarithmic.",
         ),
         (speed_table(table),),
+    )
+
+
+def _mechanisms(table: pd.DataFrame) -> Section:
+    return Section(
+        "mechanisms",
+        "What each mechanism costs",
+        "CPU time a search, with one mechanism alone switched on in the default world, less that of the default world.",
+        picture(
+            "mechanisms",
+            lambda: mechanisms.draw(table),
+            mechanisms.describe(table),
+            "A bar is what the mechanism adds to a search in the default world, by each backend; below 0 is less time: "
+            "noise, or shorter lives.",
+        ),
+        (),
+        (mechanisms_table(table),),
     )
 
 

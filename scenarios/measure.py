@@ -10,9 +10,11 @@ from typing import Any
 
 from scenarios.bench import benchmarks
 from scenarios.folder import RunSummary, begin_run, end_run, write_run, write_table
+from scenarios.mechanisms import mechanism_costs, n_rounds
 from scenarios.progress import Progress, SilentProgress
 from scenarios.scaling import GROWTH, peak_memory, scaling
 
+MECHANISMS = "mechanisms"
 LARGE = 1_000_000  # shoppers, and items, of the memory measurement
 GIGABYTES = "GB of resident memory"
 
@@ -21,12 +23,13 @@ GIGABYTES = "GB of resident memory"
 class Measured:
     """What was measured; records are rows of tables.
 
-    rates: of `scenarios.bench`. scaling: of `scenarios.scaling`; empty where it was not asked for. began: seconds since
-    the epoch; wall_seconds: what it took.
+    rates: of `scenarios.bench`. scaling: of `scenarios.scaling`. mechanisms: of `scenarios.mechanisms`. Each is empty
+    where it was not asked for. began: seconds since the epoch; wall_seconds: what it took.
     """
 
     rates: list[dict[str, Any]]
     scaling: list[dict[str, Any]]
+    mechanisms: list[dict[str, Any]]
     began: float
     wall_seconds: float
 
@@ -35,12 +38,16 @@ def measure(names: list[str] | None, with_sizes: bool, progress: Progress | None
     """Run benchmarks.
 
     Args:
-        names: Which of BENCHMARKS; all where None.
+        names: Which of BENCHMARKS, and "mechanisms" for what each mechanism costs; all where None.
         with_sizes: Whether to measure how cost grows with N, C and K, and the memory of a market of a million.
         progress: Where to tell how far it is.
     """
     began, shown = time.time(), progress or SilentProgress()
-    rates = benchmarks(names)
+    plain = None if names is None else [name for name in names if name != MECHANISMS]
+    rates = [] if plain == [] else benchmarks(plain)
+    costs: list[dict[str, Any]] = []
+    if names is None or MECHANISMS in names:
+        costs = mechanism_costs(shown.task(MECHANISMS, n_rounds()))
     growth: list[dict[str, Any]] = []
     if with_sizes:
         growth = scaling(shown.task("sizes", sum(map(len, GROWTH.values()))))
@@ -48,7 +55,7 @@ def measure(names: list[str] | None, with_sizes: bool, progress: Progress | None
             {"name": f"a page for each of {LARGE:,} shoppers among {LARGE:,} items", "value": peak_memory(LARGE, LARGE),
              "unit": GIGABYTES, "peer": "", "peer_value": None, "ratio": None}
         )  # fmt: skip
-    return Measured(rates, growth, began, time.time() - began)
+    return Measured(rates, growth, costs, began, time.time() - began)
 
 
 def write_measured(out: Path, measured: Measured) -> None:
@@ -60,6 +67,7 @@ def write_measured(out: Path, measured: Measured) -> None:
     begin_run(out, "benchmark")
     write_table(out, "speed", measured.rates)
     write_table(out, "scaling", measured.scaling)
+    write_table(out, "mechanisms", measured.mechanisms)
     beside = [each for each in measured.rates if each["ratio"] is not None]
     write_run(
         out,
