@@ -84,6 +84,10 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("axis", "meaning"), "text"),
         **dict.fromkeys(("size", "milliseconds", "fitted", "r_squared"), "number"),
     },
+    "mechanisms": {
+        **dict.fromkeys(("mechanism", "backend"), "text"),
+        **dict.fromkeys(("microseconds", "added", "share"), "number"),
+    },
     "predictive": {
         **dict.fromkeys(("statistic", "flag"), "text"),
         "aimed_at": "flag",

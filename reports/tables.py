@@ -263,6 +263,21 @@ def speed_table(speed: pd.DataFrame) -> Table:
     )
 
 
+def mechanisms_table(mechanisms: pd.DataFrame) -> Table:
+    """What each mechanism adds to the CPU time of a search, by backend."""
+    return _table(
+        "CPU time of a search with each mechanism alone on",
+        [
+            ("mechanism", list(mechanisms["mechanism"]), False),
+            ("backend", list(mechanisms["backend"]), False),
+            ("microseconds", [fixed(value, 2) for value in mechanisms["microseconds"]], True),
+            ("added", [fixed(value, 2) for value in mechanisms["added"]], True),
+            ("share added", [f"{100 * value:.0f}%" for value in mechanisms["share"]], True),
+        ],
+        "mechanisms",
+    )
+
+
 def scaling_table(scaling: pd.DataFrame) -> Table:
     """CPU time of a step by size."""
     return _table(

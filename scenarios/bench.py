@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from scenarios.mechanisms import FULL, C, K, N, searches_per_second, sized
 from simenv.compiled.backend import Backend
 from simenv.errors import UserError
-from simenv.habits import Boredom, Habits, Influence, Loyalty, Satiation, Trust
 from simenv.peers.interest_evolution import InterestEvolution
 from simenv.peers.vector_env import Backend as PeerBackend
 from simenv.peers.vector_env import PeerVectorEnv
@@ -26,18 +26,6 @@ from simenv.vector_env import SearchVectorEnv
 from simenv.worlds import world_params
 
 ROUNDS = 3
-N, C, K = 4096, 100, 10
-
-OFF = Habits()
-# Each mechanism alone on top of the default world: what it costs is how much slower that is than the default world.
-MECHANISMS: dict[str, Habits] = {
-    "influence": Habits(influence=Influence()),
-    "satiation": Habits(satiation=Satiation()),
-    "boredom": Habits(boredom=Boredom()),
-    "loyalty": Habits(loyalty=Loyalty()),
-    "trust": Habits(trust=Trust()),
-    "every habit": Habits.all_on(),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,34 +79,16 @@ def _named(name: str) -> list[str]:
     return found
 
 
-def _vector_env(backend: Backend, habits: Habits = OFF) -> Callable[[], float]:
-    """Random slates, whole lives of shoppers, rows that reset not counted; the default world with these habits."""
-
-    def rate() -> float:
-        params = dataclasses.replace(world_params("default"), n_candidates=C, n_slots=K, habits=habits)
-        env = SearchVectorEnv(N, params, episode="shopper", backend=backend)
-        rng = np.random.default_rng(0)
-        slates = [np.argsort(rng.random((N, C)), axis=1)[:, :K] for _ in range(4)]
-        env.reset(seed=0)
-        env.step(slates[0])  # compiles
-        env.reset(seed=0)
-        played, over = 0, np.zeros(N, dtype=bool)
-        start = time.process_time()
-        for turn in range(16):
-            played += int((~over).sum())
-            _, _, terminated, truncated, _ = env.step(slates[turn % 4])
-            over = terminated | truncated
-        return played / (time.process_time() - start)
-
-    return rate
+def _vector_env(backend: Backend, world: str = "default") -> Callable[[], float]:
+    """Random slates, whole lives of shoppers, rows that reset not counted."""
+    return lambda: searches_per_second(SearchVectorEnv(N, sized(world_params(world)), "shopper", backend=backend))
 
 
-def _single_env(backend: Backend) -> Callable[[], float]:
+def _single_env(backend: Backend, world: str = "default") -> Callable[[], float]:
     """One shopper at a time, 100 candidates."""
 
     def rate() -> float:
-        params = dataclasses.replace(world_params("default"), n_candidates=C, n_slots=K)
-        env = SearchVectorEnv(1, params, backend=backend)
+        env = SearchVectorEnv(1, sized(world_params(world)), backend=backend)
         env.reset(seed=0)
         slate = np.arange(K)[None]
         for _ in range(20):  # compiles
@@ -240,25 +210,39 @@ def _kernel(job: str) -> Callable[[], float]:
     return rate
 
 
+_RECSIM = "RecSim 0.2.4 interest evolution, 100 candidates, slate 10"
+
 BENCHMARKS: dict[str, Benchmark] = {
     "vector env, 4,096 shoppers, 100 candidates, 10 slots": Benchmark(
-        "searches/CPU-s", _vector_env("auto"), "RecSim 0.2.4 interest evolution, 100 candidates, slate 10", 1476.0
+        "searches/CPU-s", _vector_env("auto"), _RECSIM, 1476.0
     ),
     "vector env, 4,096 shoppers, 100 candidates, 10 slots, numpy": Benchmark(
-        "searches/CPU-s", _vector_env("numpy"), "RecSim 0.2.4 interest evolution, 100 candidates, slate 10", 1476.0
+        "searches/CPU-s", _vector_env("numpy"), _RECSIM, 1476.0
     ),
     "vector env of one shopper, 100 candidates, 10 slots": Benchmark(
-        "searches/CPU-s", _single_env("auto"), "RecSim 0.2.4 interest evolution, 100 candidates, slate 10", 1476.0
+        "searches/CPU-s", _single_env("auto"), _RECSIM, 1476.0
     ),
     "vector env of one shopper, 100 candidates, 10 slots, numpy": Benchmark(
-        "searches/CPU-s", _single_env("numpy"), "RecSim 0.2.4 interest evolution, 100 candidates, slate 10", 1476.0
+        "searches/CPU-s", _single_env("numpy"), _RECSIM, 1476.0
     ),
-    **{
-        f"vector env, 4,096 shoppers, 100 candidates, 10 slots, {name} on": Benchmark(
-            "searches/CPU-s", _vector_env("auto", habits)
-        )
-        for name, habits in MECHANISMS.items()
-    },
+    f"vector env, {FULL}, 4,096 shoppers, 100 candidates, 10 slots": Benchmark(
+        "searches/CPU-s",
+        _vector_env("auto", "full"),
+        _RECSIM,
+        1476.0,
+    ),
+    f"vector env, {FULL}, 4,096 shoppers, 100 candidates, 10 slots, numpy": Benchmark(
+        "searches/CPU-s",
+        _vector_env("numpy", "full"),
+        _RECSIM,
+        1476.0,
+    ),
+    f"vector env of one shopper, {FULL}, 100 candidates, 10 slots": Benchmark(
+        "searches/CPU-s",
+        _single_env("auto", "full"),
+        _RECSIM,
+        1476.0,
+    ),
     "interest evolution, 100 candidates, 10 slots": Benchmark(
         "searches/CPU-s", _peer("interest-evolution", (100, 10)), "RecSim 0.2.4 interest evolution, the same", 1476.0
     ),

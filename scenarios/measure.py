@@ -10,9 +10,11 @@ from typing import Any
 
 from scenarios.bench import benchmarks
 from scenarios.folder import RunSummary, begin_run, end_run, write_run, write_table
+from scenarios.mechanisms import mechanism_costs, n_rounds
 from scenarios.progress import Progress, SilentProgress
 from scenarios.scaling import GROWTH, log_writing, peak_memory, scaling
 
+MECHANISMS = "mechanisms"
 LARGE = 1_000_000  # shoppers, and items, of the memory measurement
 LOGGED = (25_000, 100_000)  # shoppers of the logs that are written: four times as many, and no more memory
 GIGABYTES = "GB of resident memory"
@@ -22,12 +24,13 @@ GIGABYTES = "GB of resident memory"
 class Measured:
     """What was measured; records are rows of tables.
 
-    rates: of `scenarios.bench`. scaling: of `scenarios.scaling`; empty where it was not asked for. began: seconds since
-    the epoch; wall_seconds: what it took.
+    rates: of `scenarios.bench`. scaling: of `scenarios.scaling`. mechanisms: of `scenarios.mechanisms`. Each is empty
+    where it was not asked for. began: seconds since the epoch; wall_seconds: what it took.
     """
 
     rates: list[dict[str, Any]]
     scaling: list[dict[str, Any]]
+    mechanisms: list[dict[str, Any]]
     began: float
     wall_seconds: float
 
@@ -36,12 +39,16 @@ def measure(names: list[str] | None, with_sizes: bool, progress: Progress | None
     """Run benchmarks.
 
     Args:
-        names: Which of BENCHMARKS; all where None.
+        names: Which of BENCHMARKS, and "mechanisms" for what each mechanism costs; all where None.
         with_sizes: Whether to measure how cost grows with N, C and K, and the memory of a market of a million.
         progress: Where to tell how far it is.
     """
     began, shown = time.time(), progress or SilentProgress()
-    rates = benchmarks(names)
+    plain = None if names is None else [name for name in names if name != MECHANISMS]
+    rates = [] if plain == [] else benchmarks(plain)
+    costs: list[dict[str, Any]] = []
+    if names is None or MECHANISMS in names:
+        costs = mechanism_costs(shown.task(MECHANISMS, n_rounds()))
     growth: list[dict[str, Any]] = []
     if with_sizes:
         advance = shown.task("sizes", sum(map(len, GROWTH.values())) + len(LOGGED) + 1)
@@ -54,7 +61,7 @@ def measure(names: list[str] | None, with_sizes: bool, progress: Progress | None
             name = f"a log of {searches:,.0f} searches streamed to Parquet"
             rates += [_record(name, rate, "searches/CPU-s"), _record(name, peak, GIGABYTES)]
             advance(1)
-    return Measured(rates, growth, began, time.time() - began)
+    return Measured(rates, growth, costs, began, time.time() - began)
 
 
 def write_measured(out: Path, measured: Measured) -> None:
@@ -66,6 +73,7 @@ def write_measured(out: Path, measured: Measured) -> None:
     begin_run(out, "benchmark")
     write_table(out, "speed", measured.rates)
     write_table(out, "scaling", measured.scaling)
+    write_table(out, "mechanisms", measured.mechanisms)
     beside = [each for each in measured.rates if each["ratio"] is not None]
     write_run(
         out,

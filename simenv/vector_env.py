@@ -197,6 +197,9 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
         rows = np.flatnonzero(starts)
         if len(rows) == self.num_envs:
             return self._waiting(rows), nothing_happened(self.world.params, self.num_envs)
+        if len(rows):
+            slate = slate.copy()
+            slate[rows] = -1  # nothing is shown to them, which is soon done
         after, outcome = step(self.world, self.state, self.page, slate)
         if len(rows):
             after = settle(after, rows, self._waiting(rows), self.state)

@@ -34,28 +34,28 @@ def sell(tables: Tables, here: Here, key: U64, shown: Shown, after: After, i: in
         at, grade, match = max(item, 0), shown.relevance[i, k], shown.match[i, k]
         carted = clicked and uniform(absorb(cart_key, item)) < cart_of(tables, here, i, at, grade, match)
         purchased = carted and uniform(absorb(buy_key, item)) < buy_of(tables, at, day)
-        after.carted[i, k], after.purchased[i, k] = carted, purchased
+        shown.carted[i, k], shown.purchased[i, k] = carted, purchased
         if clicked:
             content = purchased or shown.satisfied[i, k]
             pleased = max(pleased, _ONE if content else (_PLEASED_BY_CART if carted else _PLEASED_BY_CLICK))
-        if tables.places[k] < 0:  # the house's
-            if after.ad_revenue.shape[1] > 0:
-                is_paid = clicked and tables.is_ad[-1 - tables.places[k]]
-                week = min(day // WEEK, len(tables.days.bid) - 1)
-                after.ad_revenue[i, k] = tables.days.bid[week, at] if is_paid else 0.0
+        slot = tables.places[k]
+        if slot < 0:  # the house's
+            h = -1 - slot
+            if clicked and tables.is_ad[h]:
+                after.ad_revenue[i, h] = tables.days.bid[min(day // WEEK, len(tables.days.bid) - 1), at]
             continue
         returned = purchased and uniform(absorb(back_key, item)) < back_of(tables, at, match)
-        if after.returned.shape[1] > 0:
-            after.returned[i, k] = returned
+        if returned:
+            after.returned[i, slot] = True
         revenue = np.float64(price_of(tables, at, day)) if purchased else 0.0
-        after.revenue[i, k] = revenue
+        after.revenue[i, slot] = revenue
         if counts == _CLICKS:
-            after.reward[i, k] = 1.0 if clicked else 0.0
+            after.reward[i, slot] = 1.0 if clicked else 0.0
         elif counts == _PURCHASES:
-            after.reward[i, k] = 1.0 if purchased else 0.0
+            after.reward[i, slot] = 1.0 if purchased else 0.0
         else:
-            after.reward[i, k] = 0.0 if counts == _NET_REVENUE and returned else revenue
-        after.expected[i, k] = shown.click[i, k] * click_value_of(tables, here, i, at, grade, match)
+            after.reward[i, slot] = 0.0 if counts == _NET_REVENUE and returned else revenue
+        after.expected[i, slot] = shown.click[i, k] * click_value_of(tables, here, i, at, grade, match)
     return pleased
 
 
@@ -63,15 +63,32 @@ def sell(tables: Tables, here: Here, key: U64, shown: Shown, after: After, i: in
 def look_long(tables: Tables, here: Here, key: U64, shown: Shown, after: After, i: int) -> None:
     """Twin of `aftermath._dwell` and `postclick.dwell`, where dwell is recorded."""
     n, luck = tables.numbers[0], absorb(key, _DWELL)
-    for k in range(after.dwell.shape[1]):
-        seconds = _ZERO
+    if n.dwell == 0.0:
+        return
+    for k in range(shown.items.shape[1]):
         if shown.clicked[i, k] and tables.places[k] >= 0:
             item = max(shown.items[i, k], 0)
             cart = cart_of(tables, here, i, item, shown.relevance[i, k], shown.match[i, k])
             utility = math.log(cart) - math.log1p(-cart) - n.typical_utility
             by_luck = n.dwell_spread * normal(absorb(luck, shown.items[i, k]))
-            seconds = np.float32(n.dwell * math.exp(np.float64(n.dwell_utility * utility) + by_luck))
-        after.dwell[i, k] = seconds
+            after.dwell[i, tables.places[k]] = n.dwell * math.exp(np.float64(n.dwell_utility * utility) + by_luck)
+
+
+@woven
+def deal(tables: Tables, shown: Shown, after: After, i: int) -> None:
+    """Part the page as shown into the slots of the policy and the places of the house."""
+    if after.house_clicked.shape[1] == 0:
+        return  # `after` holds the very columns of `shown`
+    for k in range(shown.items.shape[1]):
+        slot = tables.places[k]
+        if slot >= 0:
+            after.items[i, slot], after.satisfied[i, slot] = shown.items[i, k], shown.satisfied[i, k]
+            after.examined[i, slot], after.clicked[i, slot] = shown.examined[i, k], shown.clicked[i, k]
+            after.carted[i, slot], after.purchased[i, slot] = shown.carted[i, k], shown.purchased[i, k]
+        else:
+            h = -1 - slot
+            after.house_examined[i, h], after.house_clicked[i, h] = shown.examined[i, k], shown.clicked[i, k]
+            after.house_carted[i, h], after.house_purchased[i, h] = shown.carted[i, k], shown.purchased[i, k]
 
 
 @woven
@@ -94,13 +111,13 @@ def abandon(tables: Tables, here: Here, key: U64, shown: Shown, i: int) -> tuple
 
 
 @woven
-def ending_of(shown: Shown, after: After, content: bool, goes_on: tuple[bool, bool], i: int) -> Int:
+def ending_of(shown: Shown, content: bool, goes_on: tuple[bool, bool], i: int) -> Int:
     """Twin of `abandonment.endings`."""
     clicked = satisfied = purchased = False
     for k in range(shown.clicked.shape[1]):
         clicked |= shown.clicked[i, k]
         satisfied |= shown.satisfied[i, k]
-        purchased |= after.purchased[i, k]
+        purchased |= shown.purchased[i, k]
     if purchased:
         return _BOUGHT
     if satisfied:

@@ -70,7 +70,7 @@ def change_mind(tables: Tables, here: Here, key: U64, shown: Shown, after: After
                 trust += n.trust_rate * (_sigmoid(n.trust_quality * it.quality - n.trust_bait * it.bait) - trust)
             if here.recent.shape[1] > 0:
                 after.recent[i, it.brand if n.is_boredom_of_brand else it.category] += _ONE
-            if after.purchased[i, k]:
+            if shown.purchased[i, k]:
                 if here.satiation.shape[1] > 0:
                     after.satiation[i, it.category] += _ONE
                 if n.has_loyalty:

@@ -23,6 +23,8 @@ class Shown(NamedTuple):
     examined: Bools
     clicked: Bools
     satisfied: Bools
+    carted: Bools
+    purchased: Bools
     click: F64
     attraction: F32
     satisfaction: F32
@@ -33,10 +35,14 @@ class Shown(NamedTuple):
 class After(NamedTuple):
     """What the page brought: columns of an `Outcome`, then those of the next `State`; all to be filled.
 
-    The first eight are (N, K + H); what does not concern a place is 0 there. dwell, returned and ad_revenue have no
-    width where their mechanism is off.
+    The first six are those of `Shown` where the house has no places. dwell, returned and ad_revenue are 0 already, and
+    are written into where their mechanism is on.
     """
 
+    items: I32  # (N, K), and so the columns down to `returned`
+    examined: Bools
+    clicked: Bools
+    satisfied: Bools
     carted: Bools
     purchased: Bools
     revenue: F64
@@ -44,6 +50,10 @@ class After(NamedTuple):
     expected: F64
     dwell: F32
     returned: Bools
+    house_examined: Bools  # (N, H), and so the next four
+    house_clicked: Bools
+    house_carted: Bools
+    house_purchased: Bools
     ad_revenue: F64
     ending: npt.NDArray[np.int8]
     session_over: Bools

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from simenv.catalogue import I32, I64
-from simenv.compiled.aftermath import abandon, ending_of, look_long, sell
+from simenv.compiled.aftermath import abandon, deal, ending_of, look_long, sell
 from simenv.compiled.asking import write_intent
 from simenv.compiled.hashing import U64, Int, Single, absorb, entry, inlined, uniform, uniform_open, visit_key, woven
 from simenv.compiled.mind import change_mind, fade, impress
@@ -43,11 +43,13 @@ def show_page(tables: Tables, here: Here, page: Shelf, slate: I64, shown: Shown)
         for k in range(shown.items.shape[1]):
             place = tables.places[k]
             item = int(item_of(page.candidates, slate, i, place) if place >= 0 else page.house[i, -1 - place])
-            at = max(item, 0)
-            grade = relevance_of(tables, here, i, at) if item >= 0 else _ZERO
-            match = match_of(tables, here, i, at)
-            attraction = attraction_of(tables, here, i, at, grade, match) if item >= 0 else _ZERO
-            shown.items[i, k], shown.relevance[i, k], shown.match[i, k] = item, grade, match
+            shown.items[i, k] = item
+            if item < 0:
+                show_nothing(tables, examine, shown, i, k)
+                continue
+            grade, match = relevance_of(tables, here, i, item), match_of(tables, here, i, item)
+            attraction = attraction_of(tables, here, i, item, grade, match)
+            shown.relevance[i, k], shown.match[i, k] = grade, match
             if is_position_based:
                 examined = uniform(absorb(examine, k)) < tables.examination[k]
                 shown.examined[i, k] = examined
@@ -55,9 +57,21 @@ def show_page(tables: Tables, here: Here, page: Shelf, slate: I64, shown: Shown)
                 shown.click[i, k] = np.float64(attraction * tables.examination[k])
             else:
                 shown.attraction[i, k] = attraction
-                shown.satisfaction[i, k] = satisfying_of(tables, cart_of(tables, here, i, at, grade, match))
+                shown.satisfaction[i, k] = satisfying_of(tables, cart_of(tables, here, i, item, grade, match))
                 shown.u_examine[i, k] = uniform(absorb(examine, k))
                 shown.u_item[i, k] = uniform(absorb(attract, item))
+
+
+@woven
+def show_nothing(tables: Tables, examine: U64, shown: Shown, i: int, k: int) -> None:
+    """An empty place: it can be looked at, and nothing else."""
+    shown.relevance[i, k] = shown.match[i, k] = _ZERO
+    if len(tables.examination) > 0:
+        shown.examined[i, k] = uniform(absorb(examine, k)) < tables.examination[k]
+        shown.clicked[i, k], shown.click[i, k] = False, 0.0
+    else:
+        shown.attraction[i, k] = shown.satisfaction[i, k] = _ZERO
+        shown.u_examine[i, k], shown.u_item[i, k] = uniform(absorb(examine, k)), 0.5
 
 
 @woven
@@ -99,7 +113,8 @@ def turn_page(tables: Tables, here: Here, page: Shelf, slate: I64, shown: Shown,
         mark_shown(tables, here, next_page, slate, (shown.items, after.shown), i)
         session_over = not next_page and not next_search
         after.session_over[i] = session_over
-        after.ending[i] = ending_of(shown, after, content, (next_page, next_search), i)
+        after.ending[i] = ending_of(shown, content, (next_page, next_search), i)
+        deal(tables, shown, after, i)
         if session_over:
             leave(tables, here, best, after, i)
         else:

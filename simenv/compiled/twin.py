@@ -22,7 +22,6 @@ from simenv.compiled.observing import observe as look
 from simenv.compiled.shown import After, Shown
 from simenv.compiled.stepping import Shelf, show_page, turn_page
 from simenv.compiled.tables import Tables, here_of, tables_of
-from simenv.house import house_places, policy_places
 from simenv.invented import InventedDemand
 from simenv.mind import Mind, fresh_mind
 from simenv.params import WorldParams
@@ -164,7 +163,8 @@ class CompiledWorld:
             np.ascontiguousarray(page.candidates, dtype=np.int32), np.ascontiguousarray(page.house, dtype=np.int32)
         )
         positions = np.ascontiguousarray(slate, dtype=np.int64)
-        shown, after = self._shown(len(state)), self._after(len(state))
+        shown = self._shown(len(state))
+        after = self._after(shown)
         show_page(self.tables, here, shelf, positions, shown)
         if not len(self.tables.examination):
             self._click(shown)
@@ -178,25 +178,16 @@ class CompiledWorld:
             shown=after.shown, history=after.history, history_weight=after.history_weight,
             last_brand=after.last_brand, satisfaction=after.satisfaction, visit_satisfaction=after.visit_satisfaction,
         )  # fmt: skip
-        return next_state, self._outcome(shown, after)
+        return next_state, self._outcome(after)
 
-    def _outcome(self, shown: Shown, after: After) -> Outcome:
-        house, n = self.params.house, len(shown.items)
-        mine, theirs = policy_places(house, self.params.n_slots), house_places(house)
-
-        def own(column: Any) -> Any:
-            return column if not house.n else np.ascontiguousarray(column[:, mine])
-
+    def _outcome(self, after: After) -> Outcome:
         return Outcome(
-            items=own(shown.items), examined=own(shown.examined), clicked=own(shown.clicked),
-            carted=own(after.carted), purchased=own(after.purchased), satisfied=own(shown.satisfied),
-            dwell=own(after.dwell if after.dwell.shape[1] else np.zeros(shown.items.shape, np.float32)),
-            returned=own(after.returned if after.returned.shape[1] else np.zeros(shown.items.shape, np.bool_)),
-            revenue=own(after.revenue), reward=own(after.reward), expected=own(after.expected),
-            house_examined=shown.examined[:, theirs], house_clicked=shown.clicked[:, theirs],
-            house_carted=after.carted[:, theirs], house_purchased=after.purchased[:, theirs],
-            ad_revenue=after.ad_revenue[:, theirs] if after.ad_revenue.shape[1] else np.zeros((n, house.n)),
-            ending=after.ending, session_over=after.session_over, gone=after.gone, truncated=after.truncated,
+            items=after.items, examined=after.examined, clicked=after.clicked, carted=after.carted,
+            purchased=after.purchased, satisfied=after.satisfied, dwell=after.dwell, returned=after.returned,
+            revenue=after.revenue, reward=after.reward, expected=after.expected,
+            house_examined=after.house_examined, house_clicked=after.house_clicked, house_carted=after.house_carted,
+            house_purchased=after.house_purchased, ad_revenue=after.ad_revenue, ending=after.ending,
+            session_over=after.session_over, gone=after.gone, truncated=after.truncated,
         )  # fmt: skip
 
     def _click(self, shown: Shown) -> None:
@@ -217,23 +208,26 @@ class CompiledWorld:
         return Shown(
             items=np.empty(shape, np.int32), relevance=np.empty(shape, f32), match=np.empty(shape, f32),
             examined=np.empty(shape, flags), clicked=np.empty(shape, flags), satisfied=np.zeros(shape, flags),
-            click=np.empty(shape, f64), attraction=np.empty(told, f32), satisfaction=np.empty(told, f32),
-            u_examine=np.empty(told, f64), u_item=np.empty(told, f64),
+            carted=np.empty(shape, flags), purchased=np.empty(shape, flags), click=np.empty(shape, f64),
+            attraction=np.empty(told, f32), satisfaction=np.empty(told, f32), u_examine=np.empty(told, f64),
+            u_item=np.empty(told, f64),
         )  # fmt: skip
 
-    def _after(self, n: int) -> After:
-        params, shape, n_style = self.params, (n, self.params.n_shown), self.params.n_style
+    def _after(self, shown: Shown) -> After:
+        n, params, n_style = len(shown.items), self.params, self.params.n_style
         i32, f32, f64, flags = np.int32, np.float32, np.float64, np.bool_
+        slots, places = (n, params.n_slots), (n, params.house.n)
 
-        def where(is_on: bool) -> tuple[int, int]:
-            return shape if is_on else (n, 0)
+        def own(column: Any) -> Any:
+            return np.empty(slots, column.dtype) if params.house.n else column
 
         return After(
-            carted=np.empty(shape, flags), purchased=np.empty(shape, flags), revenue=np.empty(shape, f64),
-            reward=np.empty(shape, f64), expected=np.empty(shape, f64),
-            dwell=np.empty(where(params.post_click.dwell > 0.0), f32),
-            returned=np.empty(where(params.post_click.returns > 0.0), flags),
-            ad_revenue=np.zeros(where(bool(params.house.sponsored)), f64), ending=np.empty(n, np.int8),
+            items=own(shown.items), examined=own(shown.examined), clicked=own(shown.clicked),
+            satisfied=own(shown.satisfied), carted=own(shown.carted), purchased=own(shown.purchased),
+            revenue=np.empty(slots, f64), reward=np.empty(slots, f64), expected=np.empty(slots, f64),
+            dwell=np.zeros(slots, f32), returned=np.zeros(slots, flags), house_examined=np.empty(places, flags),
+            house_clicked=np.empty(places, flags), house_carted=np.empty(places, flags),
+            house_purchased=np.empty(places, flags), ad_revenue=np.zeros(places, f64), ending=np.empty(n, np.int8),
             session_over=np.empty(n, flags), gone=np.empty(n, flags), truncated=np.empty(n, flags),
             visit=np.empty(n, i32), day=np.empty(n, i32), search=np.empty(n, i32), page=np.empty(n, i32),
             step=np.empty(n, i32), taste=np.empty((n, n_style), f32), favourite_brand=np.empty(n, i32),

@@ -34,7 +34,14 @@ def bench(
         write_measured(out, measured)
         print_note(f"report: {report(out)}")
     if as_json:
-        print_json({"machine": machine(), "benchmarks": measured.rates, "scaling": measured.scaling})
+        print_json(
+            {
+                "machine": machine(),
+                "benchmarks": measured.rates,
+                "scaling": measured.scaling,
+                "mechanisms": measured.mechanisms,
+            }
+        )
         return
     print_result(f"machine: {machine()}")
     columns = ["benchmark", "value", "unit", "peer", "peer's value", "ratio"]
@@ -50,6 +57,14 @@ def bench(
         for result in measured.rates
     ]
     print_table(columns, rows, right=["value", "peer's value", "ratio"], wrap=["benchmark", "peer"])
+    if measured.mechanisms:
+        columns = ["mechanism", "backend", "CPU us a search", "added", "share"]
+        costs = [
+            [each["mechanism"], each["backend"], number(each["microseconds"]), number(each["added"]),
+             f"{100 * each['share']:+.0f}%"]
+            for each in measured.mechanisms
+        ]  # fmt: skip
+        print_table(columns, costs, right=columns[2:])
     if measured.scaling:
         columns = ["what grows", "size", "CPU ms a step", "of the line", "R squared"]
         grown = [

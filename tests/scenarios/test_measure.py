@@ -10,6 +10,7 @@ from reports import report
 from scenarios import bench, scaling
 from scenarios.bench import Benchmark
 from scenarios.measure import Measured, measure, write_measured
+from scenarios.mechanisms import FULL, MECHANISMS
 from simenv.errors import UserError
 
 RATE = "Plackett-Luce slates of 10 of 100: draw and log-probability"
@@ -44,7 +45,7 @@ def test_growth_is_drawn_with_its_line(tmp_path: Path) -> None:
          "fitted": 0.5 + 0.01 * size, "r_squared": 1.0}
         for axis, sizes in scaling.GROWTH.items() for size in sizes
     ]  # fmt: skip
-    write_measured(tmp_path / "run", Measured([], growth, 0.0, 1.0))
+    write_measured(tmp_path / "run", Measured([], growth, [], 0.0, 1.0))
     report(tmp_path / "run")
     assert (tmp_path / "run" / "figures" / "scaling.png").stat().st_size > 10_000
 
@@ -58,6 +59,18 @@ def test_the_line_is_that_of_the_measured_times(monkeypatch: pytest.MonkeyPatch)
     assert told["N"] == pytest.approx(1.0)
     assert told["K"] == pytest.approx(1.0)
     assert told["C"] < 0.97  # a cost that grows with the square is no line
+
+
+def test_what_each_mechanism_costs_is_drawn_by_backend(tmp_path: Path) -> None:
+    costs = [
+        {"mechanism": name, "backend": backend, "microseconds": scale * (2.0 + 0.1 * at), "added": scale * 0.1 * at,
+         "share": 0.05 * at}
+        for backend, scale in (("numba", 1.0), ("numpy", 2.5)) for at, name in enumerate(("none", *MECHANISMS, FULL))
+    ]  # fmt: skip
+    write_measured(tmp_path / "run", Measured([], [], costs, 0.0, 1.0))
+    page = report(tmp_path / "run").read_text(encoding="utf-8")
+    assert (tmp_path / "run" / "figures" / "mechanisms.png").stat().st_size > 10_000
+    assert all(name in page for name in MECHANISMS)
 
 
 @pytest.mark.slow
