@@ -36,7 +36,9 @@ def headline(run: Run, judged: pd.DataFrame | None) -> Picture | None:
         lambda: overview.draw(table, known),
         overview.describe(table, known),
         "Left: longer is better, dashed is the logger. Right: a good estimate stands near the black line and its "
-        "interval crosses it; hollow squares are numbers that the log cannot carry.",
+        "interval crosses it; hollow squares are numbers that the log cannot carry."
+        if overview.headline_policy(table, known)
+        else "Longer is better, dashed is the logger.",
     )
 
 

@@ -153,7 +153,8 @@ def test_each_table_alone_makes_a_page(tmp_path: Path, made_up: Any, name: str) 
 @pytest.mark.parametrize("name", ["policies", "estimates"])
 def test_tables_that_others_lean_on_may_be_missing(tmp_path: Path, made_up: Any, name: str) -> None:
     tables = {key: made_up.experiment_tables()[key] for key in ("policies", "estimates", "truth") if key != name}
-    assert report(made_up.write_run(tmp_path / "run", made_up.FACTS, tables)).exists()
+    text = report(made_up.write_run(tmp_path / "run", made_up.FACTS, tables)).read_text(encoding="utf-8")
+    assert "Right: a good estimate" not in text  # nor is that panel drawn
 
 
 def test_a_run_without_tables_still_says_what_it_asked(tmp_path: Path, made_up: Any) -> None:
