@@ -40,10 +40,10 @@ def test_a_plan_crosses_everything_under_readable_keys() -> None:
     [
         ('policies = ["lexcal"]', "Did you mean 'lexical'"),
         ('scenarios = ["qiuck"]', "Did you mean 'quick'"),
-        ('overrides = ["logging.shopers=3"]', "setting 'logging.shopers'"),
+        ('overrides = ["logging.shopers=3"]', "named 'shopers'. Did you mean 'shoppers'"),
         ("seeds = []", "setting 'seeds'"),
         ("seeds = [1, 1]", "twice"),
-        ("sedes = [1]", "setting 'sedes'"),
+        ("sedes = [1]", "named 'sedes'. Did you mean 'seeds'"),
     ],
 )
 def test_mistakes_are_told_before_anything_runs(change: str, told: str, tmp_path: Path) -> None:
