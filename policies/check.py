@@ -9,11 +9,14 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from itertools import permutations
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from policies.exploration.estimates import Estimates, Needs, Uncertain
+from policies.exploration.slotwise import SlotwisePolicy
 from policies.ranking import F32, RankingPolicy, Scorer
 from simenv import hashing
 from simenv.columns import join, take
@@ -22,6 +25,8 @@ from simenv.errors import UserError
 from simenv.hashing import Keys
 from simenv.play import play, shopper_range, truth
 from simenv.world import Page, World, policy_keys
+
+AnyPolicy = RankingPolicy | SlotwisePolicy
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -55,8 +60,18 @@ class _Scaled:
         """See `policies.ranking.Scorer`."""
         return (self.scorer.score(page, truth) * self.factor).astype(np.float32)
 
+    def estimates(self, page: Page, truth: Truth | None, needs: Needs) -> Estimates:
+        """See `policies.exploration.estimates.Uncertain`; asked only where the scorer has it."""
+        made = cast(Uncertain, self.scorer).estimates(page, truth, needs)
+        return Estimates(
+            made.scores * self.factor,
+            made.here,
+            None if made.spread is None else made.spread * self.factor,
+            None if made.draws is None else made.draws * self.factor,
+        )
 
-def check_policy(policy: RankingPolicy, world: World, seed: int = 0, n_draws: int = 50_000) -> None:
+
+def check_policy(policy: AnyPolicy, world: World, seed: int = 0, n_draws: int = 50_000) -> None:
     """Prove that a policy keeps the contract of `simenv.decision.Policy`, with exact propensities.
 
     What it draws has the log-probability it says, to 1e-9. The probabilities of all first choices and of all slates sum
@@ -92,7 +107,7 @@ def check_policy(policy: RankingPolicy, world: World, seed: int = 0, n_draws: in
     _check_frequencies(policy, take(some, np.zeros(n_draws, dtype=np.int64)), world.params.n_slots, seed)
 
 
-def _meet(policy: RankingPolicy, world: World, seed: int) -> _Met:
+def _meet(policy: AnyPolicy, world: World, seed: int) -> _Met:
     """Pages met in play; every second one has holes knocked into it, down to a single candidate."""
     n_candidates, n_slots = world.params.n_candidates, world.params.n_slots
     n_slates = float(np.prod(np.arange(n_candidates - n_slots + 1, n_candidates + 1, dtype=np.float64)))
@@ -113,7 +128,7 @@ def _meet(policy: RankingPolicy, world: World, seed: int) -> _Met:
     return _Met(page, truth(world, state, page) if policy.sees_truth else None, keys)
 
 
-def _act(policy: RankingPolicy, met: _Met, n_slots: int) -> Decision:
+def _act(policy: AnyPolicy, met: _Met, n_slots: int) -> Decision:
     return policy.act(met.page, n_slots, met.keys, met.truth)
 
 
@@ -138,7 +153,7 @@ def _check_slates(met: _Met, decision: Decision) -> None:
     )
 
 
-def _check_reported(policy: RankingPolicy, met: _Met, decision: Decision) -> None:
+def _check_reported(policy: AnyPolicy, met: _Met, decision: Decision) -> None:
     logp, shown = decision.logp.logp, decision.slate >= 0
     assert np.isfinite(logp).all(), "the log-probability of a drawn slate is not finite"
     assert (logp <= 0).all(), "a drawn slate has a probability above one"
@@ -148,7 +163,7 @@ def _check_reported(policy: RankingPolicy, met: _Met, decision: Decision) -> Non
     assert off <= EXACT, f"log_prob of what was drawn differs by {off:.3g} from what the decision says"
 
 
-def _check_pure(policy: RankingPolicy, met: _Met, decision: Decision) -> None:
+def _check_pure(policy: AnyPolicy, met: _Met, decision: Decision) -> None:
     n_slots = decision.slate.shape[1]
     before = {field.name: getattr(met.page, field.name).copy() for field in dataclasses.fields(met.page)}
     keys = met.keys.copy()
@@ -167,7 +182,7 @@ def _check_pure(policy: RankingPolicy, met: _Met, decision: Decision) -> None:
         assert not np.array_equal(other.slate, decision.slate), "other keys gave the same slates: the luck is not used"
 
 
-def _check_alone(policy: RankingPolicy, met: _Met, decision: Decision) -> None:
+def _check_alone(policy: AnyPolicy, met: _Met, decision: Decision) -> None:
     here = met.page.candidates >= 0
     for row in range(0, len(met.keys), max(1, len(met.keys) // 12)):
         alone = _act(policy, take(met, slice(row, row + 1)), decision.slate.shape[1])
@@ -179,7 +194,7 @@ def _check_alone(policy: RankingPolicy, met: _Met, decision: Decision) -> None:
             assert np.array_equal(alone.slate[0], decision.slate[row]), "a row's slate depends on its batch"
 
 
-def _check_order(policy: RankingPolicy, met: _Met, decision: Decision) -> None:
+def _check_order(policy: AnyPolicy, met: _Met, decision: Decision) -> None:
     """Rows whose scores move with the candidates show the same items; greedy ties go to the engine's order."""
     order = np.argsort(hashing.absorb(met.keys[:, None], np.arange(met.page.candidates.shape[1])), axis=1)
     turned = _reorder(met, order)
@@ -192,7 +207,7 @@ def _check_order(policy: RankingPolicy, met: _Met, decision: Decision) -> None:
     assert np.array_equal(shown[same], expected[same]), "another order of the same candidates shows other items"
 
 
-def _check_enumeration(policy: RankingPolicy, met: _Met, n_slots: int) -> None:
+def _check_enumeration(policy: AnyPolicy, met: _Met, n_slots: int) -> None:
     """Sums over all first choices and all slates, and marginals against the enumeration, page by page."""
     n_candidates = met.page.candidates.shape[1]
     for row in range(len(met.keys)):
@@ -208,7 +223,7 @@ def _check_enumeration(policy: RankingPolicy, met: _Met, n_slots: int) -> None:
         _check_marginals(policy, met, row, slates, joint)
 
 
-def _check_marginals(policy: RankingPolicy, met: _Met, row: int, slates: I32, joint: F64) -> None:
+def _check_marginals(policy: AnyPolicy, met: _Met, row: int, slates: I32, joint: F64) -> None:
     repeated = take(met, np.full(len(slates), row))
     _, found = policy.propensities(repeated.page, slates, repeated.truth)
     assert found is not None, "propensities gave no marginals though they were asked for"
@@ -222,7 +237,7 @@ def _check_marginals(policy: RankingPolicy, met: _Met, row: int, slates: I32, jo
         assert off <= allowed, f"a marginal at slot {k} is off by {off:.3g}; the policy states {found.error:.3g}"
 
 
-def _check_frequencies(policy: RankingPolicy, met: _Met, n_slots: int, seed: int) -> None:
+def _check_frequencies(policy: AnyPolicy, met: _Met, n_slots: int, seed: int) -> None:
     """Chi-square of drawn slates on one page against their reported probabilities; cells under 10 expected pooled."""
     keys = hashing.absorb(hashing.stream(seed, "check frequencies"), np.arange(len(met.keys)))
     drawn = policy.act(met.page, n_slots, keys, met.truth).slate
@@ -244,7 +259,7 @@ def _check_frequencies(policy: RankingPolicy, met: _Met, n_slots: int, seed: int
     assert p >= ALPHA, f"drawn slates do not have the reported probabilities: chi-square p = {p:.3g}"
 
 
-def _log_prob(policy: RankingPolicy, met: _Met, row: int, slates: I32) -> F64:
+def _log_prob(policy: AnyPolicy, met: _Met, row: int, slates: I32) -> F64:
     """Conditional log-probabilities of many slates of one page, (M, K)."""
     repeated = take(met, np.full(len(slates), row))
     return policy.log_prob(repeated.page, slates, repeated.truth).logp

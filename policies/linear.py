@@ -19,7 +19,10 @@ import numpy.typing as npt
 import torch
 
 from policies.examples import Examples
+from policies.exploration.estimates import Estimates, Needs
 from policies.features import CHUNK, FeatureMap, page_tensors
+from policies.kernels.ridge import Posterior
+from policies.linear_beliefs import beliefs
 from policies.ranking import F32
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import take
@@ -89,6 +92,12 @@ class LinearBandit:
                     value += self.alpha * torch.linalg.vector_norm(x @ spread.T, dim=2)
                 made.append(value.numpy())
         return np.concatenate(made)
+
+    def estimates(self, page: Page, truth: Truth | None, needs: Needs) -> Estimates:
+        """What it believes without the bound, see `policies.exploration.estimates.Uncertain`."""
+        theta, root = self._posterior()
+        own = Posterior(torch.from_numpy(theta)[None], torch.from_numpy(root)[None])
+        return beliefs(self.feature_map, own, page, needs, 0, np.zeros(1, dtype=np.int64))
 
     def tensors(self) -> dict[str, npt.NDArray[np.generic]]:
         """What a saved model holds."""

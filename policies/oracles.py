@@ -23,9 +23,8 @@ from simenv.world import Page, World
 class MyopicOracle:
     """Shows the page with the highest exact expected reward that hidden truth allows, under the world's click model.
 
-    See `simenv.clicks.best_slate` for what is proved of which model. Says nothing about later pages or visits. Where a
-    market fills places of the page itself it ranks as if they were not there: still the best page where a click
-    depends on its own item alone and attention falls downwards, a good one elsewhere.
+    See `simenv.clicks.best_slate` for what is proved of which model, also where the market fills places of the page
+    itself. Says nothing about later pages or visits.
     """
 
     catalogue: PublicCatalogue
@@ -88,5 +87,6 @@ def _required(truth: Truth | None) -> Truth:
 
 def _best_page(known: Truth, weight: float) -> F32:
     worth = known.value + weight * known.satisfaction if weight else known.value
-    best = best_slate(known.click_model, Appeal(known.attraction, known.satisfaction), worth, known.n_slots)
+    look = Appeal(known.attraction, known.satisfaction)
+    best = best_slate(known.click_model, look, worth, known.n_slots, known.taken)
     return slate_scores(best.slate, known.attraction * worth)

@@ -29,11 +29,11 @@ CELLS = 8_000_000  # numbers that the quadrature holds at most
 CHUNK = 128  # rows of the quadrature at once: few enough to stay in the cache
 
 
-def log_weights(scores: F32, temperature: float, floor: float) -> F64:
+def log_weights(scores: npt.NDArray[np.floating], temperature: float, floor: float) -> F64:
     """Log of the Plackett-Luce weights; they sum to one in each row.
 
     Args:
-        scores: (N, C) float32; -inf at holes. A row of nothing but holes shows nothing, for certain.
+        scores: (N, C); -inf at holes. A row of nothing but holes shows nothing, for certain.
         temperature: > 0.
         floor: in [0, 1), the share of the weight that is spread evenly.
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from policies import plackett_luce
+from policies.exploration.estimates import Estimates, Exploration, Needs, Uncertain
 from simenv.decision import Decision, PropensityKind, Truth
 from simenv.errors import UserError
 from simenv.hashing import Keys
@@ -35,8 +36,13 @@ class Scorer(Protocol):
 class RankingPolicy:
     """A scorer as a stochastic ranker; satisfies `simenv.decision.Policy`.
 
+    Under an `exploration` the first slot has that scheme's probabilities p, and the slate is Plackett-Luce with weights
+    p: what is ranked by, drawn from and logged are the scores log p (rounded once, to float32) at temperature 1 and
+    floor 0, so the log alone gives the propensities back. Every candidate then needs a positive p.
+
     Raises:
-        UserError: for a temperature below 0 or infinite, a floor outside [0, 1), or a floor on a greedy policy.
+        UserError: for a temperature below 0 or infinite, a floor outside [0, 1), a floor on a greedy policy, or an
+            exploration beside another temperature or floor, or one that asks the scorer for what it does not give.
     """
 
     name: str
@@ -46,6 +52,7 @@ class RankingPolicy:
     sees_truth: bool = False
     propensity_kind: PropensityKind = "exact"
     propensity_error: float = 0.0
+    exploration: Exploration | None = None
 
     def __post_init__(self) -> None:
         """Refuse what has no distribution."""
@@ -57,6 +64,14 @@ class RankingPolicy:
             raise UserError(
                 f"policy '{self.name}': a greedy policy (temperature 0) has no floor; raise the temperature."
             )
+        if self.exploration is None:
+            return
+        if (self.temperature, self.floor) != (1.0, 0.0):
+            raise UserError(
+                f"policy '{self.name}': an exploration has a temperature and a floor of its own; leave the policy's at "
+                f"1 and 0, not {self.temperature} and {self.floor}."
+            )
+        refuse_certain(self.name, self.scorer, self.exploration)
 
     def act(self, page: Page, n_slots: int, keys: Keys, truth: Truth | None = None) -> Decision:
         """See `simenv.decision.Policy.act`."""
@@ -82,17 +97,60 @@ class RankingPolicy:
         """Scores with -inf at holes, (N, C) float32, exactly as they are drawn from and logged.
 
         Raises:
-            UserError: where the scorer gives a candidate NaN or infinity.
+            UserError: where the scorer gives a candidate NaN or infinity, or the exploration never chooses one.
         """
         here = page.candidates >= 0
-        scores = np.where(here, self.scorer.score(page, truth), -np.inf).astype(np.float32)
-        if not np.isfinite(scores[here]).all():
-            raise UserError(f"policy '{self.name}': a candidate's score is NaN or infinite; expected finite numbers.")
-        return scores
+        if self.exploration is None:
+            return finite_scores(self.name, here, self.scorer.score(page, truth))
+        logp = self.exploration.log_prob(estimates_of(self.name, self.scorer, page, truth, self.exploration.needs))
+        if np.isneginf(logp[here]).any():
+            raise UserError(
+                f"policy '{self.name}': its exploration gives a candidate probability 0, and a Plackett-Luce slate has "
+                "to go on when the others are shown. Give it a floor, or use policies.exploration.slotwise."
+            )
+        return logp.astype(np.float32)
 
     def with_exploration(self, temperature: float, floor: float) -> RankingPolicy:
         """The same scorer under another temperature and floor."""
-        return dataclasses.replace(self, temperature=temperature, floor=floor)
+        return dataclasses.replace(self, temperature=temperature, floor=floor, exploration=None)
+
+
+def finite_scores(policy: str, here: npt.NDArray[np.bool_], scores: npt.NDArray[np.floating]) -> F32:
+    """Scores (N, C) float32 with -inf at holes.
+
+    Raises:
+        UserError: where a candidate's score is NaN or infinite.
+    """
+    made = np.where(here, scores, -np.inf).astype(np.float32)
+    if not np.isfinite(made[here]).all():
+        raise UserError(f"policy '{policy}': a candidate's score is NaN or infinite; expected finite numbers.")
+    return made
+
+
+def estimates_of(policy: str, scorer: Scorer, page: Page, truth: Truth | None, needs: Needs) -> Estimates:
+    """What an exploration asks of a scorer: its scores, or its whole beliefs where it needs more.
+
+    Raises:
+        UserError: where a candidate's score is NaN or infinite.
+    """
+    here = page.candidates >= 0
+    if needs == Needs():
+        return Estimates(finite_scores(policy, here, scorer.score(page, truth)), here)
+    made = cast(Uncertain, scorer).estimates(page, truth, needs)
+    return dataclasses.replace(made, scores=finite_scores(policy, here, made.scores), here=here)
+
+
+def refuse_certain(policy: str, scorer: Scorer, exploration: Exploration) -> None:
+    """Refuse an exploration that needs spreads or draws over a scorer that has none.
+
+    Raises:
+        UserError: saying which.
+    """
+    if exploration.needs != Needs() and not callable(getattr(scorer, "estimates", None)):
+        raise UserError(
+            f"policy '{policy}': its exploration needs {'spreads' if exploration.needs.spread else 'draws'}, and a "
+            f"{type(scorer).__name__} only scores. Use a scheme that reads scores, or a scorer with 'estimates'."
+        )
 
 
 def slate_propensities(

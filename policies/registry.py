@@ -56,6 +56,17 @@ POLICIES: dict[str, Entry] = {
     "linear": Entry(
         "linear contextual bandit over shown slots", 0.03, 0.01, "policies.linear:LinearBandit", learns=True
     ),
+    "linear-ts": Entry(
+        "linear Thompson sampling, a mixture of posterior draws", 1.0, 0.01, "policies.linear_family:LinearThompson",
+        learns=True,
+    ),
+    "linear-disjoint": Entry(
+        "linear bandit with a model for each category", 0.03, 0.01, "policies.linear_family:DisjointLinear",
+        learns=True,
+    ),
+    "logistic": Entry(
+        "logistic bandit with a Laplace posterior", 0.3, 0.01, "policies.logistic:LogisticBandit", learns=True
+    ),
     "neural-linear": Entry(
         "neural contextual bandit with a Bayesian last layer", 0.3, 0.01, "policies.neural:NeuralLinearBandit",
         learns=True,

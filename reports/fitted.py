@@ -66,6 +66,23 @@ def click_models_table(table: pd.DataFrame) -> Table:
     return _table("Click models compared; the lowest misfit is taken", columns, (1, 2), rows)
 
 
+def query_mix_table(table: pd.DataFrame) -> Table:
+    """The product types that are looked for."""
+    rows = [
+        (
+            str(row["category"]),
+            fixed(100.0 * row["log"], 2),
+            interval(100.0 * row["low"], 100.0 * row["high"], 2),
+            fixed(100.0 * row["share"], 2),
+            interval(100.0 * row["share_low"], 100.0 * row["share_high"], 2),
+        )
+        for row in records(table)
+    ]
+    columns = ("product type", "log, %", "90% predictive", "fitted share, %", "approximate 95%")
+    caption = "Share of first queries in which it is read, and of intents that follow no favourite"
+    return _table(caption, columns, (1, 2, 3, 4), rows)
+
+
 def key_numbers(table: pd.DataFrame, facts: dict[str, object]) -> list[KeyNumber]:
     """How much of the log the fitted world imitates."""
     forecasts = table[~table["aimed_at"]]

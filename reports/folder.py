@@ -107,6 +107,10 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("held_out", "misfit"), "number"),
         "chosen": "flag",
     },
+    "query_mix": {
+        "category": "text",
+        **dict.fromkeys(("log", "mean", "low", "high", "share", "share_low", "share_high"), "number"),
+    },
     "cells": {**dict.fromkeys(("scenario", "policy", "seed", "metric"), "text"), "value": "number"},
 }
 

@@ -17,7 +17,9 @@ from reports.examples import Search, example_searches
 from reports.folder import Run, read_run
 from reports.keynumbers import KeyNumber, key_numbers
 from reports.numbers import duration
-from reports.sections import Picture, Section, headline, sections
+from reports.sections.experiment import headline
+from reports.sections.order import sections
+from reports.sections.section import Picture, Section
 from reports.style import policy_styles
 from reports.summaries import unique, with_truth
 from reports.tables import Table, verdict_matrix

@@ -17,7 +17,7 @@ import numpy as np
 
 from scenarios.mechanisms import FULL, C, K, N, searches_per_second, sized
 from simenv.compiled.backend import Backend
-from simenv.errors import unknown_name
+from simenv.errors import UserError
 from simenv.peers.interest_evolution import InterestEvolution
 from simenv.peers.vector_env import Backend as PeerBackend
 from simenv.peers.vector_env import PeerVectorEnv
@@ -49,19 +49,18 @@ def benchmarks(names: list[str] | None) -> list[dict[str, Any]]:
     """Run benchmarks.
 
     Args:
-        names: Which, from BENCHMARKS; all where None.
+        names: Which, from BENCHMARKS: whole names, or parts of them that stand for all they are part of; all where
+            None.
 
     Returns:
         A record each: name, value, unit, peer, peer_value, ratio (None where there is no peer).
 
     Raises:
-        UserError: for an unknown name.
+        UserError: for a name that no benchmark's holds.
     """
-    for name in names or []:
-        if name not in BENCHMARKS:
-            raise unknown_name("benchmark", name, BENCHMARKS)
+    chosen = [each for each in BENCHMARKS if names is None or any(each in _named(name) for name in names)]
     records = []
-    for name in names or BENCHMARKS:
+    for name in chosen:
         one = BENCHMARKS[name]
         value = statistics.median(one.rate() for _ in range(ROUNDS))
         ratio = None if one.peer_value is None else value / one.peer_value
@@ -70,6 +69,14 @@ def benchmarks(names: list[str] | None) -> list[dict[str, Any]]:
              "ratio": ratio}
         )  # fmt: skip
     return records
+
+
+def _named(name: str) -> list[str]:
+    """The benchmarks that a name stands for: its own, or all whose names hold it in capitals or not."""
+    found = [name] if name in BENCHMARKS else [each for each in BENCHMARKS if name.lower() in each.lower()]
+    if not found:
+        raise UserError(f"no benchmark has '{name}' in its name. Known: {'; '.join(BENCHMARKS)}.")
+    return found
 
 
 def _vector_env(backend: Backend, world: str = "default") -> Callable[[], float]:
@@ -176,6 +183,33 @@ def _learner(name: str) -> Callable[[], float]:
     return rate
 
 
+def _named_slates() -> float:
+    """As `_slates`, by the kernel that draws the same slates from the same names."""
+    from policies.kernels.slates import draw_named
+    from simenv import hashing
+
+    scores = np.random.default_rng(0).normal(size=(N, C)).astype(np.float32)
+    names, keys = np.tile(np.arange(C), (N, 1)), hashing.absorb(0, np.arange(N))
+    draw_named(scores[:64], (1.0, 0.02), K, keys[:64], names[:64])  # loads torch
+    start = time.process_time()
+    draw_named(scores, (1.0, 0.02), K, keys, names)
+    return N / (time.process_time() - start)
+
+
+def _kernel(job: str) -> Callable[[], float]:
+    """A job of `policies.kernels.jobs` over 4,096 contexts of 100 candidates; its inputs are made before the clock."""
+
+    def rate() -> float:
+        from policies.kernels.jobs import JOBS
+
+        work = JOBS[job](N, C)
+        start = time.process_time()
+        work()
+        return N / (time.process_time() - start)
+
+    return rate
+
+
 _RECSIM = "RecSim 0.2.4 interest evolution, 100 candidates, slate 10"
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -244,4 +278,23 @@ BENCHMARKS: dict[str, Benchmark] = {
     ),
     "linear bandit, 50 candidates, from ids": Benchmark("searches/CPU-s", _learner("linear")),
     "neural-linear bandit, 50 candidates, from ids": Benchmark("searches/CPU-s", _learner("neural-linear")),
+    "linear Thompson sampling, mixture of 8 draws, 50 candidates, from ids": Benchmark(
+        "searches/CPU-s", _learner("linear-ts")
+    ),
+    "Plackett-Luce slates of 10 of 100, the same from names by the fast kernel": Benchmark(
+        "slates/CPU-s", _named_slates
+    ),
+    "Plackett-Luce slates of 10 of 100, float32 and a generator's luck": Benchmark("slates/CPU-s", _kernel("slates")),
+    "LinUCB on given features, 100 candidates of 32": Benchmark(
+        "decisions/CPU-s", _kernel("linucb"), "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before", 10_400.0
+    ),
+    "LinTS on given features, 100 candidates of 32": Benchmark(
+        "decisions/CPU-s", _kernel("lints"), "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before", 10_400.0
+    ),
+    "LinTS from ids, 100 candidates of 32 features, 20,000 items": Benchmark(
+        "decisions/CPU-s",
+        _kernel("lints-from-ids"),
+        "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before",
+        10_400.0,
+    ),
 }

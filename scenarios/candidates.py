@@ -1,17 +1,28 @@
-"""The policies of a scenario: the logger, baselines, what was learned, and the oracles beside them."""
+"""Who takes part in a scenario: the logger, baselines, what was learned, oracles; and how many shoppers are played."""
 
 from __future__ import annotations
 
 from policies.ranking import RankingPolicy
 from policies.registry import entry_of, named_policy
 from scenarios.config import Ranker, Scenario
-from simenv.catalogue import PublicCatalogue
+from simenv.catalogue import I64, PublicCatalogue
 from simenv.hashing import stream
+from simenv.play import shopper_range
+from simenv.world import World
 
 
 def seed_of(scenario: Scenario, purpose: str) -> int:
     """The seed of one purpose ("log", "training", ...) of a scenario; purposes never share one."""
     return stream(scenario.seed, f"scenario {purpose}") >> 1
+
+
+def population(scenario: Scenario, world: World, n: int) -> I64:
+    """Ids of `n` shoppers to play; of as many as the log has where shoppers share stock.
+
+    How often a shelf is empty hangs on how many take from it: demand for one of 40 units varies less than for one of 4,
+    so that what is true of 16,000 shoppers is not what is true of 4,000 with shelves a quarter as full.
+    """
+    return shopper_range(n if world.params.market.stock is None else scenario.logging.shoppers)
 
 
 def explored(policy: RankingPolicy, ranker: Ranker) -> RankingPolicy:

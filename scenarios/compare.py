@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from scenarios.candidates import seed_of
+from scenarios.candidates import population, seed_of
 from scenarios.config import Scenario
 from scenarios.evaluate import headline
 from scenarios.folder import Row
 from scenarios.progress import Progress
 from simenv import truth as truths_of
 from simenv.log import Log
-from simenv.play import shopper_range
 from simenv.truth import LOGGER_CONTEXTS, OWN_CONTEXTS, SESSION, SHOPPER, Life, Value
 from simenv.twins import Ratio
 from simenv.world import World
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from scenarios.run import Cast
 
 BEST_PUBLIC = "best public"
+ORACLE = "oracle"
 EXAMPLES = 3  # sessions that the page shows
 MIN_PAGES = 2  # pages an example session has at least
 
@@ -34,7 +34,7 @@ def truths(scenario: Scenario, world: World, cast: Cast, progress: Progress) -> 
     Every policy is played on shoppers that neither the log nor any learner has seen, all with the same luck; value per
     search over the logger's contexts is computed on the logger's own play.
     """
-    seed, shoppers = seed_of(scenario, "truth"), shopper_range(scenario.truth.shoppers)
+    seed, shoppers = seed_of(scenario, "truth"), population(scenario, world, scenario.truth.shoppers)
     everybody = cast.everybody
     others = {name: policy for name, policy in everybody.items() if name != cast.logger.name}
     advance = progress.task("compute the truth", None)
@@ -77,9 +77,10 @@ def example_searches(world: World, log: Log) -> list[Row]:
 
 
 def finding(cast: Cast, truth: Sequence[Row], policies: Sequence[Row], estimates: Sequence[Row]) -> str:
-    """The sentence on top: the best learned policy, how sure the log made us, and whether it was right."""
+    """The sentences on top: the best learned policy, how sure the log made us, whether it was right, and who stays."""
+    ahead = _who_looks_ahead(cast, truth)
     if not cast.learned:
-        return "No policy was trained; the estimates judge fixed rankers."
+        return f"No policy was trained; the estimates judge fixed rankers.{ahead}"
     lift = {row["policy"]: row["lift"] for row in truth if row["estimand"] == LOGGER_CONTEXTS}
     base = next(row["value"] for row in truth if row["policy"] == cast.logger.name)
     best = max(cast.learned, key=lambda name: lift[name])
@@ -88,18 +89,48 @@ def finding(cast: Cast, truth: Sequence[Row], policies: Sequence[Row], estimates
         f"{best} would earn {lift[best] / base:+.0%} per search over {cast.logger.name}, {share:.0%} of the way to the "
         "best ranking on public information"
     )
+    stays = _who_stays(cast, truth, best, lift[best] / base) + ahead
     own = [row for row in estimates if row["policy"] == best]
     refused = sum(row["verdict"] == "do not use" for row in own)
     chosen = headline(own)
     if chosen is None:
-        return f"{said}; no estimate from the log could tell: {refused} of {len(own)} are marked do not use."
+        return f"{said}; no estimate from the log could tell: {refused} of {len(own)} are marked do not use.{stays}"
     is_right = chosen["lift_low"] <= lift[best] <= chosen["lift_high"]
     return (
         f"{said}. From the log alone {chosen['estimator']} says {chosen['lift'] / base:+.0%} "
         f"({chosen['level']:.0%} interval {chosen['lift_low'] / base:+.0%} to {chosen['lift_high'] / base:+.0%}, "
         f"verdict {chosen['verdict']}), an interval that {'holds' if is_right else 'misses'} the truth; "
-        f"{refused} of {len(own)} estimates of it are marked do not use."
+        f"{refused} of {len(own)} estimates of it are marked do not use.{stays}"
     )
+
+
+def _who_looks_ahead(cast: Cast, truth: Sequence[Row]) -> str:
+    """What oracles bring a shopper, where some were played that look further than the page; else nothing."""
+    if not set(cast.yardsticks) > {BEST_PUBLIC, ORACLE}:
+        return ""
+    lives = {row["policy"]: row for row in truth if row["estimand"] == SHOPPER}
+    base, half = lives[cast.logger.name]["value"], float(stats.norm.ppf(0.975))
+    told = (
+        f"{name} {lives[name]['lift'] / base:+.0%} (± {half * lives[name]['lift_stderr'] / base:.0%})"
+        for name in cast.yardsticks
+        if name != BEST_PUBLIC
+    )
+    return f" Over {cast.logger.name}, a shopper's whole life brings: {', '.join(told)}."
+
+
+def _who_stays(cast: Cast, truth: Sequence[Row], best: str, per_search: float) -> str:
+    """What the best learned policy brings a shopper, where that is not what it brings a search; else nothing.
+
+    Shoppers who are served well come back, or ask less often: a lift per search on the logger's pages knows of neither.
+    """
+    lives = {row["policy"]: row for row in truth if row["estimand"] == SHOPPER}
+    base = lives[cast.logger.name]["value"]
+    lift, reach = lives[best]["lift"] / base, float(stats.norm.ppf(0.975)) * lives[best]["lift_stderr"] / base
+    if abs(per_search - lift) <= reach:
+        return ""
+    said = f" Per shopper, with who stays and comes back counted, it is {lift:+.0%} (± {reach:.0%})"
+    top = max(cast.learned, key=lambda name: lives[name]["lift"])
+    return f"{said}." if top == best else f"{said}, and {top} brings more: {lives[top]['lift'] / base:+.0%}."
 
 
 def _policy_row(name: str, cast: Cast, contexts: Mapping[str, Ratio], life: Life, found: Sequence[Value]) -> Row:

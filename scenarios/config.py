@@ -9,7 +9,7 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -192,12 +192,34 @@ def validated(model: type[Model], settings: dict[str, Any], source: str) -> Mode
     try:
         return model.model_validate(settings)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is told before the one that it leaves missing.
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+        if first["type"] == "extra_forbidden":
+            raise _unknown_setting(model, first["loc"], source) from error
         place = f" setting '{'.'.join(map(str, first['loc']))}':" if first["loc"] else ""
         said = first["msg"].removeprefix("Value error, ").rstrip(".")
-        got = "" if first["type"] == "value_error" else f"; got {first['input']!r}"
+        got = "" if first["type"] in ("value_error", "missing") else f"; got {first['input']!r}"
         more = f" ({error.error_count() - 1} more after it)" if error.error_count() > 1 else ""
         raise UserError(f"{source}:{place} {said}{got}.{more}") from error
+
+
+def _unknown_setting(model: type[BaseModel], place: tuple[int | str, ...], source: str) -> UserError:
+    """An error for a setting that nothing reads, with those that could stand in its place.
+
+    Args:
+        model: What was read.
+        place: Keys and numbers of list entries from the top to the setting, as pydantic tells them.
+        source: The file.
+    """
+    known: Any = model
+    for key in place[:-1]:
+        if isinstance(key, str):
+            known = known.model_fields[key].annotation
+            known = next(iter(get_args(known)), known)  # the model of a list's entries
+    table = ".".join(str(key) for key in place[:-1])
+    where = f"[{table}]" if table else f"a {model.__name__.lower()}"
+    said = unknown_name(f"setting in {where} named", str(place[-1]), known.model_fields)
+    return UserError(f"{source}: {said}")
 
 
 def _override(settings: dict[str, Any], override: str) -> None:

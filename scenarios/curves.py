@@ -16,14 +16,13 @@ from policies.features import FeatureMap
 from policies.learning import in_half, learn
 from policies.ranking import RankingPolicy
 from policies.registry import new_learner
-from scenarios.candidates import default_exploration, seed_of
+from scenarios.candidates import default_exploration, population, seed_of
 from scenarios.config import Learning, Scenario
 from scenarios.folder import Row
 from scenarios.progress import Progress
 from simenv import hashing
 from simenv.columns import join, take
 from simenv.log import Log
-from simenv.play import shopper_range
 from simenv.truth import on_logger_contexts
 from simenv.world import World
 
@@ -62,7 +61,7 @@ def learning_curves(scenario: Scenario, world: World, logger: RankingPolicy, log
                 points.append(_train(learner, world, pool, order[:size], seed))
                 advance(1)
     targets = {f"{place}": point.learned for place, point in enumerate(points)}
-    shoppers = shopper_range(scenario.truth.curve_shoppers)
+    shoppers = population(scenario, world, scenario.truth.curve_shoppers)
     worth = on_logger_contexts(world, logger, targets, seed_of(scenario, "curve"), shoppers, n_draws=1)
     return [
         {

@@ -39,6 +39,13 @@ SAME_CONTEXTS = (
     "Values are per search over the logger's contexts: what deployment changes about who stays and asks again is not "
     "in them."
 )
+INDEPENDENT = "Shoppers are independent of each other; standard errors are clustered by shopper."
+SHARED_STOCK = (
+    "Shoppers take from the same shelves: what one buys is sold out for another. Values are over pages as the logger's "
+    "sales left them, with as many shoppers as the log has. A policy that sells more would empty its own shelves; "
+    "neither its estimate from this log shows that, nor an A/B test on the same shelves. Standard errors are clustered "
+    "by shopper, as if shoppers were independent; in 60 plays of a scarce market values spread no wider than they say."
+)
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,13 @@ def evaluate_native(
         name=f"{target.name} on {log.name}",
         rows=rows,
         weights=weight_rows("log", target.name, evidence),
-        assumptions=[HIDDEN_CONFOUNDER, POSITIONS, MODEL, SAME_CONTEXTS],
+        assumptions=[
+            HIDDEN_CONFOUNDER,
+            POSITIONS,
+            MODEL,
+            SAME_CONTEXTS,
+            *([SHARED_STOCK] if opened.shares_stock else []),
+        ],
         notes=[*notes, *joined.notes],
         config={
             "log": str(log),

@@ -92,23 +92,24 @@ def fit_log(folder: Path, out: Path, settings: FitSettings, progress: Progress) 
         progress: Told steps.
 
     Raises:
-        UserError: where the log is missing, broken, too small, or its slates never move; where `out` exists.
+        UserError: where the log is missing, broken, too small, its slates never move, or the market filled places of
+            its pages itself; where `out` exists.
     """
     if out.exists():
         raise UserError(f"'{out}' exists already; choose another --out or remove it.")
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
     log = Log.open(folder)
+    _refuse_house(log)
     study, who = study_of(log, settings)
     fit = fit_world(study, settings, progress)
     luck = range(settings.seed + OWN_LUCK + 1, settings.seed + OWN_LUCK + 1 + settings.draws)
     advance = progress.task("draw worlds and compare", settings.draws)
-    statistics, examination = predict(study, fit.knobs, fit.solution, luck, advance)
+    predicted = predict(study, fit.knobs, fit.solution, luck, advance)
     found = Found(
         params=fit.params,
         parameters=fit.rows,
         click_models=fit.choice.rows,
-        statistics=statistics,
-        examination=examination,
+        predicted=predicted,
         notes=[who, *study.told.notes, *fit.notes],
         n_rows=len(study.seen),
         n_shoppers=study.n_shoppers,
@@ -129,7 +130,7 @@ def study_of(log: Log, settings: FitSettings) -> tuple[Study, str]:
     """The log, the market that will imitate it, and a sentence that says who ranks there."""
     own = log.catalogue()
     seen = read_seen(log, own, settings)
-    told = told_outright(log, seen, own)
+    told = told_outright(log, seen, own, settings.seed)
     items = make_world(told.params).catalogue.public()
     policy, who = logger_of(log, own, items)
     return Study(seen, own, told, items, policy), who
@@ -196,6 +197,16 @@ def fit_world(study: Study, settings: FitSettings, progress: Progress) -> Fit:
         knobs.params(solution.vector), knobs, solution, choice, [*study.told.rows, *rows],
         _notes(base, [*absent, *untold]),
     )  # fmt: skip
+
+
+def _refuse_house(log: Log) -> None:
+    """Slot k of a log is not the k-th place of the page where the house stands above it, and no knob knows a house."""
+    if log.n_house:
+        raise UserError(
+            f"on the pages of '{log.folder}' the market fills {log.n_house} places itself (house_places of its "
+            "log.json); a world is fitted to logs whose pages hold the policy's slots alone, since attention is read "
+            "off slots. Log without sponsored and pinned places."
+        )
 
 
 def _refuse_certain(log: Log) -> None:

@@ -12,10 +12,11 @@ from scenarios.bench import benchmarks
 from scenarios.folder import RunSummary, begin_run, end_run, write_run, write_table
 from scenarios.mechanisms import mechanism_costs, n_rounds
 from scenarios.progress import Progress, SilentProgress
-from scenarios.scaling import GROWTH, peak_memory, scaling
+from scenarios.scaling import GROWTH, log_writing, peak_memory, scaling
 
 MECHANISMS = "mechanisms"
 LARGE = 1_000_000  # shoppers, and items, of the memory measurement
+LOGGED = (25_000, 100_000)  # shoppers of the logs that are written: four times as many, and no more memory
 GIGABYTES = "GB of resident memory"
 
 
@@ -50,11 +51,16 @@ def measure(names: list[str] | None, with_sizes: bool, progress: Progress | None
         costs = mechanism_costs(shown.task(MECHANISMS, n_rounds()))
     growth: list[dict[str, Any]] = []
     if with_sizes:
-        growth = scaling(shown.task("sizes", sum(map(len, GROWTH.values()))))
-        rates.append(
-            {"name": f"a page for each of {LARGE:,} shoppers among {LARGE:,} items", "value": peak_memory(LARGE, LARGE),
-             "unit": GIGABYTES, "peer": "", "peer_value": None, "ratio": None}
-        )  # fmt: skip
+        advance = shown.task("sizes", sum(map(len, GROWTH.values())) + len(LOGGED) + 1)
+        growth = scaling(advance)
+        name = f"a page for each of {LARGE:,} shoppers among {LARGE:,} items"
+        rates.append(_record(name, peak_memory(LARGE, LARGE), GIGABYTES))
+        advance(1)
+        for n_shoppers in LOGGED:
+            searches, peak, rate = log_writing(n_shoppers)
+            name = f"a log of {searches:,.0f} searches streamed to Parquet"
+            rates += [_record(name, rate, "searches/CPU-s"), _record(name, peak, GIGABYTES)]
+            advance(1)
     return Measured(rates, growth, costs, began, time.time() - began)
 
 
@@ -88,6 +94,11 @@ def write_measured(out: Path, measured: Measured) -> None:
         ),
     )
     end_run(out)
+
+
+def _record(name: str, value: float, unit: str) -> dict[str, Any]:
+    """A measurement that no peer stands beside, as a row of the table of speeds."""
+    return {"name": name, "value": value, "unit": unit, "peer": "", "peer_value": None, "ratio": None}
 
 
 def _finding(beside: list[dict[str, Any]]) -> str:

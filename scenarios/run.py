@@ -17,9 +17,19 @@ from policies.public_oracle import fit_public_oracle
 from policies.ranking import RankingPolicy
 from policies.registry import named_policy
 from scenarios import compare, curves, real
-from scenarios.candidates import logging_policy, seed_of
+from scenarios.candidates import logging_policy, population, seed_of
 from scenarios.config import Scenario, load_scenario
-from scenarios.evaluate import HIDDEN_CONFOUNDER, MODEL, POSITIONS, SAME_CONTEXTS, estimate_rows, flat, weight_rows
+from scenarios.evaluate import (
+    HIDDEN_CONFOUNDER,
+    INDEPENDENT,
+    MODEL,
+    POSITIONS,
+    SAME_CONTEXTS,
+    SHARED_STOCK,
+    estimate_rows,
+    flat,
+    weight_rows,
+)
 from scenarios.evidence import join_log
 from scenarios.folder import Row, RunSummary, begin_run, end_run, write_run, write_table
 from scenarios.progress import Progress
@@ -102,7 +112,7 @@ def run_scenario(spec: str, out: Path, *, seed: int | None, overrides: list[str]
             title=scenario.title,
             question=scenario.question,
             finding=compare.finding(cast, truth, policies, estimates),
-            assumptions=_assumptions(scenario),
+            assumptions=_assumptions(world),
             notes=[_halves(log), *notes, *real_notes],
             config=scenario.model_dump(),
             seeds={purpose: seed_of(scenario, purpose) for purpose in ("log", "training", "truth", "yardstick")},
@@ -137,7 +147,7 @@ def _cast(scenario: Scenario, world: World, logger: RankingPolicy, log: Log, out
         folder = out / "models" / learner.policy
         learned[learner.policy] = train_on_half(scenario, learner, world, log, LEARNING, folder, progress)
     progress.note("fit the best ranking on public information (a yardstick that sees hidden truth)")
-    shoppers = shopper_range(scenario.truth.oracle_shoppers)
+    shoppers = population(scenario, world, scenario.truth.oracle_shoppers)
     best = fit_public_oracle(world, logger, seed_of(scenario, "yardstick"), shoppers)
     further = {}
     if scenario.truth.long_horizon:
@@ -149,7 +159,7 @@ def _cast(scenario: Scenario, world: World, logger: RankingPolicy, log: Log, out
         learned=learned,
         yardsticks={
             compare.BEST_PUBLIC: RankingPolicy(compare.BEST_PUBLIC, best, 0.0),
-            "oracle": named_policy("oracle", catalogue),
+            compare.ORACLE: named_policy(compare.ORACLE, catalogue),
             **further,
         },
     )
@@ -169,14 +179,14 @@ def _estimates(
     return estimates, weights, joined.notes
 
 
-def _assumptions(scenario: Scenario) -> list[str]:
+def _assumptions(world: World) -> list[str]:
     return [
         SAME_CONTEXTS,
         "Logged propensities are those the slates were drawn from; here they are checked against the logged scores.",
         HIDDEN_CONFOUNDER + " In this simulated log it holds by construction.",
         POSITIONS,
         MODEL,
-        "Shoppers are independent of each other; standard errors are clustered by shopper.",
+        INDEPENDENT if world.params.market.stock is None else SHARED_STOCK,
     ]
 
 

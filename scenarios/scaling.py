@@ -1,4 +1,4 @@
-"""How the cost of a step grows with shoppers, candidates and slots, and how much memory a large market takes.
+"""How the cost of a step grows with shoppers, candidates and slots, and what memory large markets and long logs take.
 
 Each of N, C and K grows alone from the benchmark's sizes. A line is fitted to CPU time against size; cost that grew
 faster than linearly would leave it upwards at the far end.
@@ -10,15 +10,20 @@ import dataclasses
 import multiprocessing
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from policies.registry import named_policy
+from simenv.log import Log, write_log
+from simenv.play import shopper_range
 from simenv.vector_env import SearchVectorEnv
-from simenv.worlds import world_params
+from simenv.worlds import load_world, world_params
 
 SIZES = {"N": 4096, "C": 100, "K": 10}
 GROWTH: dict[str, tuple[int, ...]] = {
@@ -61,24 +66,53 @@ def scaling(advance: Callable[[int], None] = lambda _: None) -> list[dict[str, A
 
 def peak_memory(n_shoppers: int = 1_000_000, n_items: int = 1_000_000) -> float:
     """Peak memory, in GB of resident set, of a fresh process in which that many shoppers see and get one page each."""
-    here, there = multiprocessing.get_context("spawn").Pipe(duplex=False)
-    child = multiprocessing.get_context("spawn").Process(target=_peak, args=(there, n_shoppers, n_items))
-    child.start()
-    there.close()
-    try:
-        peak: float = here.recv()
-    finally:
-        child.join()
-    return peak
+    return _alone(_one_page_each, n_shoppers, n_items)[1]
 
 
-def _peak(answer: Connection, n_shoppers: int, n_items: int) -> None:
+def log_writing(n_shoppers: int) -> tuple[float, float, float]:
+    """Write a log of the default world under the lexical ranker, in a fresh process.
+
+    Returns:
+        Searches written, peak memory in GB of resident set, and searches per CPU-second.
+    """
+    (searches, seconds), peak = _alone(_write_log, n_shoppers)
+    return searches, peak, searches / seconds
+
+
+def _one_page_each(n_shoppers: int, n_items: int) -> None:
     params = dataclasses.replace(world_params("default"), n_items=n_items)
     env = SearchVectorEnv(n_shoppers, params)
     env.reset(seed=0)
     env.step(np.tile(np.arange(params.n_slots), (n_shoppers, 1)))
+
+
+def _write_log(n_shoppers: int) -> tuple[float, float]:
+    """The searches of a log and the CPU time of writing it."""
+    world = load_world("default")
+    policy = named_policy("lexical", world.catalogue.public())
+    start = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        out = write_log(world, "default", policy, 0, shopper_range(n_shoppers), Path(folder) / "log")
+        return float(Log.open(out).n_rows), time.process_time() - start
+
+
+def _alone(work: Callable[..., Any], *arguments: int) -> tuple[Any, float]:
+    """What some work returns in a process of its own, and the peak memory of that process in GB."""
+    here, there = multiprocessing.get_context("spawn").Pipe(duplex=False)
+    child = multiprocessing.get_context("spawn").Process(target=_answer, args=(there, work, arguments))
+    child.start()
+    there.close()
+    try:
+        result, peak = here.recv()
+    finally:
+        child.join()
+    return result, peak
+
+
+def _answer(answer: Connection, work: Callable[..., Any], arguments: tuple[int, ...]) -> None:
+    result = work(*arguments)
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
-    answer.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9)
+    answer.send((result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9))
 
 
 def _step_seconds(N: int, C: int, K: int) -> float:

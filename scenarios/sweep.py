@@ -143,7 +143,7 @@ def run_cell(cell: Cell, work: Path) -> dict[str, list[Row]]:
     """
     from policies.ranking import RankingPolicy
     from policies.registry import named_policy
-    from scenarios.candidates import logging_policy, seed_of
+    from scenarios.candidates import logging_policy, population, seed_of
     from scenarios.evaluate import estimate_rows, flat
     from scenarios.evidence import join_log
     from scenarios.progress import SilentProgress
@@ -164,9 +164,8 @@ def run_cell(cell: Cell, work: Path) -> dict[str, list[Row]]:
         policy = train_on_half(scenario, scenario.learners[0], world, log, 0, work / "model", silent)
     else:
         policy = named_policy(cell.policy, catalogue)
-    truth = on_logger_contexts(
-        world, logger, {"target": policy}, seed_of(scenario, "truth"), shopper_range(scenario.truth.shoppers)
-    )
+    played = population(scenario, world, scenario.truth.shoppers)
+    truth = on_logger_contexts(world, logger, {"target": policy}, seed_of(scenario, "truth"), played)
     target = next(each for each in values(truth, logger.name, LOGGER_CONTEXTS) if each.policy == "target")
     metrics = {"value_search": target.value, "lift": target.lift}
     estimates: list[Row] = []

@@ -70,7 +70,7 @@ def attraction(world: World, state: State, fit: Fit, items: I32, shift: F32 | No
     """Probability that an item draws the click of a shopper who examines it.
 
     The log-odds are linear in relevance, in the match of style and taste, in the distance of the price from the price
-    they like, in loyalty, in quality as far as it shows, and in bait.
+    they like, in loyalty, in quality as far as it shows, in bait, and in past sales as far as they persuade.
 
     Args:
         world: The weights and the items.
@@ -90,6 +90,8 @@ def attraction(world: World, state: State, fit: Fit, items: I32, shift: F32 | No
     logit += params.loyalty * (catalogue.brand[item] == state.mind.favourite_brand[:, None])
     logit += params.quality * catalogue.quality[item]
     logit += params.bait * catalogue.bait[item]
+    if params.popularity != 0.0:
+        logit += params.popularity * catalogue.popularity[item]
     if shift is not None:
         logit += shift
     return _sigmoid(logit) * (items >= 0)

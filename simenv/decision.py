@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from simenv.clicks import ClickModel
+from simenv.clicks import ClickModel, Taken
 from simenv.hashing import Keys
 from simenv.propensity import Conditional
 from simenv.state import Page, State
@@ -29,6 +29,7 @@ class Truth:
     satisfaction: (N, C) probability that a clicked item satisfies; see `simenv.clicks.Appeal`.
     value: (N, C) expected reward of a click.
     relevance: (N, C) graded relevance to the hidden intent, in [0, 1].
+    taken: the places that the market fills itself, and how what stands there strikes the shoppers.
     state: where the N shoppers are, for who looks further than the page.
     click_model: what makes clicks of a slate. n_slots: K.
     """
@@ -37,6 +38,7 @@ class Truth:
     satisfaction: npt.NDArray[np.float32]
     value: npt.NDArray[np.float64]
     relevance: npt.NDArray[np.float32]
+    taken: Taken
     state: State
     click_model: ClickModel
     n_slots: int

@@ -43,6 +43,7 @@ MARKS = {
     "returned": ("#fee2e2", "#b91c1c"),
 }
 PLACED = {"sponsored": ("#fef9c3", "#854d0e"), "pinned": ("#e0e7ff", "#3730a3")}
+OFF = ("#fee2e2", "#b91c1c")  # how much cheaper than usual
 EDGES = {"clicked": "#3b82f6", "carted": "#f97316", "bought": "#22c55e", "returned": "#ef4444"}
 # Colours of products, softer than those that web pages know by these names; other names are looked up there.
 TILES = {
@@ -231,8 +232,11 @@ def _draw_card(sheet: Sheet, card: Card, slot: int, top: float, high: float, jud
         wide = width_of(card.placed, 9.5, bold=True) + 12
         sheet.box((x + 96, y - 8, x + 96 + wide, y + 8), paper, ink, radius=4)
         sheet.text((x + 96 + wide / 2, y), card.placed, 9.5, ink, bold=True, side="m")
+    end = right - width_of(card.price, 15, bold=True) - 12
+    if card.off:
+        end -= _draw_off(sheet, card.off, end, y) + 6
     if judged:
-        _draw_mark(sheet, card, right - width_of(card.price, 15, bold=True) - 12, y)
+        _draw_mark(sheet, card, end, y)
         if not card.mark:
             sheet.fade(box, UNSEEN)
 
@@ -252,6 +256,15 @@ def _draw_stars(sheet: Sheet, x: float, y: float, rating: float) -> None:
     for star in range(5):
         sheet.text((x + star * step, y), "★", size, STAR if rating >= star + 0.5 else "#d1d5db")
     sheet.text((x + 5 * step + 4, y), f"{rating:.1f}", 10.5, SOFT)
+
+
+def _draw_off(sheet: Sheet, off: int, right: float, y: float) -> float:
+    """How much cheaper than usual a result is, ending at `right`; how wide that is."""
+    words = f"−{off}%"
+    wide = width_of(words, 10, bold=True) + 10
+    sheet.box((right - wide, y - 8, right, y + 8), OFF[0], radius=4)
+    sheet.text((right - wide / 2, y), words, 10, OFF[1], bold=True, side="m")
+    return wide
 
 
 def _draw_mark(sheet: Sheet, card: Card, right: float, y: float) -> None:

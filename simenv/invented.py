@@ -25,6 +25,9 @@ from simenv.params import IntentKind, Queries, WorldParams
 from simenv.retrieval import retrieve, retrieve_filtered
 from simenv.state import Draw, Said, Search, State, visit_key
 
+FAVOURITE = 0.4  # of intents are for one of a shopper's favourite categories, which are any
+N_FAVOURITES = 3
+
 
 @dataclass(frozen=True, eq=False)
 class InventedDemand:
@@ -62,9 +65,10 @@ class InventedDemand:
         n_categories, n_brands = len(self.lexicon.categories), self.params.n_brands
         at = visit_key(key, visit, Draw.INTENT)
         u = hashing.uniform(hashing.absorb(at[:, None], np.arange(5)))
-        own = hashing.absorb(hashing.absorb(key, -1), (u[:, 1] * 3).astype(np.int64))
+        own = hashing.absorb(hashing.absorb(key, -1), (u[:, 1] * N_FAVOURITES).astype(np.int64))
         favourite = hashing.integers(own, n_categories)
-        category = np.where(u[:, 0] < 0.4, favourite, draw_category(self.category_edges, u[:, 2], day)).astype(np.int32)
+        popular = draw_category(self.category_edges, u[:, 2], day)
+        category = np.where(u[:, 0] < FAVOURITE, favourite, popular).astype(np.int32)
         if reluctance.shape[1]:
             passed_over = hashing.uniform(hashing.absorb(at, 11)) < reluctance[np.arange(len(category)), category]
             again = hashing.uniform(hashing.absorb(at[passed_over], 12))
@@ -164,16 +168,35 @@ def invented_demand(params: WorldParams, catalogue: Catalogue, calendar: Calenda
             f"each of {', '.join(lexicon.locales)}."
         )
     _check_queries(params.queries)
-    rank = np.arange(1, len(lexicon.categories) + 1)
-    share = 0.3 / len(lexicon.categories) + 0.7 * (1.0 / rank) / (1.0 / rank).sum()
     return InventedDemand(
         params=params,
         catalogue=catalogue,
         lexicon=lexicon,
-        category_edges=demand_edges(calendar, share),
+        category_edges=demand_edges(calendar, category_shares(params.queries, lexicon)),
         other_meaning=understanding.other_meanings(lexicon),
         manner=asking.asking(params.queries, params.filters),
     )
+
+
+def category_shares(queries: Queries, lexicon: Lexicon) -> npt.NDArray[np.float64]:
+    """Share of each category, (G,), among intents that follow no favourite; as given, or a Zipf-like head.
+
+    Raises:
+        UserError: for shares that do not fit the categories.
+    """
+    n_categories, given = len(lexicon.categories), np.array(queries.category_share, dtype=np.float64)
+    if not len(given):
+        rank = np.arange(1, n_categories + 1)
+        made: npt.NDArray[np.float64] = 0.3 / n_categories + 0.7 * (1.0 / rank) / (1.0 / rank).sum()
+        return made
+    if len(given) != n_categories:
+        raise UserError(
+            f"queries.category_share has {len(given)} entries; expected {n_categories}, one for each category of the "
+            "lexicon, or none at all."
+        )
+    if not (np.isfinite(given).all() and (given >= 0.0).all() and given.sum() > 0.0):
+        raise UserError("queries.category_share: expected shares of 0 or more, one above 0 at least.")
+    return given
 
 
 def _check_queries(queries: Queries) -> None:

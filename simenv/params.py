@@ -85,6 +85,8 @@ class Queries:
         switch_language: Chance of asking again in the country's other language where it has one.
         nothing_found: Chance that the engine finds nothing for a query of which it knows no word: a misspelt brand, the
             name of a model, "gift for mum".
+        category_share: Share of each category, in the lexicon's order, among intents that follow no favourite of the
+            shopper's own (`simenv.invented.FAVOURITE` of all do). Empty: a Zipf-like head, as in the default world.
     """
 
     navigational: IntentKind = IntentKind(
@@ -102,6 +104,7 @@ class Queries:
     rephrase: float = 0.25
     switch_language: float = 0.3
     nothing_found: float = 0.5
+    category_share: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,11 @@ class Filters:
 
 @dataclass(frozen=True)
 class Attraction:
-    """Weights of the click's log-odds. See `simenv.behaviour`."""
+    """Weights of the click's log-odds. See `simenv.behaviour`.
+
+    `bait` is how much items differ in what nobody sees and what sells nothing; `popularity` how much shoppers follow
+    past sales, off at 0.
+    """
 
     base: float = -4.0
     relevance: float = 3.4
@@ -136,6 +143,7 @@ class Attraction:
     loyalty: float = 0.9
     quality: float = 0.25
     bait: float = 0.35
+    popularity: float = 0.0
 
 
 @dataclass(frozen=True)

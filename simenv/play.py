@@ -14,6 +14,7 @@ import numpy as np
 
 from simenv import stock
 from simenv.catalogue import I64
+from simenv.clicks import Taken
 from simenv.columns import join, take
 from simenv.decision import Decision, Policy, Truth
 from simenv.world import Outcome, Page, State, World, begin, keep, observe, policy_keys, step
@@ -137,6 +138,7 @@ def truth(world: World, state: State, page: Page) -> Truth:
         satisfaction=struck.satisfaction,
         value=click_values(world, known),
         relevance=known.relevance,
+        taken=Taken(appeal(world, worth(world, state, page.house)), world.params.house.places),
         state=state,
         click_model=world.params.click_model,
         n_slots=world.params.n_slots,

@@ -34,6 +34,7 @@ class Card:
         examined, clicked, carted, bought: What the shopper did. Whether a result was examined is hidden truth, which no
             log of a real shop holds.
         returned: Whether what was bought was sent back.
+        off: Whole per cent that the day's price is below the catalogue's, as shops print it; 0 where it is not.
         placed: "sponsored" or "pinned" for what the market placed itself, "" for the policy's results.
         worth: Hidden: the expected reward of the result once examined, as a share of the best candidate's; None where
             truth was not asked for.
@@ -51,6 +52,7 @@ class Card:
     worth: float | None
     returned: bool = False
     placed: str = ""
+    off: int = 0
 
     @property
     def mark(self) -> Mark:
@@ -156,8 +158,10 @@ def page_text(page: ResultPage) -> str:
             continue
         worth = "" if card.worth is None else f"  worth {_bar(card.worth)}"
         rating = "" if card.rating is None else f"{stars(card.rating)} {card.rating:.1f}"
+        off = f"[-{card.off}%]  " if card.off else ""
         placed = f"[{card.placed}]  " if card.placed else ""
-        lines.append(f"{slot:3d}. {card.title:<56.56} {card.price:>11}  {rating}{worth}  {placed}{card.mark}".rstrip())
+        told = f"{rating}{worth}  {off}{placed}{card.mark}"
+        lines.append(f"{slot:3d}. {card.title:<56.56} {card.price:>11}  {told}".rstrip())
     if page.ending:
         lines.append(f"  the shopper {page.ending}")
     return "\n".join(lines)
@@ -182,6 +186,7 @@ def _cards(world: World, state: State, page: Page, outcome: Outcome, show_truth:
     catalogue, locale, house = world.catalogue, int(page.locale[0]), world.params.house
     items = full_page(house, outcome.items, page.house)
     price = prices(world.calendar, catalogue, items, page.day)[0][0].tolist()
+    usual = catalogue.price[np.maximum(items[0], 0)].tolist()
     names = world.demand.titles(locale, np.maximum(items[0], 0))
     worths = _worth(world, state, page, items).tolist() if show_truth else [None] * len(items[0])
     placed = dict(zip(house.places, house.labels(), strict=True))
@@ -203,6 +208,7 @@ def _cards(world: World, state: State, page: Page, outcome: Outcome, show_truth:
             colour=world.demand.colours[catalogue.colour[item]] if catalogue.colour[item] >= 0 else "",
             worth=worths[slot],
             placed=placed.get(slot, ""),
+            off=max(0, round(100 * (1 - price[slot] / usual[slot]))),
             **{name: bool(happened[0, slot]) for name, happened in events.items()},
         )
         for slot, item in enumerate(items[0].tolist())

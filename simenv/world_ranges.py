@@ -30,6 +30,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "queries.rephrase": AT_LEAST_0,
     "queries.switch_language": CHANCE,
     "queries.nothing_found": CHANCE,
+    "queries.category_share": AT_LEAST_0,
     **{
         f"queries.{kind}.{name}": CHANCE
         for kind in ("navigational", "focused", "exploratory")

@@ -14,7 +14,7 @@ from pathlib import Path
 from simenv.abandonment import Abandonment
 from simenv.clicks import CLICK_MODELS, Cascade
 from simenv.compiled.backend import Backend
-from simenv.errors import unknown_name
+from simenv.errors import UserError, unknown_name
 from simenv.habits import Boredom, Habits, Influence, Satiation, Trust
 from simenv.house import HouseSlots
 from simenv.market import LIVELY, Churn, Market, Prices, Seasons, Shock, Stock
@@ -102,8 +102,8 @@ WORLDS: dict[str, WorldParams] = {
         _DEFAULT,
         question=(
             "Who has bought wants no more of it for a while: what does a sale cost? Under the myopic oracle a "
-            "search brings 1.21 clicks, and 1.38 where nothing sates; over 28 days a shopper clicks 8% and buys "
-            "9% less."
+            "search brings 1.20 clicks, and 1.36 where nothing sates; over 28 days a shopper clicks 9% and buys "
+            "10% less."
         ),
         conversion=Conversion(cart_base=-2.4),
         shoppers=Shoppers(mean_gap_days=1.5),
@@ -115,7 +115,7 @@ WORLDS: dict[str, WorldParams] = {
         question=(
             "Who clicked much in a category is bored by it for days: how far does that wear out a good ranking? "
             "The myopic oracle gets 1.13 clicks a search, and 1.38 where nothing bores; the more one clicks the "
-            "more: -14%, production -10%."
+            "more: -14% a shopper, and -10.5% where production ranks greedily."
         ),
         shoppers=Shoppers(mean_gap_days=1.5),
         dynamics=Dynamics(return_base=0.8, return_gain=0.15),
@@ -125,7 +125,7 @@ WORLDS: dict[str, WorldParams] = {
         _DEFAULT,
         question=(
             "Taste follows what is shown: does one ranking for all make all alike? By their last search the "
-            "variance of tastes has shrunk to 32% under pages that are not personal, and to 49% "
+            "variance of tastes has shrunk to 31% under pages that are not personal, and to 48% "
             "under the myopic oracle."
         ),
         shoppers=Shoppers(mean_gap_days=1.5),
@@ -136,8 +136,8 @@ WORLDS: dict[str, WorldParams] = {
         _DEFAULT,
         question=(
             "The shop fills three of eight places itself, two of them with advertisements: what does the ranking lose? "
-            "On eight places of its own the myopic oracle gets 1.64 clicks a search and production 0.80; on the five "
-            "that are left 0.89 and 0.40. The house gets 0.36 clicks and 0.18 euros."
+            "On eight places of its own the myopic oracle gets 1.63 clicks a search and production 0.79; on the five "
+            "that are left 0.88 and 0.40. The house gets 0.36 clicks and 0.18 euros."
         ),
         house=HouseSlots(sponsored=(0, 5), pinned=(2,)),
     ),
@@ -145,8 +145,8 @@ WORLDS: dict[str, WorldParams] = {
         _DEFAULT,
         question=(
             "Is what sells best what stays sold? Ranked by expected revenue a search sells for 9.0 euros, and 6.3 of "
-            "them stay (+-0.06); by expected revenue less returns it sells for 8.4, and 6.75 stay. Ranked by "
-            "attraction, 45% of purchases come back and 3.9 euros stay."
+            "them stay (+-0.07); by expected revenue less returns it sells for 8.4, and 6.8 stay. Ranked by "
+            "attraction, 46% of purchases come back and 3.9 euros stay."
         ),
         reward="net revenue",
         attraction=Attraction(bait=1.2, quality=0.0),
@@ -158,16 +158,17 @@ WORLDS: dict[str, WorldParams] = {
         _DEFAULT,
         question=(
             "A filter says what the query did not: how much of the ranking's work does it do? With it the same "
-            "searches bring production 28% more clicks (0.53 to 0.68), random order 30%, and the myopic oracle, whose "
-            "choice it narrows, 2% (1.40 to 1.42)."
+            "searches bring production 29% more clicks (0.54 to 0.69), random order 34%, and the myopic oracle, whose "
+            "choice it narrows, 2% (1.41 to 1.44); standard errors are 1%, 1% and 0.4%."
         ),
         filters=Filters(weight=4.0),
         dynamics=Dynamics(page_down=0.25),
     ),
     "churn": dataclasses.replace(
         _DEFAULT,
-        question="What does ranking by past sales cost where items come and go? It gives new items 5% of the slots "
-        "where 34% of the candidates are new; taking them for average instead is worth 5% more clicks.",
+        question="What does ranking by past sales cost where items come and go? New items, little today: production "
+        "gives them 5% of the slots in its last two weeks, where 33% of the candidates are new, and taking them for "
+        "average moves its clicks by -0.1% (+-0.1).",
         market=Market(churn=Churn(new_share=0.4, gone_share=0.2)),
     ),
     "scarce": dataclasses.replace(
@@ -181,8 +182,9 @@ WORLDS: dict[str, WorldParams] = {
     ),
     "sale": dataclasses.replace(
         _DEFAULT,
-        question="What is it worth to know today's price? Little: production sells 13% more when it counts the week's "
-        "discounts too, but 15% more when it counts the catalogue's prices, and today's instead add 0.6% at best.",
+        question="What is it worth to know today's price? Little: production sells 2.5% (+-0.2) more when it counts "
+        "the week's discounts too, 4.7% (+-0.3) when it counts the catalogue's prices, and 4.8% (+-0.2) when it counts "
+        "today's.",
         reward="purchases",
         conversion=Conversion(cart_base=-3.4, buy_price=0.8),
         market=Market(prices=Prices(step=0.05, sale_share=0.2, sale_depth=0.4)),
@@ -190,7 +192,7 @@ WORLDS: dict[str, WorldParams] = {
     "season": dataclasses.replace(
         _DEFAULT,
         question="Can two seasons be compared instead of two rankers? Production earns 14% more than words in either "
-        "half; swapped in half-way it seems to earn 4% (+-3) less, and without seasons 6% (+-3) more.",
+        "half; swapped in half-way it seems to earn 1% (+-2) more, and without seasons 8% (+-2) more.",
         reward="revenue",
         conversion=Conversion(cart_base=-3.4),
         shoppers=Shoppers(horizon_days=56),
@@ -199,7 +201,7 @@ WORLDS: dict[str, WorldParams] = {
     "shock": dataclasses.replace(
         _DEFAULT,
         question="How fast does personalisation follow when everybody's taste moves overnight? Clicked styles add 16% "
-        "to words before it, 23% in the three days after, 32% later; who knows the new taste adds 85% at once.",
+        "to words before it, 21% in the three days after, 30% later; who knows the new taste adds 83% at once.",
         market=Market(shocks=(Shock("taste", day=14, size=4.0),)),
     ),
     "full": dataclasses.replace(
@@ -249,8 +251,25 @@ def world_params(name: str) -> WorldParams:
             return market_params(Path(name), WORLDS["default"])
         return read_world(Path(name), WORLDS)
     if name not in WORLDS:
+        if (Path(name) / "market.toml").is_file():
+            raise UserError(f"'{name}' is a folder; a real market is named by its file: {Path(name) / 'market.toml'}.")
+        _refuse_peer(name)
         raise unknown_name("world", name, WORLDS)
     return WORLDS[name]
+
+
+def _refuse_peer(name: str) -> None:
+    """Raise for a market of a peer: listed with the worlds, it has states and actions of its own for Gymnasium alone.
+
+    Imported late, for whoever names a world of ours needs none of them.
+    """
+    from simenv.peers.worlds import PEER_WORLDS
+
+    if name in PEER_WORLDS:
+        raise UserError(
+            f"the world '{name}' is a market of its own kind, which no policy, log or scenario of ours fits. "
+            f'Play it in Python: gymnasium.make("{PEER_WORLDS[name].env}"); its rankers are in simenv.peers.worlds.'
+        )
 
 
 @lru_cache(maxsize=8)

@@ -31,9 +31,10 @@ def test_the_python_of_the_readme_runs() -> None:
     assert ran.stdout.strip()
 
 
-def test_the_picture_of_the_readme_is_there() -> None:
-    (picture,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README.read_text(encoding="utf-8"))
-    assert (README.parent / picture).is_file()
+def test_the_pictures_of_the_readme_are_there_and_small() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README.read_text(encoding="utf-8"))
+    assert len(pictures) == 2
+    assert all(0 < (README.parent / picture).stat().st_size < 400_000 for picture in pictures)
 
 
 def test_every_file_that_the_readme_names_is_there() -> None:

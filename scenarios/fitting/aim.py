@@ -17,7 +17,7 @@ from simenv.errors import UserError
 F64 = npt.NDArray[np.float64]
 COUNTED = ("position-based", "user-browsing")  # click models that are fitted from counts, in no time
 ALSO = ("more matches",)  # tells relevance from the level where few items of other categories are shown
-DRAWS = {True: 100, False: 40}  # of the bootstrap
+DRAWS = {True: 200, False: 100}  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Aim:
         return made
 
     def covariance(self, seen: Seen, catalogue: PublicCatalogue, seed: int) -> F64:
-        """Of `values`, (S, S), over shoppers drawn again; with a floor where something never varied."""
+        """Of `values`, (S, S), over shoppers drawn again; shrunk, with a floor where something never varied."""
         rng = np.random.default_rng(seed)
         sums = summarise(seen, catalogue)
         _, shopper = np.unique(seen.shopper, return_inverse=True)
@@ -54,10 +54,7 @@ class Aim:
             values = sums.values(weights[None, :].astype(np.float64))[0, self.told_by]
             again = take(seen, np.repeat(np.arange(len(seen)), weights[shopper])) if self.knobs.names else seen
             drawn.append(np.concatenate([values, self._clicks(again, catalogue)]))
-        covariance = np.atleast_2d(np.cov(np.nan_to_num(np.array(drawn)), rowvar=False))
-        floor = (0.5 / len(seen)) ** 2
-        made: F64 = covariance + np.diag(np.where(np.diag(covariance) < floor, floor, 0.0))
-        return made
+        return shrunk_covariance(np.nan_to_num(np.array(drawn)), floor=0.5 / len(seen))
 
     def _clicks(self, seen: Seen, catalogue: PublicCatalogue) -> F64:
         if not self.knobs.names:
@@ -67,3 +64,29 @@ class Aim:
         except UserError:  # a simulated log without a click on the way to a better one
             return np.full(len(self.knobs.names), 0.5)
         return np.array(list(fitted.parameters.values()))
+
+
+def shrunk_covariance(drawn: F64, floor: float) -> F64:
+    """The covariance (S, S) of draws (B, S), its correlations drawn toward 0 so that it can be inverted.
+
+    The shrinkage is the one that minimises the expected squared error of the correlations, from their own noise over
+    the draws; variances stay as they are.
+
+    Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004, in the form of
+    Schaefer and Strimmer, "A shrinkage approach to large-scale covariance matrix estimation", 2005.
+
+    Args:
+        drawn: (B, S).
+        floor: The least standard error that anything has.
+    """
+    n_draws, n = drawn.shape
+    spread = drawn.std(axis=0, ddof=1)
+    unit = np.where(spread > 0, (drawn - drawn.mean(axis=0)) / np.where(spread > 0, spread, 1.0), 0.0)
+    correlation = unit.T @ unit / (n_draws - 1)
+    noise = ((unit**2).T @ unit**2 / n_draws - (unit.T @ unit / n_draws) ** 2) / (n_draws - 1)
+    off = ~np.eye(n, dtype=bool)
+    size = float((correlation[off] ** 2).sum())
+    kept = 1.0 - min(1.0, float(noise[off].sum()) / size) if size > 0 else 0.0
+    scale = np.maximum(spread, floor)
+    made: F64 = (np.where(off, kept * correlation, 1.0)) * scale[:, None] * scale
+    return made

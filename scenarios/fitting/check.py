@@ -24,6 +24,8 @@ from simenv.shoppers import DEVICES
 F64 = npt.NDArray[np.float64]
 HEAD = 20  # queries, by what a dictionary recognises in them, that count as the head
 MOST_LOCALES = 3
+MOST_CLICKED = 100
+LEAST_SHOWN = 100  # of a brand, before it has a click rate
 LEVEL = 0.9
 MOST_MUST_FIT = 0.75  # below this share the page warns
 
@@ -31,7 +33,7 @@ MOST_MUST_FIT = 0.75  # below this share the page warns
 AIMED_AT = (
     "click rate, all slots", "carts a click", "purchases a cart", "searches a visit", "pages a search",
     "visits a shopper", "days between visits", "unknown words in first queries", "nothing found",
-    "repeat-brand clicks", "click rate, slot",
+    "repeat-brand clicks", "click rate, slot", "attributes recognised", "product type, share",
 )  # fmt: skip
 
 
@@ -165,16 +167,47 @@ def _words_and_items(seen: Seen, catalogue: PublicCatalogue) -> dict[str, float]
     known = seen.last_brand >= 0
     same = catalogue.brand[np.maximum(seen.items, 0)] == seen.last_brand[:, None]
     n_items = len(catalogue.category)
+    clicks = np.bincount(seen.items[seen.clicked], minlength=n_items)
+    popular = catalogue.popularity >= np.quantile(catalogue.popularity, 0.9)
     return {
         "words a first query": _ratio(seen.n_words[first], first),
         "attributes recognised in a first query": _ratio(terms[:, 2:] >= 0, first),
         "unknown words in first queries": _ratio(seen.unknown[first], first),
         f"share of the {HEAD} most frequent queries": float(np.sort(count)[-HEAD:].sum() / max(count.sum(), 1)),
         "nothing found": _ratio((seen.n_candidates == 0) & (seen.page == 0), seen.page == 0),
-        "Gini of clicks over items": _gini(np.bincount(seen.items[seen.clicked], minlength=n_items)),
+        **_categories(seen),
+        "clicks on the best-selling tenth of items": _ratio(clicks[popular], clicks),
+        f"clicks on the {MOST_CLICKED} most clicked items": _ratio(np.sort(clicks)[-MOST_CLICKED:], clicks),
+        "spread of click rates over brands": _spread_over_brands(seen, catalogue),
+        "Gini of clicks over items": _gini(clicks),
         "Gini of items shown": _gini(np.bincount(seen.items[seen.items >= 0], minlength=n_items)),
         "repeat-brand clicks": _ratio((same & seen.clicked)[known], seen.clicked[known]),
     }
+
+
+def _categories(seen: Seen) -> dict[str, float]:
+    """What is looked for: how much of it is the head, and how often a shopper comes back for the same."""
+    first = (seen.n_words > 0) & (seen.query_terms[:, 0] >= 0)
+    category, shopper = seen.query_terms[first, 0], seen.shopper[first]
+    count = np.sort(np.bincount(category))
+    again = shopper[1:] == shopper[:-1]
+    return {
+        "product type, share of the 5 most asked": _ratio(count[-5:], count),
+        "product type of the visit before": _ratio((category[1:] == category[:-1])[again], again),
+    }
+
+
+def _spread_over_brands(seen: Seen, catalogue: PublicCatalogue) -> float:
+    """Standard deviation of brands' click rates over the mean rate, what luck alone would make taken off."""
+    shown, brand = seen.items >= 0, catalogue.brand[np.maximum(seen.items, 0)]
+    n = np.bincount(brand[shown], minlength=int(catalogue.brand.max()) + 1).astype(np.float64)
+    clicks = np.bincount(brand[seen.clicked], minlength=len(n))
+    often = n >= LEAST_SHOWN
+    if not often.any():
+        return float("nan")
+    mean = _ratio(clicks[often], n[often])
+    variance = (n[often] * (clicks[often] / n[often] - mean) ** 2 - mean * (1.0 - mean)).sum() / n[often].sum()
+    return float(np.sqrt(max(variance, 0.0)) / max(mean, 1e-12))
 
 
 def _ratio(part: Any, whole: Any) -> float:

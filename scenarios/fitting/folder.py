@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from scenarios.fitting.check import finding
-from scenarios.fitting.predict import Row
+from scenarios.fitting.knobs import WANTS
+from scenarios.fitting.predict import Predicted, Row
 from scenarios.folder import RunSummary, write_run, write_table
 from simenv.log import Log
 from simenv.params import WorldParams
@@ -22,6 +23,11 @@ ASSUMPTIONS = (
     "What the log does not tell stands as in the default world: hidden taste and its spread, how loyal shoppers are in "
     "number, what satisfies, how moods last. Values of policies that hang on these are the default world's, not the "
     "log's.",
+    "A query that leaves something unsaid does not tell whether it is wanted: attributes are fitted by how often they "
+    "are wanted, and how often what is wanted is said stays as in the default world. Favourite categories are repeated "
+    "as often as there, too; the check says whether shoppers of the log repeat themselves as much.",
+    "Popularity: clicks follow past sales, stars and relative price as in the log, and items differ beyond that as "
+    "much as in the log. Brands draw clicks by their sales, style, price and loyal shoppers alone.",
     "Intervals of parameters are approximate (normal, on the scale each was moved on) and hold if the mechanisms do.",
     "Statistics that were aimed at agree by construction; the forecasts among them are the test.",
 )
@@ -34,14 +40,18 @@ class Found:
     params: WorldParams
     parameters: list[Row]
     click_models: list[Row]
-    statistics: list[Row]
-    examination: list[Row]
+    predicted: Predicted
     notes: list[str]
     n_rows: int
     n_shoppers: int
     config: Mapping[str, Any]
     seed: int
     started: str
+
+    @property
+    def statistics(self) -> list[Row]:
+        """Rows of the posterior predictive check."""
+        return self.predicted.statistics
 
     @property
     def finding(self) -> str:
@@ -60,9 +70,11 @@ def write_fit(folder: Path, log: Log, found: Found, wall_seconds: float) -> None
     tables = {
         "predictive": found.statistics,
         "parameters": found.parameters,
-        "examination": found.examination,
+        "examination": found.predicted.examination,
         "click_models": found.click_models,
     }
+    if found.predicted.query_mix:
+        tables["query_mix"] = found.predicted.query_mix
     for name, rows in tables.items():
         write_table(folder, name, rows)
     write_run(
@@ -99,6 +111,8 @@ def _comments(rows: list[Row]) -> dict[str, str]:
     said: dict[str, list[str]] = {}
     for row in rows:
         path, _, entry = str(row["parameter"]).partition("[")
+        if path.startswith(WANTS):  # no key of its own: one entry of every kind's `wants`
+            path, entry = "queries.focused.wants", f"{path.removeprefix(WANTS)}, all kinds of intent together]"
         low, high = float(str(row["low"])), float(str(row["high"]))
         interval = "read off the log" if math.isnan(low) else f"{low:.4g} to {high:.4g}"
         said.setdefault(path, []).append(f"[{entry} {interval}" if entry else f"estimated: {interval}")

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
+from scenarios.fitting.summaries import ATTRIBUTES
+from simenv.asking import INTENT_KINDS
 from simenv.clicks import (
     Cascade,
     ClickModel,
@@ -23,16 +25,22 @@ from simenv.clicks import (
     SimplifiedDynamicBayesian,
     UserBrowsing,
 )
-from simenv.params import WorldParams
+from simenv.params import IntentKind, WorldParams
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 F64 = npt.NDArray[np.float64]
-Scale = Literal["plain", "log", "odds"]
+Scale = Literal["plain", "log", "odds", "square"]
+WANTS = "queries.wants."
 FURTHEST = 7.0  # log-odds and logarithms beyond which nothing moves any more
-STEP = {"plain": 0.2, "log": 0.15, "odds": 0.25}  # of the differences that stand for derivatives
-VAGUE = {"plain": 1.0, "log": 0.7, "odds": 1.0}  # standard errors from which on a log does not tell a parameter
+STEP = {"plain": 0.2, "log": 0.15, "odds": 0.25, "square": 0.1}  # of the differences that stand for derivatives
+VAGUE = {
+    "plain": 1.0,
+    "log": 0.7,
+    "odds": 1.0,
+    "square": 0.5,
+}  # standard errors from which on a log does not tell a parameter
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class Knob:
     Attributes:
         path: Its dotted name in `WorldParams`.
         told_by: The summary, of `scenarios.fitting.summaries.SUMMARIES`, that tells most about it.
-        scale: How it is moved: as it is, by its logarithm, by its log-odds.
+        scale: How it is moved: as it is, by its logarithm, by its log-odds, by its square (of a spread: its variance).
         off: Its value where the summary is exactly 0; None where that tells nothing.
     """
 
@@ -59,7 +67,8 @@ KNOBS = (
     Knob("attraction.price", "price", "plain"),
     Knob("attraction.loyalty", "brand again", "plain"),
     Knob("attraction.quality", "rating", "plain"),
-    Knob("attraction.bait", "popularity", "plain"),
+    Knob("attraction.popularity", "popularity", "plain"),
+    Knob("attraction.bait", "items differ", "square"),
     Knob("conversion.cart_base", "carts", "plain"),
     Knob("conversion.buy_base", "purchases", "plain"),
     Knob("dynamics.page_down", "page down", "log", off=0.0),
@@ -70,6 +79,7 @@ KNOBS = (
     Knob("queries.navigational.share", "brand said", "odds"),
     Knob("queries.exploratory.share", "no category", "odds"),
     Knob("queries.nothing_found", "nothing found", "odds", off=0.0),
+    *(Knob(f"queries.wants.{name}", f"{name} said", "odds", off=0.0) for name in ATTRIBUTES),
 )
 
 BUILDERS: dict[str, Callable[[list[float], int], ClickModel]] = {
@@ -131,6 +141,8 @@ def moved_by(scale: Scale, value: float) -> float:
     """A parameter on its scale."""
     if scale == "plain":
         return value
+    if scale == "square":
+        return value * abs(value)
     if scale == "log":
         return max(math.log(max(value, 1e-300)), -FURTHEST)
     inside = min(max(value, 1e-4), 1.0 - 1e-4)
@@ -141,12 +153,17 @@ def value_of(scale: Scale, x: float) -> float:
     """A parameter from its scale."""
     if scale == "plain":
         return x
+    if scale == "square":
+        return math.sqrt(max(x, 0.0))
     x = min(max(x, -FURTHEST - 2.5), FURTHEST + 2.5)
     return math.exp(x) if scale == "log" else 1.0 / (1.0 + math.exp(-x))
 
 
 def setting(params: WorldParams, path: str) -> float:
-    """The number at a dotted name."""
+    """The number at a dotted name; `queries.wants.ATTRIBUTE` is the share of intents that want one where any fits."""
+    if path.startswith(WANTS):
+        place = 1 + ATTRIBUTES.index(path.removeprefix(WANTS))
+        return sum(kind.share * kind.wants[place] for kind in _kinds(params).values())
     value: Any = params
     for name in path.split("."):
         value = getattr(value, name)
@@ -154,7 +171,12 @@ def setting(params: WorldParams, path: str) -> float:
 
 
 def with_setting(params: WorldParams, path: str, value: float) -> WorldParams:
-    """The same world with another number at a dotted name; `queries.KIND.share` keeps the sum of shares."""
+    """The same world with another number at a dotted name.
+
+    `queries.KIND.share` keeps the sum of shares; `queries.wants.ATTRIBUTE` keeps how the kinds compare.
+    """
+    if path.startswith(WANTS):
+        return _with_wants(params, path, value)
     if path.startswith("queries.") and path.endswith(".share"):
         return _with_share(params, path.split(".")[1], value)
     made: WorldParams = _replaced(params, path.split("."), value)
@@ -176,6 +198,27 @@ def _with_share(params: WorldParams, kind: str, share: float) -> WorldParams:
     shares["focused"] = 1.0 - sum(shares.values())
     replaced = {name: dataclasses.replace(getattr(queries, name), share=each) for name, each in shares.items()}
     return dataclasses.replace(params, queries=dataclasses.replace(queries, **replaced))
+
+
+def _with_wants(params: WorldParams, path: str, value: float) -> WorldParams:
+    """An attribute is wanted as often as the value says, by all kinds of intent in proportion."""
+    place, before = 1 + ATTRIBUTES.index(path.removeprefix(WANTS)), setting(params, path)
+    made = {}
+    for name, kind in _kinds(params).items():
+        wants = list(kind.wants)
+        wants[place] = min(1.0, wants[place] * value / before) if before > 0.0 else value
+        made[name] = dataclasses.replace(kind, wants=tuple(wants))  # type: ignore[arg-type]
+    queries = dataclasses.replace(
+        params.queries,
+        navigational=made["navigational"],
+        focused=made["focused"],
+        exploratory=made["exploratory"],
+    )
+    return dataclasses.replace(params, queries=queries)
+
+
+def _kinds(params: WorldParams) -> dict[str, IntentKind]:
+    return {name: getattr(params.queries, name) for name in INTENT_KINDS}
 
 
 def click_chances(model: ClickModel) -> list[float]:

@@ -1,4 +1,4 @@
-"""The part of a world that a log says outright: sizes, shares of locales and devices, days, whose catalogue it is."""
+"""The part of a world that a log says outright: sizes, days, whose catalogue it is, shares of locales and queries."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from scenarios.fitting.query_mix import QueryMix, fit_query_mix
 from scenarios.fitting.seen import Seen
 from simenv.catalogue import Catalogue, PublicCatalogue, generate_catalogue
 from simenv.errors import UserError
@@ -23,7 +24,13 @@ from simenv.worlds import WORLDS, world_params
 
 F64 = npt.NDArray[np.float64]
 NORMAL_95 = 1.96
+MOST_CATEGORIES = 5  # whose shares stand among the parameters; all are in the table of the query mix
 LEAST_AT_THE_LIMIT = 30  # visits that reach the most queries before that number is believed to be the limit
+
+
+NO_MIX = (
+    "Too few queries say a product type that the lexicon knows, so what is looked for stands as in the default world."
+)
 
 
 @dataclass(frozen=True)
@@ -35,12 +42,14 @@ class Told:
         rows: What was read off, for the table of parameters.
         is_ours: Whether the log's items are those of a catalogue that we can make again.
         notes: What a reader must know.
+        mix: Which categories are looked for; None where the log does not say.
     """
 
     params: WorldParams
     rows: list[dict[str, object]]
     is_ours: bool
     notes: tuple[str, ...]
+    mix: QueryMix | None
 
 
 def brand_names(folder: Path) -> tuple[str, ...]:
@@ -51,13 +60,13 @@ def brand_names(folder: Path) -> tuple[str, ...]:
     return tuple(known.get(place, "") for place in range(max(known) + 1))
 
 
-def told_outright(log: Log, seen: Seen, catalogue: PublicCatalogue) -> Told:
-    """What a log says outright."""
+def told_outright(log: Log, seen: Seen, catalogue: PublicCatalogue, seed: int = 0) -> Told:
+    """What a log says outright; the seed is that of the interval of the query mix."""
     (n_items, n_brands, seed), is_ours = _catalogue_of(log, catalogue)
     first = np.append(True, np.diff(seen.shopper) != 0)
     locale = np.bincount(seen.locale[first], minlength=len(load_lexicon().locales)) / first.sum()
     device = np.bincount(seen.device[first], minlength=len(DEVICES)) / first.sum()
-    default = WORLDS["default"]
+    default, mix = WORLDS["default"], fit_query_mix(seen, load_lexicon(), seed)
     params = dataclasses.replace(
         default,
         question=f"A market that imitates the log '{log.folder.name}'.",
@@ -75,6 +84,7 @@ def told_outright(log: Log, seen: Seen, catalogue: PublicCatalogue) -> Told:
             device_share=tuple(device.tolist()),
             horizon_days=int(seen.day.max()) + 1,
         ),
+        queries=dataclasses.replace(default.queries, category_share=() if mix is None else tuple(mix.share.tolist())),
         dynamics=dataclasses.replace(default.dynamics, max_searches=_most_searches(seen, default)),
     )
     rows = [
@@ -83,8 +93,24 @@ def told_outright(log: Log, seen: Seen, catalogue: PublicCatalogue) -> Told:
         _exactly("shoppers.horizon_days", params.shoppers.horizon_days, "the log's last day"),
         _exactly("max_pages", params.max_pages, "the log's last page"),
         _exactly("dynamics.max_searches", params.dynamics.max_searches, "most queries of a visit"),
+        *_of_categories(mix),
     ]
-    return Told(params, rows, is_ours, () if is_ours else (_foreign(catalogue, params),))
+    notes = () if is_ours else (_foreign(catalogue, params),)
+    return Told(params, rows, is_ours, notes if mix is not None else (*notes, NO_MIX), mix)
+
+
+def _of_categories(mix: QueryMix | None) -> list[dict[str, object]]:
+    """Rows of the categories that are looked for most."""
+    if mix is None:
+        return []
+    low, high = np.quantile(mix.drawn, [0.025, 0.975], axis=0)
+    most = np.argsort(-mix.share, kind="stable")[:MOST_CATEGORIES].tolist()
+    names = load_lexicon().categories
+    told_by = "product types read in first queries"
+    return [
+        row(f"queries.category_share[{names[place]}]", mix.share[place], low[place], high[place], told_by)
+        for place in most
+    ]
 
 
 def _catalogue_of(log: Log, catalogue: PublicCatalogue) -> tuple[tuple[int, int, int], bool]:
@@ -112,9 +138,9 @@ def _same(made: Catalogue, found: PublicCatalogue) -> bool:
 def _foreign(catalogue: PublicCatalogue, params: WorldParams) -> str:
     return (
         "The log's catalogue is not one that this version makes. The world has an invented catalogue of the same "
-        f"size ({params.n_items:,} items, {params.n_brands:,} brands); the log's own prices (median "
-        f"{float(np.median(catalogue.price)):.2f} euros) and popularity were used for summaries only, so revenue and "
-        "the spread of clicks over items are not imitated. Attraction was fitted as if items differed as ours do."
+        f"size ({params.n_items:,} items, {params.n_brands:,} brands). Imitated are how much clicks follow past sales, "
+        "stars and relative price, and how much items differ beyond that; not imitated are which items and brands are "
+        f"popular, and prices in euros (the log's median is {float(np.median(catalogue.price)):.2f}), so not revenue."
     )
 
 

@@ -13,12 +13,14 @@ from policies.ranking import RankingPolicy
 from scenarios.fitting.check import compare, frequent_locales, statistics
 from scenarios.fitting.knobs import Knobs
 from scenarios.fitting.market import Told
+from scenarios.fitting.query_mix import QueryMix, read_counts
 from scenarios.fitting.seen import Seen, seen_in_simulation
 from scenarios.fitting.solve import Solution
 from scenarios.fitting.summaries import fitted_clicks
 from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
-from simenv.params import Shoppers
+from simenv.language import load_lexicon
+from simenv.params import WorldParams
 from simenv.world import make_world
 
 F64 = npt.NDArray[np.float64]
@@ -49,10 +51,19 @@ class Study:
         return len(np.unique(self.seen.shopper))
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """Tables of the check: `predictive` statistics, the examination curve, the mix of queries (empty if not fitted)."""
+
+    statistics: list[Row]
+    examination: list[Row]
+    query_mix: list[Row]
+
+
 def predict(
     study: Study, knobs: Knobs, solution: Solution, seeds: Sequence[int], advance: Callable[[], None]
-) -> tuple[list[Row], list[Row]]:
-    """The posterior predictive check: rows of statistics, and rows of the examination curve.
+) -> Predicted:
+    """The posterior predictive check.
 
     Args:
         study: The log.
@@ -64,23 +75,69 @@ def predict(
     locales = frequent_locales(study.seen)
     rng = np.random.default_rng(seeds[0])
     spread = _root(solution.covariance)
-    drawn, curves = [], []
+    drawn, curves, mixes = [], [], []
     for seed in seeds:
         params = knobs.params(solution.vector + spread @ rng.standard_normal(len(spread)))
-        params = dataclasses.replace(params, shoppers=_with_drawn_shares(params.shoppers, study.n_shoppers, rng))
+        params = _with_drawn_shares(params, study, rng)
         made = seen_in_simulation(make_world(params), study.policy, seed, study.n_shoppers)
         drawn.append(statistics(made, study.items, locales))
         curves.append(_curve(made, study.items))
+        mixes.append(_mix(made))
         advance()
-    rows = compare(statistics(study.seen, study.own, locales), drawn)
-    return rows, _curve_rows(_curve(study.seen, study.own), np.array(curves))
+    return Predicted(
+        compare(statistics(study.seen, study.own, locales), drawn),
+        _curve_rows(_curve(study.seen, study.own), np.array(curves)),
+        [] if study.told.mix is None else _mix_rows(_mix(study.seen), np.array(mixes), study.told.mix),
+    )
 
 
-def _with_drawn_shares(shoppers: Shoppers, n: int, rng: np.random.Generator) -> Shoppers:
-    """Shares of locales and devices as uncertain as n shoppers leave them: Dirichlet, with the counts as weights."""
+def _with_drawn_shares(params: WorldParams, study: Study, rng: np.random.Generator) -> WorldParams:
+    """Shares as uncertain as the log leaves them.
+
+    Of locales and devices: Dirichlet, with the counts as weights. Of categories: shoppers drawn again.
+    """
+    n, shoppers, mix = study.n_shoppers, params.shoppers, study.told.mix
     locale = rng.dirichlet(n * np.array(shoppers.locale_share) + 1e-6)
     device = rng.dirichlet(n * np.array(shoppers.device_share) + 1e-6)
-    return dataclasses.replace(shoppers, locale_share=tuple(locale.tolist()), device_share=tuple(device.tolist()))
+    queries = params.queries
+    if mix is not None:
+        share = mix.drawn[rng.integers(len(mix.drawn))]
+        queries = dataclasses.replace(queries, category_share=tuple(share.tolist()))
+    return dataclasses.replace(
+        params,
+        queries=queries,
+        shoppers=dataclasses.replace(
+            shoppers, locale_share=tuple(locale.tolist()), device_share=tuple(device.tolist())
+        ),
+    )
+
+
+def _mix(seen: Seen) -> F64:
+    """Share of each category among first queries in which one was read, (G,); NaN where none was."""
+    n_categories = len(load_lexicon().categories)
+    counts = read_counts(seen, n_categories)
+    total = np.zeros(n_categories) if counts is None else counts.sum(axis=0)
+    return total / total.sum() if total.sum() > 0 else np.full(n_categories, np.nan)
+
+
+def _mix_rows(own: F64, drawn: F64, mix: QueryMix) -> list[Row]:
+    """Rows of the table `query_mix`, the most asked first; drawn: (draws, G)."""
+    low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
+    share_low, share_high = np.quantile(mix.drawn, [0.025, 0.975], axis=0)
+    names = load_lexicon().categories
+    return [
+        {
+            "category": names[place],
+            "log": float(own[place]),
+            "mean": float(drawn[:, place].mean()),
+            "low": float(low[place]),
+            "high": float(high[place]),
+            "share": float(mix.share[place]),
+            "share_low": float(share_low[place]),
+            "share_high": float(share_high[place]),
+        }
+        for place in np.argsort(-own, kind="stable").tolist()
+    ]
 
 
 def _curve(seen: Seen, catalogue: PublicCatalogue) -> F64:

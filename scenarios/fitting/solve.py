@@ -1,10 +1,12 @@
 """Indirect inference: parameters under which simulated logs have the summaries of the log that is imitated.
 
-    minimise  (s(theta) - s_log)' W (s(theta) - s_log),    W = diag(1 / variance of s_log - s(theta))
+    minimise  (s(theta) - s_log)' W (s(theta) - s_log),    W = inverse covariance of s_log - s(theta)
 
-by Gauss-Newton, with derivatives from differences of simulations that share their luck. The error of the estimate is
-that of the log's summaries (bootstrap over shoppers), taken through the same derivatives and enlarged by the noise of
-the simulation: (1 + shoppers in the log / shoppers simulated).
+by Gauss-Newton, with derivatives from differences of simulations that share their luck: once from where it starts, and
+once more near the end. The covariance is that of the log's summaries (bootstrap over shoppers, shrunk), enlarged by the
+noise of the simulation: (1 + shoppers in the log / shoppers simulated). The whole of it is used and not its diagonal
+alone: the level of clicks and every contrast of clicks move together, and a summary is worth what it adds to others.
+The error of the estimate is (J' W J)^-1.
 
 Right where the world can make logs like this one; what it cannot make shows in the posterior predictive check.
 
@@ -22,8 +24,8 @@ import numpy.typing as npt
 from scenarios.fitting.knobs import STEP, VAGUE, Knobs
 
 F64 = npt.NDArray[np.float64]
-MOST_ITERATIONS = 6
-LONGEST_STEP = 1.5
+MOST_ITERATIONS = 10  # of each of the two rounds
+LONGEST_STEP, SHORTEST_STEP = 1.5, 0.01
 SETTLED = 0.02  # gain per parameter, in units of its own error, that is no longer worth a simulation
 
 
@@ -39,10 +41,11 @@ class Target:
     noise: float
 
     @property
-    def precision(self) -> F64:
-        """(S,) weights of the summaries: one over the variance of the difference."""
-        variance = np.diag(self.covariance) * self.noise
-        return 1.0 / np.maximum(variance, 1e-12)
+    def whitener(self) -> F64:
+        """(S, S) what makes the difference of summaries white: W is its square."""
+        root = np.linalg.cholesky(self.covariance * self.noise)
+        made: F64 = np.linalg.inv(root)
+        return made
 
 
 @dataclass(frozen=True)
@@ -69,31 +72,52 @@ def solve(knobs: Knobs, target: Target, simulate: Callable[[F64], F64], start: F
         simulate: Summaries (S,) at a vector (P,); the same luck every time.
         start: (P,).
     """
+    white = target.whitener
     vector, met = start, simulate(start)
-    weights = target.precision
-    slope = derivatives(knobs, simulate, vector, met)
-    vague = untold(knobs, slope, weights)
-    misfit = _misfit(target, met)
-    for iteration in range(MOST_ITERATIONS):
-        if iteration == 2:  # the first ones came from far away
-            slope = derivatives(knobs, simulate, vector, met)
-        step = _step(slope[:, ~vague], weights, target.values - met)
-        promised = float(step @ (slope[:, ~vague].T * weights @ slope[:, ~vague]) @ step)
-        if promised < SETTLED * (~vague).sum() and iteration > 2:
+    for _ in range(2):
+        slope = white @ derivatives(knobs, simulate, vector, met)
+        vague = untold(knobs, slope)
+        if (vector[vague] != start[vague]).any():
+            vector = np.where(vague, start, vector)
+            met = simulate(vector)
+        vector, met = _descend(Round(white, slope, vague, simulate), target, vector, met)
+    kept = slope[:, ~vague]
+    covariance = np.zeros((len(vague), len(vague)))
+    covariance[np.ix_(~vague, ~vague)] = np.linalg.pinv(kept.T @ kept, hermitian=True)
+    return Solution(vector, covariance, vague, _misfit(white, target, met), met)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of steps: what makes summaries white (S, S), the white slope (S, P), what is not told (P,)."""
+
+    white: F64
+    slope: F64
+    vague: npt.NDArray[np.bool_]
+    simulate: Callable[[F64], F64]
+
+
+def _descend(how: Round, target: Target, vector: F64, met: F64) -> tuple[F64, F64]:
+    """Steps until they promise nothing or stop helping: the vector and the summaries there.
+
+    What each step brings mends the slope (Broyden, "A class of methods for solving nonlinear simultaneous equations",
+    1965); a step that does not help is taken back, and the next may go half as far.
+    """
+    slope, told, longest = how.slope.copy(), ~how.vague, LONGEST_STEP
+    misfit = _misfit(how.white, target, met)
+    for _ in range(MOST_ITERATIONS):
+        step = np.zeros(len(vector))
+        step[told] = np.linalg.lstsq(slope[:, told], how.white @ (target.values - met), rcond=None)[0]
+        if float(((slope @ step) ** 2).sum()) < SETTLED * told.sum() or longest < SHORTEST_STEP:
             break
-        step = np.clip(step, -LONGEST_STEP, LONGEST_STEP)
-        for _ in range(3):
-            trial = vector.copy()
-            trial[~vague] += step
-            reached = simulate(trial)
-            if _misfit(target, reached) < misfit:
-                vector, met, misfit = trial, reached, _misfit(target, reached)
-                break
-            step = step / 3.0
+        step *= min(1.0, longest / float(np.abs(step).max()))
+        reached = how.simulate(vector + step)
+        slope += np.outer(how.white @ (reached - met) - slope @ step, step) / float(step @ step)
+        if _misfit(how.white, target, reached) < misfit:
+            vector, met, misfit = vector + step, reached, _misfit(how.white, target, reached)
         else:
-            if iteration > 2:
-                break
-    return Solution(vector, _covariance(slope, weights, target, vague), vague, misfit, met)
+            longest = 0.5 * float(np.abs(step).max())
+    return vector, met
 
 
 def derivatives(knobs: Knobs, simulate: Callable[[F64], F64], vector: F64, met: F64) -> F64:
@@ -107,13 +131,18 @@ def derivatives(knobs: Knobs, simulate: Callable[[F64], F64], vector: F64, met: 
     return slope
 
 
-def untold(knobs: Knobs, slope: F64, weights: F64) -> npt.NDArray[np.bool_]:
-    """(P,) parameters whose error would be so large that the log does not tell them, the worst dropped first."""
+def untold(knobs: Knobs, slope: F64) -> npt.NDArray[np.bool_]:
+    """(P,) parameters whose error would be so large that the log does not tell them, the worst dropped first.
+
+    Args:
+        knobs: What is moved.
+        slope: (S, P) of the white summaries.
+    """
     limit = np.array([VAGUE[scale] for scale in knobs.scales])
     vague = np.zeros(slope.shape[1], dtype=bool)
     while not vague.all():
         kept = slope[:, ~vague]
-        error = np.sqrt(np.diag(np.linalg.pinv(kept.T * weights @ kept, hermitian=True)).clip(0.0))
+        error = np.sqrt(np.diag(np.linalg.pinv(kept.T @ kept, hermitian=True)).clip(0.0))
         error[np.abs(kept).sum(axis=0) == 0.0] = np.inf
         worst = int(np.argmax(error / limit[~vague]))
         if error[worst] <= limit[~vague][worst]:
@@ -122,20 +151,5 @@ def untold(knobs: Knobs, slope: F64, weights: F64) -> npt.NDArray[np.bool_]:
     return vague
 
 
-def _step(slope: F64, weights: F64, gap: F64) -> F64:
-    root = np.sqrt(weights)
-    made: F64 = np.linalg.lstsq(slope * root[:, None], gap * root, rcond=None)[0].astype(np.float64)
-    return made
-
-
-def _misfit(target: Target, met: F64) -> float:
-    return float((target.precision * (target.values - met) ** 2).sum())
-
-
-def _covariance(slope: F64, weights: F64, target: Target, vague: npt.NDArray[np.bool_]) -> F64:
-    """G S G' with G = (J' W J)^-1 J' W: the error of the summaries, through the fit."""
-    kept = slope[:, ~vague]
-    through = np.linalg.pinv(kept.T * weights @ kept, hermitian=True) @ (kept.T * weights)
-    covariance = np.zeros((len(vague), len(vague)))
-    covariance[np.ix_(~vague, ~vague)] = through @ (target.covariance * target.noise) @ through.T
-    return covariance
+def _misfit(white: F64, target: Target, met: F64) -> float:
+    return float(((white @ (target.values - met)) ** 2).sum())

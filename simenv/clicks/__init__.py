@@ -5,7 +5,7 @@ click pattern, and the exact probability of a click at each slot given the slate
 `check_click_model` proves one, `best_slate` finds the best page under one, `fit_click_model` fits one to a log.
 """
 
-from simenv.clicks.best_slate import Best, best_slate
+from simenv.clicks.best_slate import Best, Taken, best_slate
 from simenv.clicks.cascade import Cascade
 from simenv.clicks.check import check_click_model
 from simenv.clicks.choice import MultinomialLogit, ProportionalChoice
@@ -34,6 +34,7 @@ __all__ = [
     "PositionBased",
     "ProportionalChoice",
     "SimplifiedDynamicBayesian",
+    "Taken",
     "TrustBias",
     "UserBrowsing",
     "best_slate",

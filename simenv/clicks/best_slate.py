@@ -8,7 +8,7 @@ and why. Where nothing is proved, `simenv.clicks.slate_search` looks at every sl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -30,7 +30,7 @@ from simenv.clicks.slate_order import (
     matched,
     undominated,
 )
-from simenv.clicks.slate_search import F64, I64, search_slates, slate_reward
+from simenv.clicks.slate_search import F64, I64, Around, search_slates, slate_reward
 from simenv.clicks.trust_bias import TrustBias
 from simenv.clicks.user_browsing import UserBrowsing
 from simenv.columns import take
@@ -55,7 +55,18 @@ class Best:
         return "exact" if self.is_exact.all() else "local"
 
 
-def best_slate(model: ClickModel, appeal: Appeal, value: Floats, n_slots: int) -> Best:
+@dataclass(frozen=True)
+class Taken:
+    """Places of the page that somebody else has filled.
+
+    appeal: (N, H) of what stands there, 0 for nothing. places: H of them, from 0 at the top of a page of K + H.
+    """
+
+    appeal: Appeal
+    places: tuple[int, ...]
+
+
+def best_slate(model: ClickModel, appeal: Appeal, value: Floats, n_slots: int, taken: Taken | None = None) -> Best:
     """The slates with the highest expected reward.
 
     Every slot is filled as far as there are candidates, also with candidates that the page would be better without
@@ -66,7 +77,10 @@ def best_slate(model: ClickModel, appeal: Appeal, value: Floats, n_slots: int) -
         appeal: Of the candidates, (N, C); attraction 0 marks a hole.
         value: (N, C) expected reward of a click, of any sign.
         n_slots: K.
+        taken: What stands around the slots; see `best_among`.
     """
+    if taken is not None and taken.places:
+        return best_among(model, appeal, value, n_slots, taken)
     attraction, satisfaction, worth = (
         np.asarray(each, dtype=np.float64) for each in (appeal.attraction, appeal.satisfaction, value)
     )
@@ -75,6 +89,58 @@ def best_slate(model: ClickModel, appeal: Appeal, value: Floats, n_slots: int) -
     find = BEST_SLATES.get(type(model), by_search)
     slate, is_exact = find(model, choice)
     return Best(slate.astype(np.int32), slate_reward(model, choice.appeal, worth, slate), is_exact)
+
+
+def best_among(model: ClickModel, appeal: Appeal, value: Floats, n_slots: int, taken: Taken) -> Best:
+    """The best slates where other places of the page are taken, whose clicks bring nothing. See `best_slate`.
+
+    Exact where slots act alone, by leaving the numbers of the places out; and for choice models, where what is taken
+    competes as not clicking does. Elsewhere no order is known to be best any more (the argument of `best_chain` asks
+    that neighbours stand next to each other): every slate where they are few, else a climb from the best slate of a
+    page without the others.
+    """
+    around = Around(taken.places, np.zeros((len(value), n_slots), dtype=np.int64))
+    alone = _of_places(model, around)
+    if alone is not None:
+        return best_slate(alone, appeal, value, n_slots)
+    attraction, satisfaction, worth = (
+        np.concatenate([each, other], axis=1, dtype=np.float64)
+        for each, other in (
+            (appeal.attraction, taken.appeal.attraction),
+            (appeal.satisfaction, taken.appeal.satisfaction),
+            (value, np.zeros(taken.appeal.attraction.shape)),
+        )
+    )
+    here = attraction > 0.0
+    here[:, value.shape[1] :] = False
+    n_shown = np.minimum(here.sum(axis=1), n_slots)
+    choice = Choice(attraction, satisfaction, worth, here, n_shown, n_slots)
+    if isinstance(model, MultinomialLogit | ProportionalChoice):
+        slate, is_exact = _best_share_among(model, choice, around)
+    else:
+        around = replace(around, first=best_slate(model, appeal, value, n_slots).slate.astype(np.int64))
+        slate, is_exact = search_slates(model, choice.appeal, worth, here, n_slots, around)
+    reward = slate_reward(model, choice.appeal, worth, around.pages(slate, worth.shape[1]))
+    return Best(slate.astype(np.int32), reward, is_exact)
+
+
+def _of_places(model: ClickModel, around: Around) -> ClickModel | None:
+    """The model of the slots alone where places do not touch each other; None where they do."""
+    if isinstance(model, PositionBased):
+        return replace(model, examination=tuple(np.take(model.examination, around.own).tolist()))
+    if isinstance(model, TrustBias):
+        curves = (model.examination, model.epsilon_plus, model.epsilon_minus)
+        one, plus, minus = (tuple(np.take(curve, around.own).tolist()) for curve in curves)
+        return replace(model, examination=one, epsilon_plus=plus, epsilon_minus=minus)
+    return None
+
+
+def _best_share_among(model: MultinomialLogit | ProportionalChoice, choice: Choice, around: Around) -> Found:
+    weight = logit_weights(choice.attraction) if isinstance(model, MultinomialLogit) else choice.attraction
+    n_places = choice.n_slots + len(around.places)
+    curve = for_slots("prominence", model.prominence, n_places) if model.prominence else np.ones(n_places)
+    others = weight[:, -len(around.places) :] * curve[list(around.places)]
+    return best_share(choice, weight, model.no_click + others.sum(axis=1), tuple(curve[around.own].tolist()))
 
 
 def by_search(model: ClickModel, choice: Choice) -> Found:

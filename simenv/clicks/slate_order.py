@@ -147,14 +147,14 @@ def best_in_order(choice: Choice, key: F64, goes_on: F64) -> I64:
     return slate
 
 
-def best_share(choice: Choice, weight: F64, no_click: float, prominence: tuple[float, ...]) -> Found:
+def best_share(choice: Choice, weight: F64, no_click: float | F64, prominence: tuple[float, ...]) -> Found:
     """Exact for a choice of one item or none: maximise a ratio by Dinkelbach's method.
 
     The page is worth sum_k g[k] w[k] v[k] / (no_click + sum_k g[k] w[k]) with prominence g. It is worth more than x
     exactly where sum_k g[k] w[k] (v[k] - x) > no_click * x, and the left side is largest where w * (v - x) and g are
     sorted alike. So take the best page for x, set x to its worth, until x rises no more: then no page is worth more
     than x. Every round has another page, so it ends (Dinkelbach, "On nonlinear fractional programming", 1967; with
-    equal slots it is assortment by logit, Rusmevichientong, Shen and Shmoys, 2010).
+    equal slots it is assortment by logit, Rusmevichientong, Shen and Shmoys, 2010). `no_click` may be (N,).
     """
     curve = for_slots("prominence", prominence, choice.n_slots) if prominence else np.ones(choice.n_slots)
 

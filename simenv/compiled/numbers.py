@@ -78,6 +78,7 @@ def _singles(params: WorldParams) -> dict[str, float]:
     return {
         "base": attraction.base, "relevance": attraction.relevance, "taste": attraction.taste,
         "price": attraction.price, "quality": attraction.quality, "bait": attraction.bait,
+        "popularity": attraction.popularity,
         "cart_base": conversion.cart_base, "cart_relevance": conversion.cart_relevance,
         "cart_taste": conversion.cart_taste, "cart_quality": conversion.cart_quality,
         "buy_base": conversion.buy_base, "buy_price": conversion.buy_price,

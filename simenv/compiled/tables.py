@@ -28,7 +28,7 @@ F64 = npt.NDArray[np.float64]
 U32 = npt.NDArray[np.uint32]
 Bools = npt.NDArray[np.bool_]
 _ITEM_INTEGERS = ("category", "brand", "colour", "size", "material", "audience", "use")
-_ITEM_FLOATS = ("price", "price_z", "quality", "bait")
+_ITEM_FLOATS = ("price", "price_z", "quality", "bait", "popularity")
 
 
 class Tables(NamedTuple):

@@ -61,9 +61,9 @@ _KNOWN: dict[str, tuple[str, ...]] = {
     ),
     "queries": (
         "navigational", "focused", "exploratory", "misspelling_rate", "specialise", "generalise", "rephrase",
-        "switch_language", "nothing_found",
+        "switch_language", "nothing_found", "category_share",
     ),
-    "attraction": ("base", "relevance", "taste", "price", "loyalty", "quality", "bait"),
+    "attraction": ("base", "relevance", "taste", "price", "loyalty", "quality", "bait", "popularity"),
     "conversion": (
         "cart_base", "cart_relevance", "cart_taste", "cart_quality", "buy_base", "buy_price", "satisfaction_odds",
     ),

@@ -101,7 +101,9 @@ def attraction_of(tables: Tables, here: Here, i: int, item: int, grade: Single, 
     logit -= n.price * (far * far)
     if it.brand == here.favourite_brand[i]:
         logit = np.float32(np.float64(logit) + n.loyalty)
-    logit += n.quality * it.quality + n.bait * it.bait
+    logit = logit + n.quality * it.quality + n.bait * it.bait
+    if n.popularity != 0.0:
+        logit += n.popularity * it.popularity
     return sigmoid(logit + click_shift_of(tables, here, i, item))
 
 

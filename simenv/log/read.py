@@ -104,6 +104,11 @@ class Log:
         """Places of a page that the shop fills itself, H."""
         return int(self.manifest.get("n_house", 0))
 
+    @property
+    def shares_stock(self) -> bool:
+        """Whether its shoppers took from the same shelves, so that rows of different shoppers are not independent."""
+        return bool(self.manifest.get("shared_stock", False))
+
     def catalogue(self) -> PublicCatalogue:
         """The public catalogue that the log's item ids refer to."""
         path = self.folder / CATALOGUE_FILE

@@ -97,6 +97,7 @@ def write_log(
             "n_style": world.params.n_style,
             "n_house": world.params.house.n,
             "house_places": list(world.params.house.places),
+            "shared_stock": world.params.market.stock is not None,
             "reward": world.params.reward,
             "log_hash": log_digest(draft),
         }

@@ -153,6 +153,10 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except IsADirectoryError as error:
+        raise UserError(
+            f"'{path}' is a folder; give the mapping file in it, for example {path / 'market.toml'}."
+        ) from error
     except FileNotFoundError as error:
         raise UserError(f"'{path}' does not exist; expected a TOML file.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -57,7 +57,9 @@ class Table:
         numbers = np.array([_number(cell) for cell in cells])
         empty = np.array([not cell for cell in cells], dtype=bool) & may_be_empty
         bad = ~empty & ~((numbers >= low) & (numbers <= high))
-        span = f"a number from {low:g} to {high:g}" if high < 1e12 else f"a number of at least {low:g}"
+        span = f"a number from {low:g} to {high:g}" if high < 1e12 else f"a plain number of at least {low:g}"
+        if 0 < low < 1e-6:
+            span = "a plain number above 0"
         self.refuse(bad.tolist(), lambda row: f"{column} is '{cells[row]}'; expected {span}")
         return numbers
 

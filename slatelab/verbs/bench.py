@@ -12,7 +12,10 @@ from slatelab.output import number, print_json, print_note, print_result, print_
 
 def bench(
     context: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these; all by default.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Only those with this in their name (SARDINE); all by default."),
+    ] = None,
     sizes: Annotated[bool, typer.Option("--sizes", help="Also how cost grows with size, and a large market.")] = False,
     out: Annotated[Path | None, typer.Option(help="Leave a run's folder with a report here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and no table.")] = False,

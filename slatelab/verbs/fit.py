@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,7 +57,7 @@ def print_fit(found: Found) -> None:
         [
             str(row["parameter"]),
             number(_float(row["estimate"])),
-            _interval(row["low"], row["high"]),
+            "read off" if math.isnan(_float(row["low"])) else _interval(row["low"], row["high"]),
             str(row["told_by"]),
         ]
         for row in found.parameters

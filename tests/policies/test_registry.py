@@ -85,7 +85,9 @@ def test_a_learner_that_was_not_trained_is_refused(name: str, catalogue: PublicC
 
 
 def test_what_has_nothing_to_learn_is_no_learner(catalogue: PublicCatalogue) -> None:
-    with pytest.raises(UserError, match="'uniform' has nothing to learn; expected one of linear, neural-linear"):
+    with pytest.raises(
+        UserError, match="'uniform' has nothing to learn; expected one of linear, linear-ts, linear-disjoint, "
+    ):
         new_learner("uniform", catalogue, 3, 0)
 
 

@@ -44,7 +44,14 @@ def fit(tmp_path: Path, made_up: Any) -> Path:
         {"model": ["position-based", "cascade"], "held_out": [-1.8, math.nan], "misfit": [12.0, math.nan],
          "chosen": [True, False], "note": ["", "a page has two clicks"]}
     )  # fmt: skip
-    tables = {"predictive": statistics(), "examination": slots, "parameters": parameters, "click_models": models}
+    mix = pd.DataFrame(
+        {"category": ["dress", "<i>jacket</i>"], "log": [0.2, 0.1], "mean": [0.19, 0.11], "low": [0.17, 0.08],
+         "high": [0.21, 0.13], "share": [0.3, 0.15], "share_low": [0.28, 0.1], "share_high": [0.33, 0.2]}
+    )  # fmt: skip
+    tables = {
+        "predictive": statistics(), "examination": slots, "parameters": parameters, "click_models": models,
+        "query_mix": mix,
+    }  # fmt: skip
     facts = {**made_up.FACTS, "kind": "fit", "log": {"rows": 1200, "shoppers": 300}}
     folder: Path = made_up.write_run(tmp_path / "fit", facts, tables)
     return folder
@@ -58,7 +65,11 @@ def test_the_page_opens_with_the_finding_and_shows_the_check(fit: Path) -> None:
     assert "read off the log" in page
     assert "position-based (chosen)" in page
     assert "1 of 3" in page
-    assert {path.name for path in (fit / "figures").iterdir()} == {"predictive.png", "examination.png"}
+    assert {path.name for path in (fit / "figures").iterdir()} == {
+        "predictive.png", "examination.png", "query_mix.png",
+    }  # fmt: skip
+    assert "What shoppers look for" in page
+    assert "&lt;i&gt;jacket" in page
 
 
 def test_the_same_fit_gives_the_same_bytes(fit: Path) -> None:

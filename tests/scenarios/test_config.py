@@ -45,7 +45,16 @@ def test_what_changes_a_run_changes_its_digest() -> None:
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("logging.shopers=5", "setting 'logging.shopers': Extra inputs are not permitted"),
+        (
+            "logging.shopers=5",
+            r"no setting in \[logging\] named 'shopers'. Did you mean 'shoppers'.*Known: floor, policy",
+        ),
+        (
+            'learners=[{policy="linear",curves=[5]}]',
+            r"no setting in \[learners.0\] named 'curves'. Did you mean 'curve'",
+        ),
+        ("wrold=default", "no setting in a scenario named 'wrold'. Did you mean 'world'"),
+        ("world=sardine", r'gymnasium.make\("simenv/Sardine-v0"\)'),
         ("logging.shoppers=many", "setting 'logging.shoppers'.*got 'many'"),
         ("logging.shoppers=1", "greater than or equal to 20"),
         ("logging=7", "setting 'logging'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -10,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from policies.registry import named_policy
-from scenarios.evaluate import evaluate_native, finding
+from scenarios.evaluate import SHARED_STOCK, evaluate_native, finding
 from scenarios.progress import SilentProgress
-from simenv.log import Log
+from simenv.log import Log, write_log
+from simenv.market import Market, Stock
+from simenv.play import shopper_range
+from simenv.world import make_world
+from simenv.worlds import world_params
 from slatelab.main import call
 
 KEYS = {
@@ -148,3 +153,15 @@ def test_logs_are_made_and_learned_from_on_the_command_line(tmp_path: Path, caps
     learned = json.loads((model / "card.json").read_text())["learned_from"]["searches"]
     assert record["rows"] + learned == Log.open(log).n_rows
     assert named_policy("uniform", Log.open(log).catalogue()).name == "uniform"
+
+
+def test_a_log_of_shoppers_who_share_stock_says_so(log_folder: Path, tmp_path: Path) -> None:
+    """That shoppers are not independent, and that sales are the logger's, no number of the estimate shows."""
+    world = make_world(dataclasses.replace(world_params("tiny"), market=Market(stock=Stock(units=40.0))))
+    ranker = named_policy("production", world.catalogue.public())
+    shared = write_log(world, "tiny", ranker, 3, shopper_range(60), tmp_path / "log")
+    told = [
+        evaluate_native(log, "lexical", estimators=["ips"], level=0.95, seed=0, progress=SilentProgress()).assumptions
+        for log in (shared, log_folder)
+    ]
+    assert [SHARED_STOCK in each for each in told] == [True, False]

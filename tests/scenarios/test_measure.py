@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from reports import report
-from scenarios import scaling
+from scenarios import bench, scaling
+from scenarios.bench import Benchmark
 from scenarios.measure import Measured, measure, write_measured
 from scenarios.mechanisms import FULL, MECHANISMS
 from simenv.errors import UserError
@@ -26,6 +27,16 @@ def test_one_benchmark_is_measured_written_and_drawn(tmp_path: Path) -> None:
     assert "slates/CPU-s" in page
     with pytest.raises(UserError, match="finished run"):
         write_measured(tmp_path / "run", measured)
+
+
+def test_a_part_of_a_name_stands_for_all_that_hold_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    some = {name: Benchmark("x/s", lambda: 2.0) for name in ("taking turns, 5", "taking turns, 50", "standing")}
+    monkeypatch.setattr(bench, "BENCHMARKS", some)
+    assert [each["name"] for each in bench.benchmarks(["TAKING"])] == ["taking turns, 5", "taking turns, 50"]
+    assert [each["name"] for each in bench.benchmarks(["taking turns, 5"])] == ["taking turns, 5"]  # a whole name
+    assert len(bench.benchmarks(["turns", "standing", "taking turns, 5"])) == len(bench.benchmarks(None)) == 3
+    with pytest.raises(UserError, match=r"no benchmark has 'flying' in its name\. Known: taking turns, 5; taking"):
+        bench.benchmarks(["flying"])
 
 
 def test_growth_is_drawn_with_its_line(tmp_path: Path) -> None:
@@ -65,3 +76,11 @@ def test_what_each_mechanism_costs_is_drawn_by_backend(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_page_for_a_million_shoppers_among_a_million_items_takes_less_than_four_gigabytes() -> None:
     assert 1.0 < scaling.peak_memory() < 4.0
+
+
+@pytest.mark.slow
+def test_a_log_four_times_as_long_takes_no_more_memory() -> None:
+    """Both are longer than what is in memory at once; a tenth is for the allocator."""
+    short, long = scaling.log_writing(25_000), scaling.log_writing(100_000)
+    assert long[0] > 3.5 * short[0]
+    assert long[1] < 1.1 * short[1]

@@ -6,15 +6,20 @@ import csv
 import json
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pytest
 
 from policies.learning import in_half
+from policies.registry import named_policy
 from reports import report
+from scenarios.compare import finding
 from scenarios.progress import Advance, SilentProgress
-from scenarios.run import run_scenario
+from scenarios.run import Cast, run_scenario
 from simenv.errors import UserError
 from simenv.log import Log
+from simenv.truth import LOGGER_CONTEXTS, SHOPPER
+from simenv.worlds import load_world
 
 SMALL = [
     "logging.shoppers=120", "truth.shoppers=60", "truth.curve_shoppers=30", "truth.oracle_shoppers=40",
@@ -47,6 +52,40 @@ class Interrupts(SilentProgress):
 
 def run(out: Path, progress: SilentProgress | None = None, seed: int = 3) -> Path:
     return run_scenario("quick", out, seed=seed, overrides=SMALL, progress=progress or SilentProgress())
+
+
+def told(stderr: float, other: float) -> str:
+    """The finding where the best a search, "a", lifts a shopper's value by a tenth, and "b" by `other`."""
+
+    def row(estimand: str, policy: str, lift: float) -> dict[str, Any]:
+        return {"estimand": estimand, "policy": policy, "value": 1.0 + lift, "lift": lift, "lift_stderr": stderr}
+
+    logger = named_policy("uniform", load_world("tiny").catalogue.public())
+    cast = Cast(logger=logger, baselines={}, learned={"a": logger, "b": logger}, yardsticks={})
+    truth = [row(LOGGER_CONTEXTS, "uniform", 0.0), row(LOGGER_CONTEXTS, "a", 0.3), row(LOGGER_CONTEXTS, "b", 0.2)]
+    truth += [row(SHOPPER, "uniform", 0.0), row(SHOPPER, "a", 0.1), row(SHOPPER, "b", other)]
+    return finding(cast, truth, [{"policy": name, "gap_closed": 0.5} for name in "ab"], [])
+
+
+def test_the_finding_says_when_a_shopper_brings_not_what_a_search_does() -> None:
+    """30% a search against 10% a shopper: twenty points are within 1.96 standard errors of 11, not of 5."""
+    assert "Per shopper" not in told(0.11, 0.05)
+    assert told(0.05, 0.05).endswith("Per shopper, with who stays and comes back counted, it is +10% (± 10%).")
+    assert told(0.05, 0.15).endswith("it is +10% (± 10%), and b brings more: +15%.")
+
+
+def test_the_finding_tells_of_oracles_that_look_further() -> None:
+    logger = named_policy("uniform", load_world("tiny").catalogue.public())
+    oracles = dict.fromkeys(("best public", "oracle", "oracle-long"), logger)
+    cast = Cast(logger=logger, baselines={}, learned={}, yardsticks=oracles)
+    truth = [
+        {"estimand": SHOPPER, "policy": name, "value": value, "lift": value - 2.0, "lift_stderr": 0.1}
+        for name, value in (("uniform", 2.0), ("best public", 2.5), ("oracle", 3.0), ("oracle-long", 3.5))
+    ]
+    said = finding(cast, truth, [], [])
+    assert said.endswith("a shopper's whole life brings: oracle +50% (± 10%), oracle-long +75% (± 10%).")
+    del oracles["oracle-long"]
+    assert "life" not in finding(cast, truth, [], [])
 
 
 def table(folder: Path, name: str) -> list[dict[str, str]]:

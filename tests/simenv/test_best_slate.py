@@ -19,13 +19,14 @@ from simenv.clicks import (
     MultinomialLogit,
     PositionBased,
     ProportionalChoice,
+    Taken,
     TrustBias,
     UserBrowsing,
     best_slate,
 )
 from simenv.clicks.model import Bools, Floats
 from simenv.clicks.slate_order import Choice, assigned
-from simenv.clicks.slate_search import slate_reward
+from simenv.clicks.slate_search import Around, slate_reward
 
 ROUNDING = 1e-12  # of double precision over a handful of factors, relative to rewards of order 1
 
@@ -194,3 +195,53 @@ def test_what_is_searched_says_so_and_comes_close(name: str) -> None:
 
 def _rows(appeal: Appeal, value: Floats, rows: np.ndarray) -> tuple[Appeal, Floats]:
     return Appeal(appeal.attraction[rows], appeal.satisfaction[rows]), value[rows]
+
+
+@pytest.mark.parametrize("places", [(0,), (1, 3), (0, 2, 5), (3, 4)])
+@pytest.mark.parametrize("name", sorted(CLICK_MODELS))
+def test_no_slate_is_better_beside_places_that_are_taken(name: str, places: tuple[int, ...]) -> None:
+    """Every slate of 3 of 6 candidates is put on the whole page with what is taken, and its own clicks are counted."""
+    n_page = 3 + len(places)
+    model, (appeal, value) = CLICK_MODELS[name](n_page), candidates("any", n_rows=20)
+    rng = np.random.default_rng(2)
+    other = Appeal(rng.beta(0.7, 1.0, (20, len(places))).clip(1e-3, 0.999), rng.random((20, len(places))))
+    other.attraction[::3, 0] = 0.0  # the first place is empty in some rows
+    own = np.setdiff1d(np.arange(n_page), places)
+
+    def reward(row: int, slates: np.ndarray) -> Floats:
+        look = []
+        for mine, theirs in ((appeal.attraction, other.attraction), (appeal.satisfaction, other.satisfaction)):
+            page = np.zeros((len(slates), n_page))
+            page[:, own] = np.where(slates >= 0, mine[row, slates], 0.0)
+            page[:, places] = theirs[row]
+            look.append(page)
+        clicks = model.click_probability(Appeal(*look))[:, own]
+        return (clicks * np.where(slates >= 0, value[row, slates], 0.0)).sum(axis=1)
+
+    found = best_slate(model, appeal, value, 3, Taken(other, places))
+    assert found.is_exact.all()
+    for row in range(20):
+        here = np.flatnonzero(appeal.attraction[row] > 0)
+        slates = np.array(list(permutations(here, min(3, len(here))))).astype(np.int64)
+        slates = np.pad(slates, ((0, 0), (0, 3 - slates.shape[1])), constant_values=-1)
+        assert reward(row, found.slate[row : row + 1])[0] == pytest.approx(found.reward[row], abs=ROUNDING)
+        assert found.reward[row] == pytest.approx(reward(row, slates).max(), abs=ROUNDING)
+
+
+def test_a_climb_beside_places_that_are_taken_is_never_worse_than_forgetting_them() -> None:
+    """12 candidates in 4 slots are too many to look at all; the climb begins at the best slate of the page alone."""
+    appeal, value = candidates("any", n_rows=60, n_candidates=12)
+    rng = np.random.default_rng(3)
+    taken = Taken(Appeal(rng.beta(0.7, 1.0, (60, 2)), rng.random((60, 2))), (0, 3))
+    model = DynamicBayesian(0.95)
+    found, alone = best_slate(model, appeal, value, 4, taken), best_slate(model, appeal, value, 4).slate
+    around = Around(taken.places, alone.astype(np.int64))
+    both = Appeal(
+        np.concatenate([appeal.attraction, taken.appeal.attraction], axis=1),
+        np.concatenate([appeal.satisfaction, taken.appeal.satisfaction], axis=1),
+    )
+    worth = np.concatenate([value, np.zeros((60, 2))], axis=1)
+    forgotten = slate_reward(model, both, worth, around.pages(alone, 14))
+    assert found.kind == "local"
+    assert (found.reward >= forgotten - ROUNDING).all()
+    assert (found.reward > forgotten + 1e-3).any()

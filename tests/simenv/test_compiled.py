@@ -63,6 +63,11 @@ CASES = {
     "bilingual": dataclasses.replace(DEFAULT, shoppers=Shoppers(locale_share=BELGIANS)),
     "long pages": dataclasses.replace(DEFAULT, n_candidates=100, n_slots=10, max_pages=4),
     "few items": dataclasses.replace(DEFAULT, n_items=700, n_brands=5, n_style=1),
+    "a mix and a crowd of its own": dataclasses.replace(
+        DEFAULT,
+        queries=Queries(category_share=tuple(1.0 + 0.1 * place for place in range(64))),
+        attraction=dataclasses.replace(DEFAULT.attraction, popularity=0.7),
+    ),
     **{name: dataclasses.replace(DEFAULT, habits=Habits(**{name: one()})) for name, one in HABITS.items()},
     "boredom of brands": dataclasses.replace(DEFAULT, habits=Habits(boredom=Boredom(of="brand", tolerance=0.5))),
     **{f"market of {name}": dataclasses.replace(DEFAULT, market=market) for name, market in MARKETS.items()},

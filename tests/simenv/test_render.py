@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -246,3 +247,27 @@ def test_what_the_market_placed_set_and_took_back_is_marked() -> None:
         for each in (card, dataclasses.replace(card, placed=""), dataclasses.replace(card, bought=True, returned=True))
     }
     assert len(marks) == 3
+
+
+def test_a_price_below_the_catalogues_says_by_how_much() -> None:
+    """The per cent on the page are the day's price over the catalogue's, from 0.5 on; only cheaper items carry them."""
+    env = SearchVectorEnv(60, "sale", render_mode="ansi")
+    env.reset(seed=0)
+    env.step(np.tile(np.arange(env.world.params.n_slots), (60, 1)))
+    assert env.outcome is not None
+    catalogue, marked = env.world.catalogue, 0
+    texts = env.render() or ()
+    for row, text in enumerate(texts):
+        for card, item in zip(env.result_page(row).cards, env.outcome.items[row].tolist(), strict=True):
+            if card is None:
+                continue
+            paid = float(re.sub(r"[^\d.]", "", card.price.replace(",", ".")))
+            # Both prices are rounded: half a cent, and half a per cent.
+            assert abs(paid - (1 - card.off / 100) * catalogue.price[item]) < 0.005 + 0.006 * catalogue.price[item]
+            marked += card.off > 0
+            assert not card.off or f"[-{card.off}%]" in str(text)
+    assert 20 < marked < 280  # of 300 places
+    plain = SearchVectorEnv(5, "tiny", render_mode="ansi")
+    plain.reset(seed=0)
+    plain.step(np.tile(np.arange(3), (5, 1)))
+    assert all("%]" not in str(text) for text in plain.render() or ())

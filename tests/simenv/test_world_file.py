@@ -11,6 +11,7 @@ import pytest
 from simenv.clicks import CLICK_MODELS, PositionBased
 from simenv.errors import UserError
 from simenv.params import Dynamics, Shoppers, WorldParams
+from simenv.real.mapping import read_mapping
 from simenv.world_file import read_world, world_toml
 from simenv.worlds import WORLDS, load_world, world_params
 
@@ -122,3 +123,11 @@ def test_every_range_names_a_number_that_worlds_have() -> None:
             value = getattr(value, name)
         assert isinstance(value, (int, float, tuple)), key
     assert isinstance(WORLDS["default"], WorldParams)
+
+
+def test_the_folder_of_a_real_market_is_told_from_its_file() -> None:
+    folder = Path(__file__).parents[2] / "docs" / "example_shop"
+    with pytest.raises(UserError, match=r"is a folder; a real market is named by its file: .*market\.toml"):
+        world_params(str(folder))
+    with pytest.raises(UserError, match="is a folder; give the mapping file in it"):
+        read_mapping(folder)

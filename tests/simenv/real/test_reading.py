@@ -29,7 +29,7 @@ def change(folder: Path, name: str, row: int, column: int, cell: str) -> None:
 @pytest.mark.parametrize(
     ("name", "row", "column", "cell", "told"),
     [
-        ("products.csv", 17, 4, "abc", "products.csv row 17: price is 'abc'; expected a number of at least"),
+        ("products.csv", 17, 4, "abc", "products.csv row 17: price is 'abc'; expected a plain number above 0"),
         ("products.csv", 17, 4, "-3", "products.csv row 17: price is '-3'"),
         ("products.csv", 17, 4, "", "products.csv row 17: price is ''"),
         ("products.csv", 5, 1, " ", "products.csv row 5: name is empty"),

@@ -1,0 +1,1 @@
+"""The sections of a page: which tables make which figure, and what a reader is told about it."""

@@ -1,0 +1,73 @@
+"""The sections of a benchmark."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from reports.figures import mechanisms, scaling, speed
+from reports.folder import Run
+from reports.sections.section import Section, picture
+from reports.tables import mechanisms_table, scaling_table, speed_table
+
+
+def benchmark_sections(run: Run) -> list[Section]:
+    """Speed beside the peers, what mechanisms cost, how cost grows: those that the run's tables can fill."""
+    tables, found = run.tables, []
+    if "speed" in tables:
+        found.append(_speed(tables["speed"]))
+    if "mechanisms" in tables:
+        found.append(_mechanisms(tables["mechanisms"]))
+    if "scaling" in tables:
+        found.append(_scaling(tables["scaling"]))
+    return found
+
+
+def _speed(table: pd.DataFrame) -> Section:
+    return Section(
+        "speed",
+        "Speed beside the peers",
+        "Rates per CPU-second on one core of this machine. Peers were measured elsewhere: read ratios as scales.",
+        None
+        if not len(speed.beside_peers(table))
+        else picture(
+            "speed",
+            lambda: speed.draw(table),
+            speed.describe(table),
+            "Each bar says how many times as fast the measurement is as the peer's figure; the axis is logarithmic.",
+        ),
+        (speed_table(table),),
+    )
+
+
+def _mechanisms(table: pd.DataFrame) -> Section:
+    return Section(
+        "mechanisms",
+        "What each mechanism costs",
+        "CPU time a search, with one mechanism alone switched on in the default world, less that of the default world.",
+        picture(
+            "mechanisms",
+            lambda: mechanisms.draw(table),
+            mechanisms.describe(table),
+            "A bar is what the mechanism adds to a search in the default world, by each backend; below 0 is less time: "
+            "noise, or shorter lives.",
+        ),
+        (),
+        (mechanisms_table(table),),
+    )
+
+
+def _scaling(table: pd.DataFrame) -> Section:
+    return Section(
+        "scaling",
+        "How cost grows with size",
+        "One size grows alone; the others stay as in the measurements above.",
+        picture(
+            "scaling",
+            lambda: scaling.draw(table),
+            scaling.describe(table),
+            "Marks are measured, the dashed line is the least-squares line through them: marks that rose above it at "
+            "the right would mean that cost grows faster than size.",
+        ),
+        (),
+        (scaling_table(table),),
+    )
