@@ -29,6 +29,9 @@ _U11, _U12 = np.uint64(11), np.uint64(12)
 _U16, _LOW16 = np.uint64(16), np.uint64(0xFFFF)
 
 
+_njit: Any = numba.njit  # its types do not know all of its options
+# Only entries are called from Python or C, and every wrapper for that would be compiled.
+_INSIDE: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 # Kernels allocate nothing, so the counting of references to arrays is switched off, which makes them twice as fast.
 # Division by zero gives what numpy gives.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
@@ -36,20 +39,20 @@ _OPTIONS: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
 
 def inlined(function: F) -> F:
     """Compile a function of plain numbers, as a part of the entries that call it."""
-    return cast(F, numba.njit(**_OPTIONS)(function))
+    return cast(F, _njit(**_OPTIONS, **_INSIDE)(function))
 
 
 def woven(function: F) -> F:
     """Copy a function that is handed arrays into each of its callers; a call would cost more than its work."""
-    return cast(F, numba.njit(**_OPTIONS, inline="always")(function))
+    return cast(F, _njit(**_OPTIONS, **_INSIDE, inline="always")(function))
 
 
 def entry(function: F) -> F:
     """Compile on the first call, and remember the result on disk where a folder for it can be written."""
     try:
-        return cast(F, numba.njit(**_OPTIONS, cache=True)(function))
+        return cast(F, _njit(**_OPTIONS, cache=True, no_cfunc_wrapper=True)(function))
     except RuntimeError:  # no folder for a cache
-        return cast(F, numba.njit(**_OPTIONS)(function))
+        return cast(F, _njit(**_OPTIONS)(function))
 
 
 @inlined

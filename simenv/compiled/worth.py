@@ -74,7 +74,7 @@ def change_of(tables: Tables, item: int, day: Int) -> Single:
     return change
 
 
-@woven
+@inlined
 def price_of(tables: Tables, item: int, day: Int) -> Single:
     """Twin of `calendar.prices`, first half: the day's price, euros."""
     price = tables.items[item].price
@@ -107,7 +107,7 @@ def attraction_of(tables: Tables, here: Here, i: int, item: int, grade: Single, 
     return sigmoid(logit + click_shift_of(tables, here, i, item))
 
 
-@woven
+@inlined
 def cart_of(tables: Tables, here: Here, i: int, item: int, grade: Single, match: Single) -> Single:
     """Twin of `behaviour.conversion`, first half: P(cart | click)."""
     n = tables.numbers[0]
@@ -116,14 +116,14 @@ def cart_of(tables: Tables, here: Here, i: int, item: int, grade: Single, match:
     return sigmoid(utility + cart_shift_of(tables, here, i, item))
 
 
-@woven
+@inlined
 def buy_of(tables: Tables, item: int, day: Int) -> Single:
     """Twin of `behaviour.conversion`, second half: P(purchase | cart)."""
     n = tables.numbers[0]
     return sigmoid(n.buy_base - n.buy_price * price_z_of(tables, item, day))
 
 
-@woven
+@inlined
 def back_of(tables: Tables, item: int, match: Single) -> Single:
     """Twin of `behaviour.disappointment` and `postclick.sent_back`: P(returned | purchase)."""
     n, it = tables.numbers[0], tables.items[item]

@@ -56,7 +56,8 @@ def bench(
         ]
         for result in measured.rates
     ]
-    print_table(columns, rows, right=["value", "peer's value", "ratio"], wrap=["benchmark", "peer"])
+    if rows:
+        print_table(columns, rows, right=["value", "peer's value", "ratio"], wrap=["benchmark", "peer"])
     if measured.mechanisms:
         columns = ["mechanism", "backend", "CPU us a search", "added", "share"]
         costs = [
