@@ -11,7 +11,17 @@ import pytest
 from reports.folder import COLUMNS, LATER, REQUIRED_FIELDS, read_run
 from simenv.errors import UserError
 
-OF_OTHER_RUNS = ("cells", "speed", "scaling", "predictive", "examination", "parameters", "click_models", "query_mix")
+OF_OTHER_RUNS = (
+    "mechanisms",
+    "cells",
+    "speed",
+    "scaling",
+    "predictive",
+    "examination",
+    "parameters",
+    "click_models",
+    "query_mix",
+)
 
 
 def test_a_folder_that_does_not_exist_is_a_users_mistake(tmp_path: Path) -> None:

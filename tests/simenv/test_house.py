@@ -112,7 +112,8 @@ def test_the_house_shows_the_same_to_all_whose_query_found_the_same(sponsored: W
 
 def test_pinned_places_are_filled_as_often_as_the_world_says() -> None:
     """By category and week, within five standard errors; sponsored ones wherever somebody bids."""
-    world = load_world("sponsored")
+    params = world_params("sponsored")  # twenty weeks of it
+    world = make_world(dataclasses.replace(params, shoppers=dataclasses.replace(params.shoppers, horizon_days=140)))
     state = begin(world, 0, np.arange(6000))
     filled: dict[tuple[int, int], bool] = {}
     for week in range(20):

@@ -82,7 +82,7 @@ def test_no_two_draws_have_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hashing, "uniform", heard(hashing.uniform))
     monkeypatch.setattr(hashing, "uniform_open", heard(hashing.uniform_open))
     params = dataclasses.replace(everything(), seed=8)  # not made before, so that its making is heard
-    world = make_world(params)
+    world = make_world(params, "numpy")  # the definition, whose draws can be heard
     for _ in play(world, named_policy("production", world.catalogue.public()), SEED, shopper_range(60)):
         pass
     places = {place: np.unique(np.concatenate(each)) for place, each in keys.items()}
