@@ -11,7 +11,7 @@ Backend = Literal["auto", "numpy", "numba"]
 
 
 def with_backend(world: World, backend: Backend) -> World:
-    """The same world, played by that backend; "auto" is numba where it is installed and knows the world.
+    """The same world, played by that backend; "auto" is numba where it is installed, fast and knows the world.
 
     Raises:
         UserError: for an unknown backend, and for "numba" where it is not installed or does not know the world.
@@ -21,6 +21,7 @@ def with_backend(world: World, backend: Backend) -> World:
     if backend == "numpy":
         return world
     try:
+        from simenv.compiled.hashing import IS_FAST
         from simenv.compiled.twin import compile_world, supported
     except ImportError as error:
         if backend == "auto":
@@ -31,4 +32,4 @@ def with_backend(world: World, backend: Backend) -> World:
     reason = supported(world)
     if reason is not None and backend == "numba":
         raise UserError(f"backend 'numba' does not know this world: {reason}. Take 'auto' or 'numpy'.")
-    return world if reason is not None else compile_world(world)
+    return world if reason is not None or not (IS_FAST or backend == "numba") else compile_world(world)

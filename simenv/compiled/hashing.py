@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core.options import DefaultOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Numbers of one width, which numba infers for itself and which mypy would take for arrays of them.
@@ -32,27 +33,37 @@ _U16, _LOW16 = np.uint64(16), np.uint64(0xFFFF)
 _njit: Any = numba.njit  # its types do not know all of its options
 # Only entries are called from Python or C, and every wrapper for that would be compiled.
 _INSIDE: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-# Kernels allocate nothing, so the counting of references to arrays is switched off, which makes them twice as fast.
+# Kernels allocate nothing, so references to arrays are not counted; with that they would be nine times as slow.
 # Division by zero gives what numpy gives.
-_OPTIONS: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
+_WANTED: dict[str, Any] = {"error_model": "numpy", "_nrt": False, **_INSIDE}
+
+
+def _known(options: dict[str, Any]) -> dict[str, Any]:
+    """Those that this numba knows; some are not part of what it promises."""
+    return {name: value for name, value in options.items() if hasattr(DefaultOptions, name)}
+
+
+IS_FAST = "_nrt" in _known(_WANTED)  # kernels that count references are slower than the definition
+_PART = _known(_WANTED)
+_ENTRY = {name: value for name, value in _PART.items() if name != "no_cpython_wrapper"}
 
 
 def inlined(function: F) -> F:
     """Compile a function of plain numbers, as a part of the entries that call it."""
-    return cast(F, _njit(**_OPTIONS, **_INSIDE)(function))
+    return cast(F, _njit(**_PART)(function))
 
 
 def woven(function: F) -> F:
     """Copy a function that is handed arrays into each of its callers; a call would cost more than its work."""
-    return cast(F, _njit(**_OPTIONS, **_INSIDE, inline="always")(function))
+    return cast(F, _njit(**_PART, inline="always")(function))
 
 
 def entry(function: F) -> F:
     """Compile on the first call, and remember the result on disk where a folder for it can be written."""
     try:
-        return cast(F, _njit(**_OPTIONS, cache=True, no_cfunc_wrapper=True)(function))
+        return cast(F, _njit(**_ENTRY, cache=True)(function))
     except RuntimeError:  # no folder for a cache
-        return cast(F, _njit(**_OPTIONS)(function))
+        return cast(F, _njit(**_ENTRY)(function))
 
 
 @inlined

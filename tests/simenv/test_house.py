@@ -14,7 +14,7 @@ from simenv.clicks import CLICK_MODELS, PositionBased
 from simenv.columns import join, take
 from simenv.errors import UserError
 from simenv.house import HouseSlots, bids, full_page, house_places, policy_places
-from simenv.params import Reward
+from simenv.params import Reward, Shoppers
 from simenv.play import Step, play, shopper_range
 from simenv.world import World, begin, make_world, observe, step
 from simenv.worlds import load_world, world_params
@@ -112,8 +112,7 @@ def test_the_house_shows_the_same_to_all_whose_query_found_the_same(sponsored: W
 
 def test_pinned_places_are_filled_as_often_as_the_world_says() -> None:
     """By category and week, within five standard errors; sponsored ones wherever somebody bids."""
-    params = world_params("sponsored")  # twenty weeks of it
-    world = make_world(dataclasses.replace(params, shoppers=dataclasses.replace(params.shoppers, horizon_days=140)))
+    world = make_world(dataclasses.replace(world_params("sponsored"), shoppers=Shoppers(horizon_days=140)))
     state = begin(world, 0, np.arange(6000))
     filled: dict[tuple[int, int], bool] = {}
     for week in range(20):
