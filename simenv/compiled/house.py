@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from simenv.catalogue import I32, I64
 from simenv.compiled.days import Order
 from simenv.compiled.hashing import Int, absorb, inlined, uniform, woven
@@ -49,10 +51,16 @@ def best(order: Order, candidates: I32, start: Int, stop: Int) -> Int:
     """Position of the candidate of items [start, stop) that comes last in the order; -1 where there is none."""
     found, most = -1, 0
     for c in range(len(candidates)):
-        item = candidates[c]
-        if start <= item and item < stop and order[item] > most:
-            found, most = c, order[item]
+        rank = rank_of(order, candidates[c], start, stop)
+        if rank > most:
+            found, most = c, rank
     return found
+
+
+@inlined
+def rank_of(order: Order, item: Int, start: Int, stop: Int) -> Int:
+    """Place in the order of one of the items [start, stop), 0 for any other; without branches nobody could predict."""
+    return np.int64(order[max(item, 0)]) * np.int64((item >= start) & (item < stop))
 
 
 @inlined
@@ -61,10 +69,10 @@ def run_auction(order: Order, candidates: I32, won: I32, ads: I64, category: tup
     start, stop = category
     worst = 0  # what the last advertisement has in the order
     for c in range(len(candidates)):
-        item = candidates[c]
-        if start <= item and item < stop and order[item] > worst:
+        rank = rank_of(order, candidates[c], start, stop)
+        if rank > worst:
             at = len(ads) - 1
-            while at > 0 and (won[ads[at - 1]] < 0 or order[candidates[won[ads[at - 1]]]] < order[item]):
+            while at > 0 and (won[ads[at - 1]] < 0 or order[candidates[won[ads[at - 1]]]] < rank):
                 won[ads[at]] = won[ads[at - 1]]
                 at -= 1
             won[ads[at]] = c

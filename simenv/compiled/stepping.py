@@ -172,7 +172,7 @@ def mark_shown(tables: Tables, here: Here, next_page: bool, slate: I64, marks: t
     """Twin of `reacting.shown_after`: of the items on the page, mark the candidates."""
     items, marked = marks
     for c in range(marked.shape[1]):
-        marked[i, c] = next_page and here.shown[i, c]
+        marked[i, c] = next_page & here.shown[i, c]
     if next_page:
         for k in range(items.shape[1]):
             if items[i, k] >= 0 and tables.places[k] >= 0:
