@@ -72,7 +72,9 @@ def maximise(likelihood: Likelihood, start: F64) -> Maximum:
     x, at = start, likelihood.local(start)
     damping, gap = 0.1, np.inf
     for n_steps in range(1, MOST_STEPS + 1):
-        step, ascends = solve(at, at.gradient, damping, SOLVE_STEP)
+        # What stands at the limit and would go beyond it stays where it is.
+        stuck = (x >= LIMIT) & (at.gradient > 0.0) | (x <= -LIMIT) & (at.gradient < 0.0)
+        step, ascends = solve(at, at.gradient, damping, SOLVE_STEP, fixed=stuck.astype(np.float64))
         gap = 0.5 * float(at.gradient @ step)
         if ascends and damping <= UNDAMPED and gap <= TOLERANCE:
             return Maximum(x, at, gap, n_steps, True)

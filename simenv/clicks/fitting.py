@@ -46,6 +46,11 @@ def fit_click_model(
         raise unknown_name("click model to fit", name, CLICK_FITS)
     pages = _pages(documents, clicks)
     posed = CLICK_FITS[name](pages)
+    if document_errors and not posed.tells_documents:
+        raise UserError(
+            f"a log tells attractions of '{name}' only as multiples of the most attractive document's, which have no "
+            "standard errors of their own; fit 'multinomial-logit' for those of documents' odds."
+        )
     top = maximise(posed.likelihood, posed.start)
     chance, n_global, n_kept = probability(top.x), posed.n_global, len(posed.kept)
     told = posed.tell(chance[:n_global])
@@ -64,9 +69,12 @@ def fit_click_model(
         seen = top.local.scale[n_global + n_kept :] > UNSEEN
         satisfaction = np.full(len(pages.ids), np.nan)
         satisfaction[posed.kept[seen]] = chance[n_global + n_kept :][seen]
+    model = posed.model(chance[:n_global])
+    if posed.rescale is not None:
+        model, attraction[posed.kept] = posed.rescale(chance[:n_global], chance[n_global : n_global + n_kept])
     errors = _document_errors(posed, top, told.held, len(pages.ids)) if document_errors else (None, None)
     fitted = Fitted(
-        model=posed.model(chance[:n_global]),
+        model=model,
         parameters=dict(zip(posed.names, told.values.tolist(), strict=True)),
         covariance=covariance,
         documents=pages.ids,

@@ -6,6 +6,7 @@ were clicked, then, for dynamic Bayesian networks, of their satisfaction.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,10 +16,12 @@ import numpy.typing as npt
 from simenv.clicks.ascent import F64, Likelihood
 from simenv.clicks.cascade import Cascade
 from simenv.clicks.chain_log import AfterClick, read_chain
+from simenv.clicks.choice import MultinomialLogit, ProportionalChoice
 from simenv.clicks.dependent_click import DependentClick
 from simenv.clicks.dynamic_bayesian import DynamicBayesian, SimplifiedDynamicBayesian
 from simenv.clicks.fit_cells import Cells, ProductLikelihood, TrustLikelihood, count_cells
 from simenv.clicks.fit_chain import ChainLikelihood
+from simenv.clicks.fit_choice import ChoiceLikelihood
 from simenv.clicks.model import Bools, ClickModel
 from simenv.clicks.position_based import PositionBased
 from simenv.clicks.trust_bias import TrustBias
@@ -27,6 +30,7 @@ from simenv.errors import UserError
 
 I64 = npt.NDArray[np.int64]
 
+MOST_ODDS = 2.0**38  # of an attraction that float64 still tells from 1
 AT_BOUND = 1e-5  # a probability this close to 0 or 1 has run into it; Wald intervals mean nothing there
 
 
@@ -75,7 +79,9 @@ class Posed:
 
     n_global: P, probabilities at the front of the problem. kept: (d,) documents, whose attractions follow. satisfies:
     whether their satisfactions come after. names: (G,) of the parameters that `tell` makes of the (P,) probabilities.
-    model: makes the model of the (P,) probabilities.
+    model: makes the model of the (P,) probabilities. rescale: where the model's scale follows from the documents: makes
+    the model and the documents' attractions of the (P,) and the (d,) probabilities. tells_documents: whether a log tells
+    attractions themselves and not only their ratios.
     """
 
     likelihood: Likelihood
@@ -86,6 +92,8 @@ class Posed:
     model: Callable[[F64], ClickModel]
     tell: Callable[[F64], Told] = tell_probabilities
     satisfies: bool = False
+    rescale: Callable[[F64, F64], tuple[ClickModel, F64]] | None = None
+    tells_documents: bool = True
 
 
 def fit_position_based(pages: Pages) -> Posed:
@@ -202,6 +210,48 @@ def fit_simplified_dbn(pages: Pages) -> Posed:
     return _chain(pages, AfterClick.ITEM, False, (), lambda values: SimplifiedDynamicBayesian())
 
 
+def fit_multinomial_logit(pages: Pages) -> Posed:
+    """Prominence of the slots from the second; that of the first and the weight of no click are 1.
+
+    Where a document is clicked so surely that its odds pass `MOST_ODDS`, all weights are divided by what brings it there.
+    """
+
+    def rescale(chance: F64, kept: F64) -> tuple[ClickModel, F64]:
+        weights = odds(kept)
+        down = min(1.0, MOST_ODDS / float(weights.max()))
+        return MultinomialLogit(down, (1.0, *odds(chance).tolist())), down * weights / (1.0 + down * weights)
+
+    posed = _choice(pages, lambda chance: MultinomialLogit(1.0, (1.0, *odds(chance).tolist())))
+    return dataclasses.replace(posed, rescale=rescale)
+
+
+def fit_proportional(pages: Pages) -> Posed:
+    """Prominence of the slots from the second, that of the first is 1.
+
+    A log tells weights only as multiples of that of no click: the most attractive document is given attraction 1.
+    """
+
+    def rescale(chance: F64, kept: F64) -> tuple[ClickModel, F64]:
+        weights = odds(kept)
+        most = float(weights.max())
+        return ProportionalChoice(1.0 / most, (1.0, *odds(chance).tolist())), weights / most
+
+    posed = _choice(pages, lambda chance: ProportionalChoice(1.0, (1.0, *odds(chance).tolist())))
+    return dataclasses.replace(posed, rescale=rescale, tells_documents=False)
+
+
+def odds(chance: F64) -> F64:
+    """Odds of probabilities: the positive numbers whose logarithms a problem is over."""
+    ratio: F64 = chance / (1.0 - chance)
+    return ratio
+
+
+def tell_odds(chance: F64) -> Told:
+    """The odds of the global probabilities are the parameters."""
+    bound = (chance < AT_BOUND) | (chance > 1.0 - AT_BOUND)
+    return Told(odds(chance), np.diag(odds(chance)), bound, bound)
+
+
 CLICK_FITS: dict[str, Callable[[Pages], Posed]] = {
     "position-based": fit_position_based,
     "trust-bias": fit_trust_bias,
@@ -210,7 +260,19 @@ CLICK_FITS: dict[str, Callable[[Pages], Posed]] = {
     "simplified-dbn": fit_simplified_dbn,
     "dbn": fit_dbn,
     "user-browsing": fit_user_browsing,
+    "multinomial-logit": fit_multinomial_logit,
+    "proportional": fit_proportional,
 }
+
+
+def _choice(pages: Pages, model: Callable[[F64], ClickModel]) -> Posed:
+    most = int(pages.clicks.sum(axis=1).max())
+    if most > 1:
+        raise UserError(f"a page has {most} clicks and a choice is of one; fit 'position-based', or keep the first.")
+    kept = pages.clicked_documents()
+    likelihood = ChoiceLikelihood(_renumber(pages, kept), pages.clicks, len(kept))
+    names = tuple(f"prominence[{k + 1}]" for k in range(1, pages.n_slots))
+    return Posed(likelihood, likelihood.start(), len(names), kept, names, model, tell=tell_odds)
 
 
 def _renumber(pages: Pages, kept: I64) -> I64:

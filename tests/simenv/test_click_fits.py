@@ -17,7 +17,9 @@ from simenv.clicks import (
     ClickModel,
     DependentClick,
     DynamicBayesian,
+    MultinomialLogit,
     PositionBased,
+    ProportionalChoice,
     SimplifiedDynamicBayesian,
     TrustBias,
     UserBrowsing,
@@ -43,6 +45,8 @@ TRUE: dict[str, ClickModel] = {
     "simplified-dbn": SimplifiedDynamicBayesian(),
     "dbn": DynamicBayesian(0.8),
     "user-browsing": UserBrowsing(((1.0,), (0.8, 0.6), (0.7, 0.5, 0.4), (0.75, 0.55, 0.45, 0.3))),
+    "multinomial-logit": MultinomialLogit(1.0, (1.0, 0.8, 0.6, 0.45)),
+    "proportional": ProportionalChoice(0.5, (1.0, 0.8, 0.6, 0.45)),
 }
 PARAMETERS: dict[str, dict[str, float]] = {
     "position-based": {"examination[2]": 0.7, "examination[3]": 0.5, "examination[4]": 0.35},
@@ -50,6 +54,9 @@ PARAMETERS: dict[str, dict[str, float]] = {
     "dependent-click": {"continuation[1]": 0.7, "continuation[2]": 0.6, "continuation[3]": 0.5},
     "simplified-dbn": {},
     "dbn": {"continuation": 0.8},
+    **dict.fromkeys(
+        ("multinomial-logit", "proportional"), {"prominence[2]": 0.8, "prominence[3]": 0.6, "prominence[4]": 0.45}
+    ),
     "user-browsing": {
         f"examination[{k}][{d}]": p
         for k, row in ((2, (0.8, 0.6)), (3, (0.7, 0.5, 0.4)), (4, (0.75, 0.55, 0.45, 0.3)))

@@ -21,7 +21,9 @@ from simenv.clicks import (
     ClickModel,
     DependentClick,
     DynamicBayesian,
+    MultinomialLogit,
     PositionBased,
+    ProportionalChoice,
     SimplifiedDynamicBayesian,
     TrustBias,
     UserBrowsing,
@@ -44,6 +46,8 @@ PLANTED: list[tuple[ClickModel, int, list[float]]] = [
     (DependentClick((0.7, 0.6, 0.5, 0.9)), 4_000, [0.7, 0.6, 0.5]),
     (DynamicBayesian(0.8), 4_000, [0.8]),
     (UserBrowsing(TABLE), 8_000, [p for row in TABLE[1:] for p in row]),
+    (MultinomialLogit(1.0, (1.0, 0.8, 0.6, 0.45)), 4_000, [0.8, 0.6, 0.45]),
+    (ProportionalChoice(0.5, (1.0, 0.8, 0.6, 0.45)), 4_000, [0.8, 0.6, 0.45]),
 ]
 
 Log = tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]
