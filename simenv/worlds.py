@@ -42,7 +42,9 @@ WORLDS: dict[str, WorldParams] = {
     ),
     "dbn": dataclasses.replace(
         _DEFAULT,
-        question="Where the item that satisfies ends the page, is clickbait at the top still worth its clicks?",
+        question="Where the item that satisfies ends the page, is clickbait at the top still worth its clicks? More so: "
+        "the page of most clicks opens with bait; it gets 11.6% (+-0.1) more than sorting by attraction and sells 48% "
+        "less. Sorting as if there were no bait costs 2.4% of the clicks and sells 2.5% more.",
         click_model=CLICK_MODELS["dbn"](50),
     ),
     "ubm": dataclasses.replace(
@@ -57,7 +59,8 @@ WORLDS: dict[str, WorldParams] = {
     ),
     "impersonal": dataclasses.replace(
         _DEFAULT,
-        question="Does personalisation claim a gain where nobody has a taste of their own? It should not.",
+        question="Does personalisation claim a gain where nobody has a taste of their own? No: clicked styles add 23% to "
+        "words in `default` and -0.5% (+-0.1) here; true tastes add 48% to true relevance and items there, and 0 here.",
         attraction=Attraction(base=-3.6, taste=0.0, price=0.0, loyalty=0.0),
         conversion=Conversion(cart_taste=0.0),
         shoppers=Shoppers(loyal_share=0.0),
@@ -65,13 +68,15 @@ WORLDS: dict[str, WorldParams] = {
     ),
     "clickbait": dataclasses.replace(
         _DEFAULT,
-        question="Does a ranker that learns from clicks sell less where bait draws the clicks?",
+        question="Does a ranker that goes by clicks sell less where bait draws them? A third less: by attraction a "
+        "search sells 0.145, by attraction * P(purchase | click) 0.215, with 19% fewer clicks.",
         attraction=Attraction(bait=1.2, quality=0.0),
         conversion=Conversion(cart_base=-4.2, cart_quality=1.2),
     ),
     "revenue": dataclasses.replace(
         _DEFAULT,
-        question="Which ranking earns most, when the reward is rare and heavy-tailed?",
+        question="Which ranking earns most, when the reward is rare and heavy-tailed? By expected revenue a search "
+        "earns 5.4 euros, 11.4% (+-0.1) more than by clicks; by expected purchases 6.1% (+-0.1) more.",
         reward="revenue",
     ),
     "trust": dataclasses.replace(
@@ -216,7 +221,8 @@ WORLDS: dict[str, WorldParams] = {
     ),
     "tiny": dataclasses.replace(
         _DEFAULT,
-        question="Is everything wired up? Small enough to enumerate: 8 candidates, 3 slots.",
+        question="Is everything wired up? Small enough to enumerate: 8 candidates, 3 slots. In each of 8,615 searches "
+        "the oracle's page is the best of all 336. It brings 0.65 clicks, production's 0.44, the average one 0.31.",
         n_items=1600,
         n_brands=8,
         n_style=3,
