@@ -309,7 +309,8 @@ FOUND: dict[str, dict[str, tuple[float, float]]] = {
     },
     "clickbait": {
         "purchases by clicks": (0.1447, 0.0008), "purchases by purchases": (0.2154, 0.0011),
-        "more clicks by purchases": (-0.1868, 0.0008),
+        "more clicks by purchases": (-0.1868, 0.0008), "more purchases by purchases": (0.4886, 0.0034),
+        "bait by clicks": (1.565, 0.006),
     },
     "revenue": {
         "euros by euros": (5.376, 0.046), "more euros by euros": (0.1139, 0.0012),
