@@ -30,34 +30,45 @@ _FULL_QUESTION = (
     "multiplied 59%, and all together 59%. The myopic oracle keeps 53% either way."
 )
 _DEFAULT = WorldParams(
-    question="How much does ranking by hidden taste add to a lexical and popularity ranker, and can a log tell?"
+    question="How much does ranking by hidden taste add to a lexical and popularity ranker, and can a log tell? In "
+    "words' order a search brings 0.61 clicks, in production's 0.63, in the myopic oracle's 1.51. Words lose 3.9%, and "
+    "ten logs of 4,000 shoppers say 4.0% (+-0.2; one log +-0.5)."
 )
 
 WORLDS: dict[str, WorldParams] = {
     "default": _DEFAULT,
     "cascade": dataclasses.replace(
         _DEFAULT,
-        question="What happens to item-position weights when shoppers stop at the first attractive item?",
+        question="What happens to item-position weights when shoppers stop at the first attractive item? They "
+        "exaggerate: words lose 2.0% of production's clicks, and ten logs of 4,000 shoppers say 3.6% (+-0.2); joint "
+        "weights say 2.8% (+-0.5). The placebo sees it, z = 24.",
         click_model=Cascade(continuation=0.95),
     ),
     "dbn": dataclasses.replace(
         _DEFAULT,
-        question="Where the item that satisfies ends the page, is clickbait at the top still worth its clicks?",
+        question="Where the item that satisfies ends the page, is clickbait at the top still worth its clicks? More: "
+        "the page of most clicks opens with bait; it gets 11.6% (+-0.1) more than sorting by attraction and sells 48% "
+        "less. Sorting as if there were no bait costs 2.4% of the clicks and sells 2.5% more.",
         click_model=CLICK_MODELS["dbn"](50),
     ),
     "ubm": dataclasses.replace(
         _DEFAULT,
-        question="Where a click draws the eye to the slots below it, how far off are item-position weights?",
+        question="Where a click draws the eye to the slots below it, how far off are item-position weights? Not far: "
+        "on ten logs of 4,000 shoppers they value words 0.9% (+-0.3) too high, joint weights 0.8% (+-0.9). The placebo "
+        "sees it all the same, z = 7.",
         click_model=CLICK_MODELS["user-browsing"](50),
     ),
     "choice": dataclasses.replace(
         _DEFAULT,
-        question="Where the items of a page compete for one click, does anything but joint weights find its value?",
+        question="Where the items of a page compete for one click, does anything but joint weights find its value? On "
+        "ten logs of 4,000 shoppers item-position weights value words 2.4% (+-0.3) too low, joint weights 1.2% "
+        "(+-0.6); the placebo sees it, z = 12.",
         click_model=CLICK_MODELS["multinomial-logit"](50),
     ),
     "impersonal": dataclasses.replace(
         _DEFAULT,
-        question="Does personalisation claim a gain where nobody has a taste of their own? It should not.",
+        question="Does personalisation claim a gain where nobody has a taste of their own? No: clicked styles add 23% "
+        "to words in `default` and -0.5% (+-0.1) here; the oracle gains 48% by tastes there, and 0 here.",
         attraction=Attraction(base=-3.6, taste=0.0, price=0.0, loyalty=0.0),
         conversion=Conversion(cart_taste=0.0),
         shoppers=Shoppers(loyal_share=0.0),
@@ -65,13 +76,15 @@ WORLDS: dict[str, WorldParams] = {
     ),
     "clickbait": dataclasses.replace(
         _DEFAULT,
-        question="Does a ranker that learns from clicks sell less where bait draws the clicks?",
+        question="Does a ranker that goes by clicks sell less where bait draws them? A third less: by attraction a "
+        "search sells 0.145, by attraction * P(purchase | click) 0.215, with 19% fewer clicks.",
         attraction=Attraction(bait=1.2, quality=0.0),
         conversion=Conversion(cart_base=-4.2, cart_quality=1.2),
     ),
     "revenue": dataclasses.replace(
         _DEFAULT,
-        question="Which ranking earns most, when the reward is rare and heavy-tailed?",
+        question="Which ranking earns most, when the reward is rare and heavy-tailed? By expected revenue a search "
+        "earns 5.4 euros, 11.4% (+-0.1) more than by clicks; by expected purchases 6.1% (+-0.1) more.",
         reward="revenue",
     ),
     "trust": dataclasses.replace(
@@ -216,7 +229,8 @@ WORLDS: dict[str, WorldParams] = {
     ),
     "tiny": dataclasses.replace(
         _DEFAULT,
-        question="Is everything wired up? Small enough to enumerate: 8 candidates, 3 slots.",
+        question="Is everything wired up? Small enough to enumerate: 8 candidates, 3 slots. In each of 8,615 searches "
+        "the oracle's page is the best of all 336. It brings 0.65 clicks, production's 0.44, the average one 0.31.",
         n_items=1600,
         n_brands=8,
         n_style=3,
