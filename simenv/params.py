@@ -264,9 +264,10 @@ class WorldParams:
     def digest(self) -> str:
         """SHA-256 of every parameter: under one version of the package, equal digests mean equal markets.
 
-        Of a real market's files it counts what is in them, not where they lie; of an invented one, nothing.
+        The question that a world asks changes nothing in it. Of a real market's files it counts what is in them, not where they lie; of an invented one, nothing.
         """
         settings = dataclasses.asdict(self)
+        settings.pop("question")
         source = settings.pop("source")
         if source is not None:
             settings["source"] = source["content"]

@@ -80,8 +80,8 @@ class Posed:
     n_global: P, probabilities at the front of the problem. kept: (d,) documents, whose attractions follow. satisfies:
     whether their satisfactions come after. names: (G,) of the parameters that `tell` makes of the (P,) probabilities.
     model: makes the model of the (P,) probabilities. rescale: where the model's scale follows from the documents: makes
-    the model and the documents' attractions of the (P,) and the (d,) probabilities. tells_documents: whether a log tells
-    attractions themselves and not only their ratios.
+    the model and the documents' attractions of the (P,) and the (d,) probabilities. tells_documents: whether a log
+    tells attractions themselves and not only their ratios.
     """
 
     likelihood: Likelihood
@@ -213,7 +213,7 @@ def fit_simplified_dbn(pages: Pages) -> Posed:
 def fit_multinomial_logit(pages: Pages) -> Posed:
     """Prominence of the slots from the second; that of the first and the weight of no click are 1.
 
-    Where a document is clicked so surely that its odds pass `MOST_ODDS`, all weights are divided by what brings it there.
+    Where a document is clicked so surely that its odds pass `MOST_ODDS`, all weights are divided alike to bring it there.
     """
 
     def rescale(chance: F64, kept: F64) -> tuple[ClickModel, F64]:

@@ -54,9 +54,8 @@ PARAMETERS: dict[str, dict[str, float]] = {
     "dependent-click": {"continuation[1]": 0.7, "continuation[2]": 0.6, "continuation[3]": 0.5},
     "simplified-dbn": {},
     "dbn": {"continuation": 0.8},
-    **dict.fromkeys(
-        ("multinomial-logit", "proportional"), {"prominence[2]": 0.8, "prominence[3]": 0.6, "prominence[4]": 0.45}
-    ),
+    "multinomial-logit": {"prominence[2]": 0.8, "prominence[3]": 0.6, "prominence[4]": 0.45},
+    "proportional": {"prominence[2]": 0.8, "prominence[3]": 0.6, "prominence[4]": 0.45},
     "user-browsing": {
         f"examination[{k}][{d}]": p
         for k, row in ((2, (0.8, 0.6)), (3, (0.7, 0.5, 0.4)), (4, (0.75, 0.55, 0.45, 0.3)))
