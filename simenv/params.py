@@ -264,7 +264,8 @@ class WorldParams:
     def digest(self) -> str:
         """SHA-256 of every parameter: under one version of the package, equal digests mean equal markets.
 
-        The question that a world asks changes nothing in it. Of a real market's files it counts what is in them, not where they lie; of an invented one, nothing.
+        The question that a world asks changes nothing in it. Of a real market's files it counts what is in them, not
+        where they lie.
         """
         settings = dataclasses.asdict(self)
         settings.pop("question")

@@ -213,7 +213,7 @@ def fit_simplified_dbn(pages: Pages) -> Posed:
 def fit_multinomial_logit(pages: Pages) -> Posed:
     """Prominence of the slots from the second; that of the first and the weight of no click are 1.
 
-    Where a document is clicked so surely that its odds pass `MOST_ODDS`, all weights are divided alike to bring it there.
+    Where a document is clicked so surely that its odds pass `MOST_ODDS`, all weights are divided to bring it there.
     """
 
     def rescale(chance: F64, kept: F64) -> tuple[ClickModel, F64]:
