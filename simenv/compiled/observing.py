@@ -54,9 +54,8 @@ def observe(tables: Tables, here: Here, stock: I32, seen: Seen) -> None:
             take_absent(tables, today, stock, seen.candidates, i)
         if seen.house.shape[1] > 0:
             fill(tables, today, seen.candidates, seen.house, i)
-        if here.page[i] > 0:  # before a first page nothing of the query was shown
-            for c in range(seen.candidates.shape[1]):
-                seen.candidates[i, c] = -1 if here.shown[i, c] else seen.candidates[i, c]
+        for c in range(seen.candidates.shape[1]):
+            seen.candidates[i, c] = -1 if here.shown[i, c] else seen.candidates[i, c]
         if len(tables.days.price_spread) > 0:
             write_discount(tables, today, seen.candidates, seen.discount, i)
         u = uniform(absorb(visit_key(here.key[i], here.visit[i], _INTENT), 8))
