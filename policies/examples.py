@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,9 @@ import numpy.typing as npt
 
 from policies.features import FeatureMap, features
 from simenv import hashing
+from simenv.errors import UserError
+from simenv.log.batch import LogBatch
+from simenv.play import Step
 from simenv.world import Page
 
 
@@ -18,7 +22,9 @@ class Examples:
 
     features: (n, K, F) float32. reward: (n, K) float32 in [0, 1], usually clicks. shown: (n, K) bool, False for an
     empty slot, which teaches nothing. Where known: item (n, K) int32 ids, -1 for an empty slot; day (n,) int32;
-    id (n,) uint64, the search's name, by which a second delivery of it is known.
+    id (n,) uint64, the search's name, by which a second delivery of it is known; gain (n, K) float32, what the market
+    counts for the slot, which is not the click; the page; slate (n, K) int32 positions into its candidates, -1 for an
+    empty slot; logp (n, K) float64, the conditional log-propensities of who showed them.
     """
 
     features: npt.NDArray[np.float32]
@@ -27,25 +33,70 @@ class Examples:
     item: npt.NDArray[np.int32] | None = None
     day: npt.NDArray[np.int32] | None = None
     id: npt.NDArray[np.uint64] | None = None
+    gain: npt.NDArray[np.float32] | None = None
+    page: Page | None = None
+    slate: npt.NDArray[np.int32] | None = None
+    logp: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         """Number of searches, n."""
         return len(self.reward)
 
 
-def examples(
-    feature_map: FeatureMap, page: Page, slate: npt.NDArray[np.integer], reward: npt.NDArray[np.generic]
-) -> Examples:
-    """Examples of one batch of searches, in the order of its rows."""
+@dataclass(frozen=True)
+class Shown:
+    """What was shown on n pages and what came of it; (n, K) each.
+
+    slate: int32 positions, -1 for an empty slot. clicked: bool. gain: float64, what the market counts.
+    logp: float64, conditional log-propensities.
+    """
+
+    slate: npt.NDArray[np.int32]
+    clicked: npt.NDArray[np.bool_]
+    gain: npt.NDArray[np.float64] | None = None
+    logp: npt.NDArray[np.float64] | None = None
+
+
+def examples(feature_map: FeatureMap, page: Page, shown: Shown) -> Examples:
+    """Examples of one batch of searches, in the order of its rows; rewards are clicks."""
+    slate = shown.slate.astype(np.int32)
     item = np.take_along_axis(page.candidates, np.maximum(slate, 0).astype(np.int64), axis=1)
     return Examples(
         features(feature_map, page, slate),
-        reward.astype(np.float32),
+        shown.clicked.astype(np.float32),
         slate >= 0,
         item=np.where(slate >= 0, item, np.int32(-1)),
         day=page.day,
         id=page_names(page, 0),
+        gain=None if shown.gain is None else shown.gain.astype(np.float32),
+        page=page,
+        slate=slate,
+        logp=shown.logp,
     )
+
+
+def step_examples(feature_map: FeatureMap, step: Step) -> Examples:
+    """Examples of one step of `simenv.play`."""
+    decision, outcome = step.decision, step.outcome
+    return examples(feature_map, step.page, Shown(decision.slate, outcome.clicked, outcome.reward, decision.logp.logp))
+
+
+def batch_examples(feature_map: FeatureMap, batch: LogBatch) -> Examples:
+    """Examples of some rows of a log."""
+    return examples(feature_map, batch.page, Shown(batch.slate, batch.clicked, batch.reward, batch.logp.logp))
+
+
+def in_features_of(feature_map: FeatureMap, given: Examples) -> Examples:
+    """The same examples in other features.
+
+    Raises:
+        UserError: where the features differ and the examples do not hold the pages that they came from.
+    """
+    if given.features.shape[-1] == len(feature_map.feature_names):
+        return given
+    if given.page is None or given.slate is None:
+        raise UserError("examples without their pages cannot be told in other features; make them by `examples`.")
+    return dataclasses.replace(given, features=features(feature_map, given.page, given.slate))
 
 
 def page_names(page: Page, seed: int) -> hashing.Keys:

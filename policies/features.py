@@ -23,6 +23,7 @@ PAGE_FIELDS = (
     "discount",
 )  # fmt: skip
 N_LOCALES, N_DEVICES = 10, 3
+PERSONAL = ("last_brand_match", "style_fit", "price_gap", "style_fit_sure", "history_sure")  # and the history itself
 
 
 class FeatureMap(torch.nn.Module):
@@ -32,8 +33,14 @@ class FeatureMap(torch.nn.Module):
     context. `feature_names` lists them in order.
     """
 
-    def __init__(self, catalogue: PublicCatalogue) -> None:
-        """Hold the catalogue's public columns as tables (buffers: they move with the module, they are not saved)."""
+    def __init__(self, catalogue: PublicCatalogue, personal: bool = True) -> None:
+        """Hold the catalogue's public columns as tables (buffers: they move with the module, they are not saved).
+
+        Args:
+            catalogue: Public columns.
+            personal: Whether to make features of what the shopper clicked before. Without them all shoppers of a
+                locale and device who ask the same are ranked for alike.
+        """
         super().__init__()
         for name in ("category", "department", "brand", "colour"):
             self.register_buffer(name, _tensor(getattr(catalogue, name)).long(), persistent=False)
@@ -46,10 +53,18 @@ class FeatureMap(torch.nn.Module):
         self.register_buffer("department_of", torch.from_numpy(first), persistent=False)
         self.n_style = catalogue.style.shape[1]
         self.n_candidates_scale = 1.0 / 50.0
+        self.personal = personal
+        kept = [f for f, name in enumerate(self._all_names) if name not in PERSONAL and not name.startswith("history_")]
+        self.register_buffer("kept", torch.tensor(kept), persistent=False)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         """The F names, in order."""
+        names = self._all_names
+        return names if self.personal else tuple(names[f] for f in self.kept.tolist())  # type: ignore[operator]
+
+    @property
+    def _all_names(self) -> tuple[str, ...]:
         style = [f"style_{d}" for d in range(self.n_style)]
         history = [f"history_{d}" for d in range(self.n_style + 1)]
         return (
@@ -108,9 +123,10 @@ class FeatureMap(torch.nn.Module):
         locale = torch.nn.functional.one_hot(page["locale"].long().reshape(-1), N_LOCALES)
         device = torch.nn.functional.one_hot(page["device"].long().reshape(-1), N_DEVICES)
         context = torch.cat([history, locale.float(), device.float()], dim=1)
-        return torch.cat(
+        made = torch.cat(
             [torch.stack([c.float() for c in columns], dim=2), style, context[:, None, :].expand(n, m, -1)], dim=2
         )
+        return made if self.personal else made[..., self.kept]  # type: ignore[index]
 
 
 def page_tensors(page: Page, device: torch.device | str = "cpu") -> dict[str, Tensor]:

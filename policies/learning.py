@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from policies.examples import Examples, examples
+from policies.examples import Examples, Shown, batch_examples, examples
 from policies.features import FeatureMap
 from policies.ranking import F32, RankingPolicy
 from simenv import hashing
@@ -69,7 +69,7 @@ def log_examples(feature_map: FeatureMap, log: Log, half: int | None) -> Iterato
     """
     keep = None if half is None else (lambda shopper: in_half(shopper, half))
     for batch in log.batches(keep):
-        yield examples(feature_map, batch.page, batch.slate, batch.clicked)
+        yield batch_examples(feature_map, batch)
 
 
 def learn(learner: Learner, batches: Iterable[Examples]) -> None:
@@ -105,10 +105,12 @@ def learn_online(
     over = np.zeros(env.num_envs, dtype=bool)
     while done < searches:
         page, played = env.page, ~over  # rows whose episode is over only start their next one
-        slate = policy.act(page, env.world.params.n_slots, policy_keys(env.state, seed)).slate
+        decision = policy.act(page, env.world.params.n_slots, policy_keys(env.state, seed))
+        slate = decision.slate
         # An empty slot is told to the environment as a repeat of the first one, or as a hole where nothing was found.
         _, _, terminated, truncated, info = env.step(np.where(slate < 0, slate[:, :1].clip(min=0), slate))
-        learner.update(examples(learner.feature_map, take(page, played), slate[played], info["clicked"][played]))
+        shown = Shown(slate, info["clicked"], info["slot_reward"], decision.logp.logp)
+        learner.update(examples(learner.feature_map, take(page, played), take(shown, played)))
         done, over = done + int(played.sum()), terminated | truncated
         if done >= next_round:
             learner.finish()

@@ -24,6 +24,7 @@ from policies.features import CHUNK, FeatureMap, page_tensors
 from policies.kernels.ridge import Posterior
 from policies.linear_beliefs import beliefs
 from policies.ranking import F32
+from policies.settings import chosen
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import take
 from simenv.decision import Truth
@@ -42,7 +43,12 @@ class LinearBandit:
     kind = "linear"
 
     def __init__(
-        self, catalogue: PublicCatalogue, n_slots: int, regularisation: float = 10.0, alpha: float = 0.0
+        self,
+        catalogue: PublicCatalogue,
+        n_slots: int,
+        regularisation: float = 10.0,
+        alpha: float = 0.0,
+        personal: bool = True,
     ) -> None:
         """Start from the prior.
 
@@ -51,10 +57,11 @@ class LinearBandit:
             n_slots: K.
             regularisation: lambda, > 0, the prior precision of every weight.
             alpha: Width of the confidence bound in standard deviations of the estimate (0 = no bonus).
+            personal: See `FeatureMap`.
         """
-        self.feature_map = FeatureMap(catalogue)
+        self.feature_map = FeatureMap(catalogue, personal)
         self.n_features, self.n_slots = len(self.feature_map.feature_names), n_slots
-        self.settings: dict[str, Any] = {"regularisation": regularisation, "alpha": alpha}
+        self.settings: dict[str, Any] = {"regularisation": regularisation, "alpha": alpha, "personal": personal}
         self.alpha = alpha
         size = self.n_features + n_slots
         self.precision = regularisation * np.eye(size)
@@ -64,7 +71,8 @@ class LinearBandit:
     @staticmethod
     def empty(catalogue: PublicCatalogue, n_slots: int, settings: Mapping[str, Any]) -> LinearBandit:
         """Untrained, from the settings of a saved one or from defaults. Nothing is random: a seed is ignored."""
-        return LinearBandit(catalogue, n_slots, settings.get("regularisation", 10.0), settings.get("alpha", 0.0))
+        own = chosen("linear", settings, {"regularisation": 10.0, "alpha": 0.0, "personal": True})
+        return LinearBandit(catalogue, n_slots, own["regularisation"], own["alpha"], own["personal"])
 
     def update(self, examples: Examples) -> None:
         """Learn from a batch of searches."""

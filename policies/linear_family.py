@@ -24,13 +24,16 @@ from policies.kernels.feedback import Feedback, Forgetting, Tensors
 from policies.kernels.ridge import Posterior, posterior
 from policies.linear_beliefs import beliefs
 from policies.ranking import F32
+from policies.settings import chosen
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import take
 from simenv.decision import Truth
 from simenv.errors import UserError
 from simenv.world import Page
 
-DEFAULTS: dict[str, Any] = {"regularisation": 10.0, "half_life": None, "window": None, "seed": 0}
+DEFAULTS: dict[str, Any] = {
+    "regularisation": 10.0, "half_life": None, "window": None, "seed": 0, "personal": True,
+}  # fmt: skip
 
 
 class LinearThompson:
@@ -49,12 +52,13 @@ class LinearThompson:
             catalogue: Public columns.
             n_slots: K.
             settings: `regularisation` lambda > 0; `half_life` in days or `window` in days for drift; `seed` of the
-                draws; `n_draws` M; `temperature` of each draw's softmax; `scale` of the deviations, which is the
-                standard deviation of the reward's noise where that is known.
+                draws; `personal` of `FeatureMap`; `n_draws` M; `temperature` of each draw's softmax; `scale` of the
+                deviations, which is the standard deviation of the reward's noise where that is known.
         """
         own = {"n_draws": 8, "temperature": 0.03, "scale": 0.3}
-        self.settings = _known(settings, DEFAULTS | own)
-        self.feature_map, self.n_slots, self.n_searches = FeatureMap(catalogue), n_slots, 0
+        self.settings = chosen(self.kind, settings, DEFAULTS | own)
+        self.feature_map = FeatureMap(catalogue, self.settings["personal"])
+        self.n_slots, self.n_searches = n_slots, 0
         self.feedback = _feedback(self.settings, (1, len(self.feature_map.feature_names) + n_slots))
         self._arm = np.zeros(len(catalogue.category), dtype=np.int64)
 
@@ -109,8 +113,9 @@ class DisjointLinear:
             n_slots: K.
             settings: As of `LinearThompson`, without its last three; `alpha`, the width of the bound in deviations.
         """
-        self.settings = _known(settings, DEFAULTS | {"alpha": 0.0})
-        self.feature_map, self.n_slots, self.n_searches = FeatureMap(catalogue), n_slots, 0
+        self.settings = chosen(self.kind, settings, DEFAULTS | {"alpha": 0.0})
+        self.feature_map = FeatureMap(catalogue, self.settings["personal"])
+        self.n_slots, self.n_searches = n_slots, 0
         self._arm = np.unique(catalogue.category, return_inverse=True)[1].reshape(-1).astype(np.int64)
         size = len(self.feature_map.feature_names) + n_slots
         self.feedback = _feedback(self.settings, (int(self._arm.max()) + 1, size))
@@ -189,8 +194,3 @@ def slot_rows(examples: Examples) -> tuple[Tensor, Tensor]:
 
 def _feedback(settings: Mapping[str, Any], shape: tuple[int, int]) -> Feedback:
     return Feedback(shape, Forgetting(settings["half_life"], settings["window"]))
-
-
-def _known(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Defaults with what the settings say of them; a device is ignored, because sums are kept on the CPU."""
-    return {name: settings.get(name, default) for name, default in defaults.items()}

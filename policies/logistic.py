@@ -23,6 +23,7 @@ from policies.kernels.ridge import Posterior
 from policies.linear_beliefs import beliefs
 from policies.linear_family import slot_rows
 from policies.ranking import F32
+from policies.settings import chosen
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import take
 from simenv.decision import Truth
@@ -47,11 +48,12 @@ class LogisticBandit:
             catalogue: Public columns.
             n_slots: K.
             settings: `regularisation` > 0, the prior precision of every weight; `alpha`, the width of the bound in
-                deviations of the log-odds (0 = none); `seed` of posterior draws.
+                deviations of the log-odds (0 = none); `seed` of posterior draws; `personal` of
+                `FeatureMap`.
         """
-        defaults = {"regularisation": 1.0, "alpha": 0.0, "seed": 0}
-        self.settings: dict[str, Any] = {name: settings.get(name, value) for name, value in defaults.items()}
-        self.feature_map, self.n_searches = FeatureMap(catalogue), 0
+        defaults = {"regularisation": 1.0, "alpha": 0.0, "seed": 0, "personal": True}
+        self.settings: dict[str, Any] = chosen(self.kind, settings, defaults)
+        self.feature_map, self.n_searches = FeatureMap(catalogue, self.settings["personal"]), 0
         size = len(self.feature_map.feature_names) + n_slots
         self.prior = torch.zeros(size, dtype=torch.float64), self.settings["regularisation"] * torch.eye(size).double()
         self.mean, self.precision = self.prior

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from policies.examples import Examples
 from policies.features import CHUNK, FeatureMap, page_tensors
 from policies.ranking import F32
+from policies.settings import chosen
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import take
 from simenv.decision import Truth
@@ -94,6 +95,7 @@ class NeuralLinearBandit:
         alpha: float = 0.0,
         seed: int = 0,
         device: str = "cpu",
+        personal: bool = True,
     ) -> None:
         """Start untrained.
 
@@ -106,13 +108,15 @@ class NeuralLinearBandit:
             alpha: Width of the exploration bonus in posterior standard deviations of the log-odds (0 = none).
             seed: Of the weights and of the order of training.
             device: A torch device.
+            personal: See `FeatureMap`.
         """
         self.settings: dict[str, Any] = {
             "hidden": list(hidden), "learning_rate": learning_rate, "epochs": epochs, "alpha": alpha, "seed": seed,
+            "personal": personal,
         }  # fmt: skip
         self.device = torch.device(device)
         self.generator = torch.Generator().manual_seed(seed)
-        self.feature_map = FeatureMap(catalogue).to(self.device)
+        self.feature_map = FeatureMap(catalogue, personal).to(self.device)
         n_features = len(self.feature_map.feature_names)
         self.net = PositionBasedNet(n_features, n_slots, (hidden[0], hidden[1]), self.generator).to(self.device)
         # A handful of numbers that every click speaks of can, and must, move faster than the network: at its rate the
@@ -128,17 +132,12 @@ class NeuralLinearBandit:
     @staticmethod
     def empty(catalogue: PublicCatalogue, n_slots: int, settings: Mapping[str, Any]) -> NeuralLinearBandit:
         """Untrained, from the settings of a saved one or from defaults."""
-        hidden = settings.get("hidden", (64, 32))
-        return NeuralLinearBandit(
-            catalogue,
-            n_slots,
-            hidden=(hidden[0], hidden[1]),
-            learning_rate=settings.get("learning_rate", 2e-3),
-            epochs=settings.get("epochs", 5),
-            alpha=settings.get("alpha", 0.0),
-            seed=settings.get("seed", 0),
-            device=settings.get("device", "cpu"),
-        )
+        defaults = {
+            "hidden": (64, 32), "learning_rate": 2e-3, "epochs": 5, "alpha": 0.0, "seed": 0, "device": "cpu",
+            "personal": True,
+        }  # fmt: skip
+        own = chosen("neural-linear", settings, defaults)
+        return NeuralLinearBandit(catalogue, n_slots, **own | {"hidden": tuple(own["hidden"])})
 
     def update(self, examples: Examples) -> None:
         """Keep a batch of searches, and take one optimiser step on it: learning as it goes."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,17 +90,33 @@ def entry_of(name: str) -> Entry:
     return POLICIES[name]
 
 
-def new_learner(name: str, catalogue: PublicCatalogue, n_slots: int, seed: int, device: str = "cpu") -> Learner:
+def new_learner(
+    name: str,
+    catalogue: PublicCatalogue,
+    n_slots: int,
+    seed: int,
+    device: str = "cpu",
+    settings: Mapping[str, Any] | None = None,
+) -> Learner:
     """An untrained learner.
 
+    Args:
+        name: In POLICIES.
+        catalogue: Public columns.
+        n_slots: K.
+        seed: Of everything that it draws.
+        device: A torch device.
+        settings: In place of its defaults.
+
     Raises:
-        UserError: for an unknown name, or one that has nothing to learn.
+        UserError: for an unknown name or setting, or a policy that has nothing to learn.
     """
     entry = entry_of(name)
     if not entry.learns:
         learners = ", ".join(each for each, other in POLICIES.items() if other.learns)
         raise UserError(f"policy '{name}' has nothing to learn; expected one of {learners}.")
-    made: Learner = _class(entry.made_by).empty(catalogue, n_slots, {"seed": seed, "device": device})
+    given = {**(settings or {}), "seed": seed, "device": device}
+    made: Learner = _class(entry.made_by).empty(catalogue, n_slots, given)
     return made
 
 

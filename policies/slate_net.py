@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from policies.examples import Examples
 from policies.features import CHUNK, FeatureMap, page_tensors
 from policies.ranking import F32
+from policies.settings import chosen
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import take
 from simenv.decision import Truth
@@ -108,7 +109,8 @@ class SlateScorer:
     @staticmethod
     def empty(catalogue: PublicCatalogue, n_slots: int, settings: Mapping[str, Any]) -> SlateScorer:
         """Untrained, from the settings of a saved one or from defaults."""
-        return SlateScorer(catalogue, n_slots, settings.get("hidden", 64), settings.get("seed", 0))
+        own = chosen("ppo-slate", settings, {"hidden": 64, "seed": 0})
+        return SlateScorer(catalogue, n_slots, own["hidden"], own["seed"])
 
     def update(self, examples: Examples) -> None:
         """Refused: PPO learns from slates that it draws itself."""

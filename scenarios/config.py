@@ -41,14 +41,23 @@ class Learning(Ranker):
     """A learner. Bandits learn from the first half of the log's shoppers, `ppo-slate` in the market itself.
 
     Attributes:
+        name: What it is called in tables; the policy's name where left out.
+        settings: Of the learner, in place of its defaults.
         searches: Searches that a learner in the market may see.
         curve: Searches after which the learning curve is drawn, smallest first; the whole half comes last by itself.
         curve_seeds: Training seeds of the curve.
     """
 
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$")
+    settings: dict[str, bool | int | float | str | list[int]] = {}
     searches: int = Field(default=100_000, ge=1)
     curve: list[int] = []
     curve_seeds: int = Field(default=5, ge=1)
+
+    @property
+    def title(self) -> str:
+        """What it is called in tables."""
+        return self.name or self.policy
 
 
 class TruthBudget(_Strict):
@@ -121,7 +130,7 @@ class Scenario(_Strict):
         for learner in self.learners:
             if not entry_of(learner.policy).learns:
                 raise UserError(f"learner '{learner.policy}' has nothing to learn; name it among the baselines")
-        names = [self.logging.policy, *self.baselines, *(learner.policy for learner in self.learners)]
+        names = [self.logging.policy, *self.baselines, *(learner.title for learner in self.learners)]
         if len(set(names)) < len(names):
             raise UserError(
                 f"a policy is named twice among logging, baselines and learners: {', '.join(names)}. The logging "

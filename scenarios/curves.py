@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from policies.examples import Examples, examples
+from policies.examples import Examples, batch_examples, in_features_of
 from policies.features import FeatureMap
 from policies.learning import in_half, learn
 from policies.ranking import RankingPolicy
@@ -78,7 +78,7 @@ def learning_curves(scenario: Scenario, world: World, logger: RankingPolicy, log
 def _pool(log: Log) -> _Pool:
     feature_map = FeatureMap(log.catalogue())
     parts = [
-        _Pool(examples(feature_map, batch.page, batch.slate, batch.clicked), batch.page.shopper)
+        _Pool(batch_examples(feature_map, batch), batch.page.shopper)
         for batch in log.batches(lambda shopper: in_half(shopper, 0))
     ]
     return join(parts)
@@ -91,7 +91,8 @@ def _order(pool: _Pool, training_seed: int, seed: int) -> npt.NDArray[np.int64]:
 
 
 def _train(learner: Learning, world: World, pool: _Pool, rows: npt.NDArray[np.int64], seed: int) -> _Point:
-    made = new_learner(learner.policy, world.catalogue.public(), world.params.n_slots, seed)
-    learn(made, (take(pool.examples, rows[first : first + BATCH]) for first in range(0, len(rows), BATCH)))
-    policy = RankingPolicy(learner.policy, made, *default_exploration(learner))
-    return _Point(learner.policy, seed, len(rows), policy)
+    made = new_learner(learner.policy, world.catalogue.public(), world.params.n_slots, seed, settings=learner.settings)
+    own = in_features_of(made.feature_map, pool.examples)
+    learn(made, (take(own, rows[first : first + BATCH]) for first in range(0, len(rows), BATCH)))
+    policy = RankingPolicy(learner.title, made, *default_exploration(learner))
+    return _Point(learner.title, seed, len(rows), policy)

@@ -6,6 +6,7 @@ interrupted makes neither again; estimates and truth are computed anew, and the 
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import time
 from collections.abc import Mapping
@@ -144,8 +145,9 @@ def _cast(scenario: Scenario, world: World, logger: RankingPolicy, log: Log, out
     catalogue = world.catalogue.public()
     learned = {}
     for learner in scenario.learners:
-        folder = out / "models" / learner.policy
-        learned[learner.policy] = train_on_half(scenario, learner, world, log, LEARNING, folder, progress)
+        folder = out / "models" / learner.title
+        made = train_on_half(scenario, learner, world, log, LEARNING, folder, progress)
+        learned[learner.title] = dataclasses.replace(made, name=learner.title)
     progress.note("fit the best ranking on public information (a yardstick that sees hidden truth)")
     shoppers = population(scenario, world, scenario.truth.oracle_shoppers)
     best = fit_public_oracle(world, logger, seed_of(scenario, "yardstick"), shoppers)

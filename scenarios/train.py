@@ -30,7 +30,7 @@ def train_policy(
 
     Args:
         scenario: Name or TOML file; its world and, where it lists the policy, its budget.
-        policy: A learner in POLICIES.
+        policy: A learner in POLICIES, or the name that the scenario gives to one.
         out: The model's folder, to be made.
         seed: Of training.
         log: Learn from this log (the learning half of its shoppers) instead of in the market.
@@ -41,16 +41,16 @@ def train_policy(
         `out`.
     """
     settings = load_scenario(scenario, seed)
-    if not entry_of(policy).learns:
+    listed = [learner for learner in settings.learners if learner.title == policy]
+    learner = listed[0] if listed else Learning(policy=policy)
+    if not entry_of(learner.policy).learns:
         new_learner(policy, load_world(settings.world).catalogue.public(), 1, seed)  # says what is wrong
     if out.exists():
         raise UserError(f"'{out}' exists already; a model is never overwritten. Choose another --out or remove it.")
-    listed = [learner for learner in settings.learners if learner.policy == policy]
-    learner = listed[0] if listed else Learning(policy=policy)
     world = load_world(settings.world)
-    if policy == IN_THE_MARKET:
+    if learner.policy == IN_THE_MARKET:
         if log is not None:
-            raise UserError(f"'{policy}' learns by acting in the market; leave out --log.")
+            raise UserError(f"'{learner.policy}' learns by acting in the market; leave out --log.")
         _train_in_market(settings, learner, world, out, device, progress)
     elif log is not None:
         _train_from_log(settings, learner, world, Log.open(log), 0, out, device, progress)
@@ -80,8 +80,9 @@ def _train_from_log(
         log.manifest["n_slots"],
         seed_of(scenario, "training") % 2**31,
         resolve_device(device),
+        learner.settings,
     )
-    advance = progress.task(f"train {learner.policy} from the log", None)
+    advance = progress.task(f"train {learner.title} from the log", None)
     for batch in log_examples(made.feature_map, log, half):
         made.update(batch)
         advance(len(batch))
@@ -95,9 +96,14 @@ def _train_online(
 ) -> None:
     seed = seed_of(scenario, "training")
     made = new_learner(
-        learner.policy, world.catalogue.public(), world.params.n_slots, seed % 2**31, resolve_device(device)
+        learner.policy,
+        world.catalogue.public(),
+        world.params.n_slots,
+        seed % 2**31,
+        resolve_device(device),
+        learner.settings,
     )
-    advance = progress.task(f"train {learner.policy} in the market", learner.searches)
+    advance = progress.task(f"train {learner.title} in the market", learner.searches)
     told = 0
 
     def on_round(done: int) -> None:
@@ -117,7 +123,7 @@ def _train_in_market(
     from policies.rllib.train import PPOSettings, train_ppo
 
     seed = seed_of(scenario, "training")
-    advance = progress.task(f"train {learner.policy} in the market", learner.searches)
+    advance = progress.task(f"train {learner.title} in the market", learner.searches)
     made: Learner = train_ppo(
         scenario.world,
         seed=seed % 2**31,

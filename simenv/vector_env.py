@@ -241,6 +241,7 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
         }
         if outcome is not None:
             house = ("house_clicked",) if self.world.params.house.n else ()
+            info["slot_reward"], info["_slot_reward"] = outcome.reward, played
             for name in ("items", "clicked", "carted", "purchased", "revenue", "dwell", "returned", *house):
                 info[name], info[f"_{name}"] = getattr(outcome, name), played
         return info

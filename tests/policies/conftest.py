@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from policies.examples import Examples, examples
+from policies.examples import Examples, step_examples
 from policies.learning import Learner
 from policies.registry import POLICIES, named_policy, new_learner
 from simenv.catalogue import PublicCatalogue
@@ -37,7 +37,7 @@ def steps(tiny: World, catalogue: PublicCatalogue) -> Step:
 def seen(steps: Step, catalogue: PublicCatalogue) -> Examples:
     """The same pages as examples."""
     feature_map = new_learner("linear", catalogue, 3, 0).feature_map
-    return examples(feature_map, steps.page, steps.decision.slate, steps.outcome.clicked)
+    return step_examples(feature_map, steps)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from policies.device import resolve_device
-from policies.examples import examples
+from policies.examples import step_examples
 from policies.neural import NeuralLinearBandit
 from policies.registry import named_policy
 from simenv.errors import UserError
@@ -22,7 +22,7 @@ def trained(device: str) -> tuple[NeuralLinearBandit, np.ndarray]:
     logger = named_policy("production", catalogue)
     steps = list(play(world, logger, 0, shopper_range(60)))
     for step in steps:
-        made.update(examples(made.feature_map, step.page, step.decision.slate, step.outcome.clicked))
+        made.update(step_examples(made.feature_map, step))
     made.finish()
     return made, made.score(steps[0].page, None)
 

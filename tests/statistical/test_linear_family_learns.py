@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from policies.examples import examples
+from policies.examples import step_examples
 from policies.public_oracle import fit_public_oracle
 from policies.ranking import RankingPolicy
 from policies.registry import POLICIES, named_policy, new_learner
@@ -37,7 +37,7 @@ def worth() -> dict[str, Ratio]:
         learners = {name: new_learner(name, catalogue, world.params.n_slots, seed) for name in FAMILY}
         feature_map = learners["linear-ts"].feature_map
         for step in play(world, logger, 1000 + seed, shopper_range(SHOPPERS)):
-            batch = examples(feature_map, step.page, step.decision.slate, step.outcome.clicked)
+            batch = step_examples(feature_map, step)
             for learner in learners.values():
                 learner.update(batch)
         for name, learner in learners.items():

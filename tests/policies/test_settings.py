@@ -1,0 +1,54 @@
+"""Settings of learners, and what personalisation is."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from policies.examples import Examples, in_features_of
+from policies.features import FeatureMap, features
+from policies.registry import POLICIES, new_learner
+from simenv.catalogue import PublicCatalogue
+from simenv.errors import UserError
+from simenv.play import Step
+
+BANDITS = [name for name, entry in POLICIES.items() if entry.learns and name != "ppo-slate"]
+
+
+@pytest.mark.parametrize("name", [name for name, entry in POLICIES.items() if entry.learns])
+def test_an_unknown_setting_is_refused_by_name(name: str, catalogue: PublicCatalogue) -> None:
+    with pytest.raises(UserError, match=rf"policy '{name}' has no setting 'lambda'; expected "):
+        new_learner(name, catalogue, 3, 0, settings={"lambda": 1})
+
+
+@pytest.mark.parametrize("name", BANDITS)
+def test_without_personalisation_a_shoppers_past_changes_nothing(
+    name: str, seen: Examples, steps: Step, catalogue: PublicCatalogue
+) -> None:
+    """And with it, it does: the same pages with the history of others."""
+    others = dataclasses.replace(
+        steps.page,
+        history=steps.page.history[::-1].copy(),
+        history_weight=steps.page.history_weight[::-1].copy(),
+        last_brand=steps.page.last_brand[::-1].copy(),
+    )
+    for personal in (True, False):
+        learner = new_learner(name, catalogue, 3, 0, settings={"personal": personal})
+        learner.update(in_features_of(learner.feature_map, seen))
+        learner.finish()
+        same = np.array_equal(learner.score(steps.page, None), learner.score(others, None))
+        assert same is not personal
+        assert learner.settings["personal"] is personal
+
+
+def test_features_of_the_past_are_left_out_whole(steps: Step, catalogue: PublicCatalogue) -> None:
+    whole, blind = FeatureMap(catalogue), FeatureMap(catalogue, personal=False)
+    kept = [whole.feature_names.index(name) for name in blind.feature_names]
+    assert not any("history" in name or name.startswith("style_fit") for name in blind.feature_names)
+    slate = steps.decision.slate
+    assert np.array_equal(features(blind, steps.page, slate), features(whole, steps.page, slate)[..., kept])
+
+
+def test_examples_without_pages_cannot_change_their_features(seen: Examples, catalogue: PublicCatalogue) -> None:
+    with pytest.raises(UserError, match="without their pages"):
+        in_features_of(FeatureMap(catalogue, personal=False), dataclasses.replace(seen, page=None))
