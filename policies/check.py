@@ -17,7 +17,7 @@ from scipy import stats
 
 from policies.exploration.estimates import Estimates, Needs, Uncertain
 from policies.exploration.slotwise import SlotwisePolicy
-from policies.ranking import F32, RankingPolicy, Scorer
+from policies.ranking import F32, RankingPolicy, Scorer, reads_query
 from simenv import hashing
 from simenv.columns import join, take
 from simenv.decision import Decision, Truth
@@ -55,6 +55,11 @@ class _Scaled:
 
     scorer: Scorer
     factor: float
+
+    @property
+    def reads_query(self) -> bool:
+        """As the scorer."""
+        return reads_query(self.scorer)
 
     def score(self, page: Page, truth: Truth | None) -> F32:
         """See `policies.ranking.Scorer`."""

@@ -183,6 +183,8 @@ class Page:
     history: (N, D + 1) float32, discounted mean of style and price level of what the shopper clicked, drawn to 0 by
         three imaginary clicks. history_weight: discounted number of clicks. last_brand: last clicked, -1 none.
     discount: (N, C) float32, log of the day's price over the catalogue's; 0 where prices stand still and at holes.
+    query: (N,) the queries as typed; None where nobody announced that they read text: nobody pays for strings that
+        nobody reads. See `simenv.decision.query_of`.
     """
 
     shopper: I64
@@ -201,6 +203,7 @@ class Page:
     history_weight: F32
     last_brand: I32
     discount: F32
+    query: npt.NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         """Number of rows, N."""

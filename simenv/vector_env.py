@@ -37,7 +37,7 @@ Actions = npt.NDArray[np.integer[Any]]
 FLOAT_LIMIT = 1e6  # of observed floats; real values are of order 1
 INT_LIMIT = 2**31 - 1
 RENDER_MODES = ("ansi", "rgb_array")
-_OBSERVED = tuple(sorted(field.name for field in dataclasses.fields(Page) if field.name != "shopper"))
+_OBSERVED = tuple(sorted(field.name for field in dataclasses.fields(Page) if field.name not in ("shopper", "query")))
 _DISCRETE = ("device", "locale")  # spaces that want int64
 
 
@@ -259,7 +259,7 @@ def as_array(actions: Any) -> npt.NDArray[Any]:
 
 
 def observation_space_of(world: World) -> spaces.Dict:
-    """The space of one observation: the public fields of `simenv.world.Page` but the shopper's id.
+    """The space of one observation: the public fields of `simenv.world.Page` but the shopper's id and the text.
 
     `house` is there only where the market has places of its own.
     """

@@ -120,13 +120,17 @@ class Log:
         return PublicCatalogue(style=_matrix(table["style"].combine_chunks()), **columns)
 
     def batches(
-        self, keep_shopper: Callable[[I64], npt.NDArray[np.bool_]] | None = None, batch: int = BATCH
+        self,
+        keep_shopper: Callable[[I64], npt.NDArray[np.bool_]] | None = None,
+        batch: int = BATCH,
+        want_query: bool = False,
     ) -> Iterator[LogBatch]:
         """Stream the rows in order.
 
         Args:
             keep_shopper: From shopper ids (N,) which rows to keep; all where None.
             batch: Rows read at once.
+            want_query: Whether somebody reads `page.query`; it is None else.
 
         Raises:
             UserError: naming the first row that breaks the schema's ranges.
@@ -136,7 +140,7 @@ class Log:
             try:
                 for rows in pq.ParquetFile(part).iter_batches(batch_size=batch):
                     _refuse_nulls(rows, first)
-                    made = _batch(rows, first, self.n_house)
+                    made = _batch(rows, first, self.n_house, want_query)
                     check(made)
                     first += len(rows)
                     if keep_shopper is not None:
@@ -191,7 +195,7 @@ def _refuse_nulls(rows: pa.RecordBatch, first: int) -> None:
             raise UserError(f"log row {first + int(np.argmax(bad))}: {name} is missing; expected {column.type}.")
 
 
-def _batch(rows: pa.RecordBatch, first: int, n_house: int) -> LogBatch:
+def _batch(rows: pa.RecordBatch, first: int, n_house: int, want_query: bool) -> LogBatch:
     def flat(name: str) -> npt.NDArray[Any]:
         return rows[name].to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
@@ -218,6 +222,7 @@ def _batch(rows: pa.RecordBatch, first: int, n_house: int) -> LogBatch:
         history_weight=flat("history_weight"),
         last_brand=flat("last_brand"),
         discount=matrix("discount"),
+        query=flat("query") if want_query else None,
     )
     return LogBatch(
         row=np.arange(first, first + len(rows), dtype=np.int64),

@@ -25,7 +25,7 @@ from simenv.abandonment import ENDINGS
 from simenv.asking import INTENT_KINDS, REFORMULATIONS
 from simenv.catalogue import ATTRIBUTES, I64, PublicCatalogue
 from simenv.columns import join
-from simenv.decision import Policy
+from simenv.decision import Policy, with_query
 from simenv.errors import UserError
 from simenv.log.schema import (
     CATALOGUE_FILE,
@@ -217,7 +217,7 @@ def _public_rows(
         "step": steps.state.step,
         "locale": _words(page.locale, world.demand.locales),
         "device": _words(page.device, DEVICES),
-        "query": np.array(world.demand.strings(steps.state), dtype=object),
+        "query": with_query(world, steps.state, page).query,
         "n_candidates": (page.candidates >= 0).sum(axis=1).astype(np.int32),
         "scores": decision.scores,
         "temperature": np.full(n, policy.temperature),
