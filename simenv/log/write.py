@@ -96,6 +96,7 @@ def write_log(
             "n_slots": world.params.n_slots,
             "n_style": world.params.n_style,
             "n_house": world.params.house.n,
+            "n_recent": world.params.n_recent,
             "house_places": list(world.params.house.places),
             "shared_stock": world.params.market.stock is not None,
             "reward": world.params.reward,
@@ -124,7 +125,9 @@ def _write_parts(
     world: World, policy: Policy, seed: int, shoppers: I64, draft: Path, advance: Callable[[int], None]
 ) -> int:
     params = world.params
-    public = log_schema(params.n_candidates, params.n_slots, params.n_style, params.house.n).with_metadata(
+    public = log_schema(
+        params.n_candidates, params.n_slots, params.n_style, params.house.n, params.n_recent
+    ).with_metadata(
         {
             "slatelab_schema": str(SCHEMA_VERSION),
             "world_hash": params.digest(),
@@ -231,7 +234,8 @@ def _public_rows(
         "truncated": outcome.truncated,
     }
     for name in ("shopper", "visit", "day", "time", "search", "page", "query_terms", "filters", "history",
-                 "history_weight", "last_brand", "candidates", "discount", "house"):  # fmt: skip
+                 "history_weight", "last_brand", "candidates", "discount", "house",
+                 "recent", "recent_bought", "recent_age"):  # fmt: skip
         columns[name] = getattr(page, name)
     for name in ("items", "clicked", "carted", "purchased", "dwell", "returned", "revenue", "reward", "house_clicked",
                  "house_purchased", "ad_revenue"):  # fmt: skip
