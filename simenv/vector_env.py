@@ -311,7 +311,7 @@ def observation(page: Page) -> Observation:
         name: getattr(page, name).astype(np.int64) if name in _DISCRETE else getattr(page, name).copy()
         for name in _OBSERVED
     }
-    made["recent_bought"] = page.recent_bought.astype(np.int8)
+    made["recent_bought"] = made["recent_bought"].view(np.int8)
     for name in _MAY_BE_ABSENT:
         if not made[name].shape[1]:
             del made[name]  # libraries stumble over arrays of no width

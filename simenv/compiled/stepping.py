@@ -176,10 +176,13 @@ def recall(here: Here, shown: Shown, after: After, i: int) -> None:
         n_clicks += shown.clicked[i, k]
     if n_clicks == 0:
         return
-    for to in range(length - 1, n_clicks - 1, -1):
-        after.recent_item[i, to] = after.recent_item[i, to - n_clicks]
-        after.recent_bought[i, to] = after.recent_bought[i, to - n_clicks]
-        after.recent_day[i, to] = after.recent_day[i, to - n_clicks]
+    n_before = 0
+    while n_before < length - n_clicks and after.recent_day[i, n_before] >= 0:
+        n_before += 1
+    for before in range(n_before - 1, -1, -1):
+        after.recent_item[i, before + n_clicks] = after.recent_item[i, before]
+        after.recent_bought[i, before + n_clicks] = after.recent_bought[i, before]
+        after.recent_day[i, before + n_clicks] = after.recent_day[i, before]
     for k in range(shown.items.shape[1] - 1, -1, -1):
         if shown.clicked[i, k] and place < length:
             after.recent_item[i, place] = shown.items[i, k]
