@@ -17,7 +17,7 @@ from scipy import stats
 
 from policies.exploration.estimates import Estimates, Needs, Uncertain
 from policies.exploration.slotwise import SlotwisePolicy
-from policies.ranking import F32, RankingPolicy, Scorer
+from policies.ranking import F32, RankingPolicy, Scorer, reads_query
 from simenv import hashing
 from simenv.columns import join, take
 from simenv.decision import Decision, Truth
@@ -55,6 +55,11 @@ class _Scaled:
 
     scorer: Scorer
     factor: float
+
+    @property
+    def reads_query(self) -> bool:
+        """As the scorer."""
+        return reads_query(self.scorer)
 
     def score(self, page: Page, truth: Truth | None) -> F32:
         """See `policies.ranking.Scorer`."""
@@ -165,14 +170,15 @@ def _check_reported(policy: AnyPolicy, met: _Met, decision: Decision) -> None:
 
 def _check_pure(policy: AnyPolicy, met: _Met, decision: Decision) -> None:
     n_slots = decision.slate.shape[1]
-    before = {field.name: getattr(met.page, field.name).copy() for field in dataclasses.fields(met.page)}
+    before = take(met.page, np.arange(len(met.keys)))  # a copy
     keys = met.keys.copy()
     other = policy.act(met.page, n_slots, hashing.absorb(met.keys, 1), met.truth)
     policy.log_prob(met.page, other.slate, met.truth)
     _act(policy, take(met, slice(0, 1)), n_slots)
     again = _act(policy, met, n_slots)
-    for name, value in before.items():
-        assert np.array_equal(value, getattr(met.page, name)), f"acting changed {name} of the page"
+    for field in dataclasses.fields(before):
+        same = np.array_equal(getattr(before, field.name), getattr(met.page, field.name))
+        assert same, f"acting changed {field.name} of the page"
     assert np.array_equal(keys, met.keys), "acting changed the keys"
     same = again.slate.tobytes() == decision.slate.tobytes() and again.scores.tobytes() == decision.scores.tobytes()
     assert same, "the same page and keys gave another slate or other scores: acting changed the policy"

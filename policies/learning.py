@@ -18,7 +18,7 @@ from policies.ranking import F32, RankingPolicy
 from simenv import hashing
 from simenv.catalogue import I64
 from simenv.columns import take
-from simenv.decision import Truth
+from simenv.decision import Truth, with_query
 from simenv.log.read import Log
 from simenv.vector_env import SearchVectorEnv
 from simenv.world import Page, policy_keys
@@ -59,16 +59,17 @@ def in_half(shopper: I64, half: int) -> npt.NDArray[np.bool_]:
     return inside
 
 
-def log_examples(feature_map: FeatureMap, log: Log, half: int | None) -> Iterator[Examples]:
+def log_examples(feature_map: FeatureMap, log: Log, half: int | None, want_query: bool = False) -> Iterator[Examples]:
     """A log as examples, streamed; rewards are clicks.
 
     Args:
         feature_map: Features over the log's catalogue.
         log: The log.
         half: Only the shoppers of that half (`in_half`); all where None.
+        want_query: Whether who learns reads the queries as typed (`policies.ranking.reads_query`).
     """
     keep = None if half is None else (lambda shopper: in_half(shopper, half))
-    for batch in log.batches(keep):
+    for batch in log.batches(keep, want_query=want_query):
         yield batch_examples(feature_map, batch)
 
 
@@ -105,6 +106,8 @@ def learn_online(
     over = np.zeros(env.num_envs, dtype=bool)
     while done < searches:
         page, played = env.page, ~over  # rows whose episode is over only start their next one
+        if policy.reads_query:
+            page = with_query(env.world, env.state, page)
         decision = policy.act(page, env.world.params.n_slots, policy_keys(env.state, seed))
         slate = decision.slate
         # An empty slot is told to the environment as a repeat of the first one, or as a hole where nothing was found.

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from policies import plackett_luce
 from policies.exploration.estimates import Estimates, Exploration, Needs, Uncertain
-from simenv.decision import Decision, PropensityKind, Truth
+from simenv.decision import Decision, PropensityKind, Truth, query_of
 from simenv.errors import UserError
 from simenv.hashing import Keys
 from simenv.propensity import Conditional, Marginal
@@ -26,10 +26,19 @@ F32 = npt.NDArray[np.float32]
 
 
 class Scorer(Protocol):
-    """What ranks: a score for each candidate, higher is better."""
+    """What ranks: a score for each candidate, higher is better.
+
+    One that reads the queries as typed has an attribute `reads_query` that is True, and finds them by
+    `simenv.decision.query_of(page)`.
+    """
 
     def score(self, page: Page, truth: Truth | None) -> F32:
         """Scores (N, C) float32; what it says about holes is ignored. `truth` is None for all but oracles."""
+
+
+def reads_query(scorer: Scorer) -> bool:
+    """Whether a scorer announced that it reads `Page.query`, by an attribute `reads_query` that is True."""
+    return bool(getattr(scorer, "reads_query", False))  # scorers that rank by numbers need not have heard of it
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,11 @@ class RankingPolicy:
             )
         refuse_certain(self.name, self.scorer, self.exploration)
 
+    @property
+    def reads_query(self) -> bool:
+        """Whether the scorer reads the queries as typed."""
+        return reads_query(self.scorer)
+
     def act(self, page: Page, n_slots: int, keys: Keys, truth: Truth | None = None) -> Decision:
         """See `simenv.decision.Policy.act`."""
         scores = self.scores(page, truth)
@@ -97,8 +111,11 @@ class RankingPolicy:
         """Scores with -inf at holes, (N, C) float32, exactly as they are drawn from and logged.
 
         Raises:
-            UserError: where the scorer gives a candidate NaN or infinity, or the exploration never chooses one.
+            UserError: where the scorer gives a candidate NaN or infinity or reads queries that the page does not carry,
+                or the exploration never chooses a candidate.
         """
+        if self.reads_query:
+            query_of(page)  # says what to do where there is none
         here = page.candidates >= 0
         if self.exploration is None:
             return finite_scores(self.name, here, self.scorer.score(page, truth))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from policies.examples import Examples, batch_examples, in_features_of
 from policies.features import FeatureMap
 from policies.learning import in_half, learn
-from policies.ranking import RankingPolicy
+from policies.ranking import RankingPolicy, reads_query
 from policies.registry import new_learner
 from scenarios.candidates import default_exploration, population, seed_of
 from scenarios.config import Learning, Scenario
@@ -50,7 +50,9 @@ def learning_curves(scenario: Scenario, world: World, logger: RankingPolicy, log
     asked = [learner for learner in scenario.learners if learner.curve]
     if not asked:
         return []
-    pool = _pool(log)
+    catalogue, n_slots = world.catalogue.public(), world.params.n_slots
+    reads = any(reads_query(new_learner(learner.policy, catalogue, n_slots, 0)) for learner in asked)
+    pool = _pool(log, reads)
     total = sum(learner.curve_seeds * (len(learner.curve) + 1) for learner in asked)
     advance = progress.task("draw learning curves", total)
     points: list[_Point] = []
@@ -75,11 +77,11 @@ def learning_curves(scenario: Scenario, world: World, logger: RankingPolicy, log
     ]
 
 
-def _pool(log: Log) -> _Pool:
+def _pool(log: Log, want_query: bool) -> _Pool:
     feature_map = FeatureMap(log.catalogue())
     parts = [
         _Pool(batch_examples(feature_map, batch), batch.page.shopper)
-        for batch in log.batches(lambda shopper: in_half(shopper, 0))
+        for batch in log.batches(lambda shopper: in_half(shopper, 0), want_query=want_query)
     ]
     return join(parts)
 

@@ -96,7 +96,8 @@ def join_log(
     logged: list[_Logged] = []
     asked: dict[str, list[_Asked]] = {name: [] for name in targets}
     error = 0.0
-    for batch in log.batches(keep, batch=BATCH):
+    reads = any(target.reads_query for target in targets.values())
+    for batch in log.batches(keep, batch=BATCH, want_query=reads):
         every = np.broadcast_to(np.arange(batch.page.candidates.shape[1]), batch.page.candidates.shape)
         x = features(feature_map, batch.page, every)  # (N, C, F)
         row, stated = _logged(batch, x, models)

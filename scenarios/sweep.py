@@ -220,7 +220,7 @@ def _learner(base: Scenario, policy: str) -> list[Learning]:
 
     if not entry_of(policy).learns:
         return []
-    listed = [each for each in base.learners if each.policy == policy]
+    listed = [each for each in base.learners if each.title == policy]
     return [listed[0] if listed else Learning(policy=policy)]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from policies.device import resolve_device
 from policies.learning import Learner, learn_online, log_examples
 from policies.persistence import LearnedFrom, load_model, save_model
-from policies.ranking import RankingPolicy
+from policies.ranking import RankingPolicy, reads_query
 from policies.registry import entry_of, new_learner
 from scenarios.candidates import default_exploration, seed_of
 from scenarios.config import Learning, Scenario, load_scenario
@@ -83,7 +83,7 @@ def _train_from_log(
         learner.settings,
     )
     advance = progress.task(f"train {learner.title} from the log", None)
-    for batch in log_examples(made.feature_map, log, half):
+    for batch in log_examples(made.feature_map, log, half, reads_query(made)):
         made.update(batch)
         advance(len(batch))
     made.finish()

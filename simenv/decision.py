@@ -7,6 +7,7 @@ learner may set it.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -14,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from simenv.clicks import ClickModel, Taken
+from simenv.errors import UserError
 from simenv.hashing import Keys
 from simenv.propensity import Conditional
-from simenv.state import Page, State
+from simenv.state import Page, State, World
 
 PropensityKind = Literal["exact", "estimated"]
 
@@ -67,6 +69,7 @@ class Policy(Protocol):
         floor: Share of the choice at each slot that is uniform over what is left, in [0, 1).
         propensity_kind: "exact", or "estimated" with `propensity_error` > 0, which forbids the verdict `trust`.
         sees_truth: True for oracles only.
+        reads_query: True where it needs `Page.query`; whoever plays or judges it then fills that in (`with_query`).
     """
 
     @property
@@ -93,8 +96,34 @@ class Policy(Protocol):
     def sees_truth(self) -> bool:
         """See the attributes."""
 
+    @property
+    def reads_query(self) -> bool:
+        """See the attributes."""
+
     def act(self, page: Page, n_slots: int, keys: Keys, truth: Truth | None = None) -> Decision:
         """Draw a slate for each row. `keys` is (N,) uint64: the row's own luck. Never changes the policy."""
 
     def log_prob(self, page: Page, slate: npt.NDArray[np.int32], truth: Truth | None = None) -> Conditional:
         """The conditional log-probabilities of given slates, -inf where the policy would never show them."""
+
+
+def with_query(world: World, state: State, page: Page) -> Page:
+    """A page with the queries as typed, for policies that read text; as it is where it has them already."""
+    if page.query is not None:
+        return page
+    return dataclasses.replace(page, query=np.array(world.demand.strings(state), dtype=object))
+
+
+def query_of(page: Page) -> npt.NDArray[np.object_]:
+    """The queries as typed, (N,), for whoever reads text.
+
+    Raises:
+        UserError: where the page carries none.
+    """
+    if page.query is None:
+        raise UserError(
+            "the page carries no query strings, and this policy reads them. Set reads_query = True on its scorer so "
+            "that the market fills them in; from a log, ask for them: log.batches(want_query=True); by hand, use "
+            "simenv.decision.with_query."
+        )
+    return page.query

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from simenv import hashing
 from simenv.columns import take
-from simenv.decision import Policy
+from simenv.decision import Policy, with_query
 from simenv.play import truth
 from simenv.world import Page, State, World, keep, observe, policy_keys, step
 
@@ -97,6 +97,8 @@ def choose_pages(world: World, lookahead: Lookahead, state: State, page: Page) -
 
 def _candidate_pages(world: World, lookahead: Lookahead, state: State, page: Page) -> I32:
     known, keys = truth(world, state, page), policy_keys(state, LUCK)
+    if any(policy.reads_query for policy in (lookahead.base, *lookahead.others)):
+        page = with_query(world, state, page)
     return np.stack([
         policy.act(page, world.params.n_slots, keys, known if policy.sees_truth else None).slate
         for policy in (lookahead.base, *lookahead.others)
@@ -140,16 +142,18 @@ def _play(world: World, base: Policy, real: State, luck: hashing.Keys, page: Pag
         alive, imagined, real = alive[stays], keep(after, stays), keep(real, stays)
         if not len(alive):
             return total
-        page = _observe(world, imagined, real)
+        page = _observe(world, imagined, real, base.reads_query)
         known = truth(world, imagined, page) if base.sees_truth else None
         keys = hashing.absorb(policy_keys(imagined, LUCK), imagined.key.view(np.int64))
         slate = base.act(page, world.params.n_slots, keys, known).slate
 
 
-def _observe(world: World, imagined: State, real: State) -> Page:
+def _observe(world: World, imagined: State, real: State, reads: bool) -> Page:
     """The page of an imagined state; further pages of the query that was really asked are those of that query."""
     asked = (imagined.visit == real.visit) & (imagined.search == real.search)
-    return observe(world, dataclasses.replace(imagined, key=np.where(asked, real.key, imagined.key)))
+    state = dataclasses.replace(imagined, key=np.where(asked, real.key, imagined.key))
+    page = observe(world, state)
+    return with_query(world, state, page) if reads else page
 
 
 def _luck(state: State, n: int) -> hashing.Keys:

@@ -210,6 +210,7 @@ class WorldParams:
         n_candidates: C, candidates that retrieval returns for a query.
         n_slots: K, slots on a page.
         max_pages: Pages per query at most.
+        n_recent: L, last clicks of a shopper that a page tells one by one; 0 = none.
         reward: What the reward of a slot counts: its click, its purchase, its revenue in euros, or its revenue less
             what is sent back ("net revenue").
         house: Places of the page that the market fills itself. The click model must fit `n_shown` places.
@@ -224,6 +225,7 @@ class WorldParams:
     n_candidates: int = 50
     n_slots: int = 5
     max_pages: int = 2
+    n_recent: int = 8
     reward: Reward = "clicks"
     click_model: ClickModel = field(default_factory=lambda: PositionBased(_examination(50)))
     shoppers: Shoppers = field(default_factory=Shoppers)
@@ -249,6 +251,8 @@ class WorldParams:
         for name in ("n_items", "n_brands", "n_style", "n_candidates", "n_slots", "max_pages"):
             if getattr(self, name) < 1:
                 raise UserError(f"world parameter {name} is {getattr(self, name)}; expected at least 1.")
+        if self.n_recent < 0:
+            raise UserError(f"world parameter n_recent is {self.n_recent}; expected at least 0.")
         if self.n_shown > self.n_candidates:
             house = f" with {self.house.n} places of the house" if self.house.n else ""
             raise UserError(

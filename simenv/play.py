@@ -16,7 +16,7 @@ from simenv import stock
 from simenv.catalogue import I64
 from simenv.clicks import Taken
 from simenv.columns import join, take
-from simenv.decision import Decision, Policy, Truth
+from simenv.decision import Decision, Policy, Truth, with_query
 from simenv.world import Outcome, Page, State, World, begin, keep, observe, policy_keys, step
 from simenv.worth import appeal, click_values, worth
 
@@ -117,6 +117,8 @@ def _page(
     world: World, policy: Policy, policy_seed: int, state: State, shelves: stock.Shelves | None
 ) -> tuple[Step, State]:
     page = observe(world, state, shelves)
+    if policy.reads_query:
+        page = with_query(world, state, page)
     known = truth(world, state, page) if policy.sees_truth else None
     decision = policy.act(page, world.params.n_slots, policy_keys(state, policy_seed), known)
     after, outcome = step(world, state, page, decision.slate)

@@ -18,6 +18,7 @@ from simenv.calendar import Calendar
 from simenv.catalogue import F32, I32, I64, Catalogue
 from simenv.mind import Mind
 from simenv.params import WorldParams
+from simenv.recent import I16, Recent
 from simenv.shoppers import Traits
 
 Bools = npt.NDArray[np.bool_]
@@ -160,6 +161,7 @@ class State:
     history: F32  # (N, D + 1) discounted sum of clicked style and price level
     history_weight: F32
     last_brand: I32
+    recent: Recent  # the last clicks one by one
     satisfaction: F32  # running, in [0, 1]
     visit_satisfaction: F32  # best of this visit
 
@@ -183,6 +185,11 @@ class Page:
     history: (N, D + 1) float32, discounted mean of style and price level of what the shopper clicked, drawn to 0 by
         three imaginary clicks. history_weight: discounted number of clicks. last_brand: last clicked, -1 none.
     discount: (N, C) float32, log of the day's price over the catalogue's; 0 where prices stand still and at holes.
+    recent: (N, L) int32, the items that the shopper clicked, latest first, of one page the last place first; the
+        market's own places count, an item clicked twice stands there twice, -1 for none. recent_bought: (N, L) whether
+        they were bought then. recent_age: (N, L) int16, days since then, -1 for none.
+    query: (N,) the queries as typed; None where nobody announced that they read text: nobody pays for strings that
+        nobody reads. See `simenv.decision.query_of`.
     """
 
     shopper: I64
@@ -201,6 +208,10 @@ class Page:
     history_weight: F32
     last_brand: I32
     discount: F32
+    recent: I32
+    recent_bought: Bools
+    recent_age: I16
+    query: npt.NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         """Number of rows, N."""

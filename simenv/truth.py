@@ -13,6 +13,7 @@ so they are never the seeds of a log.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ import numpy.typing as npt
 
 from simenv import hashing
 from simenv.catalogue import I64
-from simenv.decision import Policy
+from simenv.decision import Policy, with_query
 from simenv.errors import UserError
 from simenv.metrics import ndcg, reciprocal_rank
 from simenv.play import Step, play, truth
@@ -108,7 +109,10 @@ def on_logger_contexts(
     known = np.sort(shoppers)
     totals = {name: np.zeros(len(shoppers)) for name in (logger.name, *targets)}
     count = np.zeros(len(shoppers))
+    reads = any(target.reads_query for target in targets.values())
     for step in play(world, logger, truth_seed(seed), shoppers):
+        if reads:  # once for all targets
+            step = dataclasses.replace(step, page=with_query(world, step.state, step.page))
         who = np.searchsorted(known, step.state.shopper)
         np.add.at(count, who, 1.0)
         np.add.at(totals[logger.name], who, step.outcome.expected.sum(axis=1))

@@ -22,6 +22,7 @@ from simenv.columns import overwrite, settle, take
 from simenv.compiled.backend import Backend
 from simenv.errors import UserError, unknown_name
 from simenv.params import WorldParams
+from simenv.recent import OLDEST
 from simenv.state import nothing_happened
 from simenv.world import Outcome, Page, State, World, begin, make_world, observe, step
 from simenv.worlds import load_world
@@ -37,7 +38,8 @@ Actions = npt.NDArray[np.integer[Any]]
 FLOAT_LIMIT = 1e6  # of observed floats; real values are of order 1
 INT_LIMIT = 2**31 - 1
 RENDER_MODES = ("ansi", "rgb_array")
-_OBSERVED = tuple(sorted(field.name for field in dataclasses.fields(Page) if field.name != "shopper"))
+_OBSERVED = tuple(sorted(field.name for field in dataclasses.fields(Page) if field.name not in ("shopper", "query")))
+_MAY_BE_ABSENT = ("house", "recent", "recent_age", "recent_bought")
 _DISCRETE = ("device", "locale")  # spaces that want int64
 
 
@@ -260,11 +262,21 @@ def as_array(actions: Any) -> npt.NDArray[Any]:
 
 
 def observation_space_of(world: World) -> spaces.Dict:
-    """The space of one observation: the public fields of `simenv.world.Page` but the shopper's id.
+    """The space of one observation: the public fields of `simenv.world.Page` but the shopper's id and the text.
 
-    `house` is there only where the market has places of its own.
+    `house` is there only where the market has places of its own, `recent` and its two neighbours only where it tells
+    the last clicks.
     """
     params = world.params
+    recent = (
+        {
+            "recent": spaces.Box(-1, params.n_items - 1, (params.n_recent,), np.int32),
+            "recent_age": spaces.Box(-1, OLDEST, (params.n_recent,), np.int16),
+            "recent_bought": spaces.MultiBinary(params.n_recent),
+        }
+        if params.n_recent
+        else {}
+    )
     house = {"house": spaces.Box(-1, params.n_items - 1, (params.house.n,), np.int32)} if params.house.n else {}
     top = np.array(world.demand.n_values, dtype=np.int32) - 1
     return spaces.Dict(
@@ -281,6 +293,7 @@ def observation_space_of(world: World) -> spaces.Dict:
             "locale": spaces.Discrete(len(world.demand.locales)),
             "page": spaces.Box(0, params.max_pages, (), np.int32),
             "query_terms": spaces.Box(np.full(len(top), -1, np.int32), top, top.shape, np.int32),
+            **recent,
             "search": spaces.Box(0, params.dynamics.max_searches, (), np.int32),
             "time": spaces.Box(0, INT_LIMIT, (), np.int32),
             "visit": spaces.Box(0, INT_LIMIT, (), np.int32),
@@ -299,6 +312,8 @@ def observation(page: Page) -> Observation:
         name: getattr(page, name).astype(np.int64) if name in _DISCRETE else getattr(page, name).copy()
         for name in _OBSERVED
     }
-    if not page.house.shape[1]:
-        del made["house"]  # libraries stumble over arrays of no width
+    made["recent_bought"] = made["recent_bought"].view(np.int8)
+    for name in _MAY_BE_ABSENT:
+        if not made[name].shape[1]:
+            del made[name]  # libraries stumble over arrays of no width
     return made

@@ -23,6 +23,7 @@ from simenv.compiled.backend import Backend, with_backend
 from simenv.invented import invented_demand
 from simenv.mind import Mind, after_days, fresh_mind, reluctance
 from simenv.params import WorldParams
+from simenv.recent import after_clicks, no_recent
 from simenv.shoppers import first_favourite, traits
 from simenv.state import Bools, Draw, Outcome, Page, State, World, page_key, uniforms, visit_key
 from simenv.worth import appeal, expected_of_shown, slate_items, worth
@@ -98,6 +99,7 @@ def begin(world: World, seed: int, shoppers: I64) -> State:
         history=np.zeros((n, params.n_style + 1), dtype=np.float32),
         history_weight=np.zeros(n, dtype=np.float32),
         last_brand=np.full(n, -1, dtype=np.int32),
+        recent=no_recent(n, params.n_recent),
         satisfaction=np.full(n, 0.5, dtype=np.float32),
         visit_satisfaction=np.zeros(n, dtype=np.float32),
     )
@@ -142,6 +144,9 @@ def observe(world: World, state: State, shelves: stock.Shelves | None = None) ->
         history_weight=state.history_weight,
         last_brand=state.last_brand,
         discount=discount(world.calendar, candidates, today),
+        recent=state.recent.item,
+        recent_bought=state.recent.bought,
+        recent_age=state.recent.age(state.day),
     )
 
 
@@ -221,6 +226,7 @@ def step(world: World, state: State, page: Page, slate: npt.NDArray[np.integer])
         history=history,
         history_weight=history_weight,
         last_brand=last_brand,
+        recent=after_clicks(state.recent, shown, clicked, purchased, state.day),
         satisfaction=satisfaction,
         visit_satisfaction=np.where(session_over, np.float32(0.0), visit_satisfaction),
     )

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from policies import plackett_luce
 from policies.exploration.estimates import F64, Estimates, Exploration
-from policies.ranking import Scorer, estimates_of, finite_scores, refuse_certain
+from policies.ranking import Scorer, estimates_of, finite_scores, reads_query, refuse_certain
 from simenv import hashing
-from simenv.decision import Decision, PropensityKind, Truth
+from simenv.decision import Decision, PropensityKind, Truth, query_of
 from simenv.errors import UserError
 from simenv.hashing import Keys
 from simenv.propensity import Conditional, Marginal
@@ -49,6 +49,11 @@ class SlotwisePolicy:
     def __post_init__(self) -> None:
         """Refuse a scorer that is too sure of itself."""
         refuse_certain(self.name, self.scorer, self.exploration)
+
+    @property
+    def reads_query(self) -> bool:
+        """Whether the scorer reads the queries as typed."""
+        return reads_query(self.scorer)
 
     @property
     def temperature(self) -> float:
@@ -89,6 +94,8 @@ class SlotwisePolicy:
         return conditional, self._marginal(left, slate) if want_marginal else None
 
     def _estimates(self, page: Page, truth: Truth | None) -> Estimates:
+        if self.reads_query:
+            query_of(page)  # says what to do where there is none
         return estimates_of(self.name, self.scorer, page, truth, self.exploration.needs)
 
     def _conditional(self, left: Estimates, slate: I32) -> F64:

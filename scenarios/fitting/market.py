@@ -73,6 +73,7 @@ def told_outright(log: Log, seen: Seen, catalogue: PublicCatalogue, seed: int = 
         n_candidates=int(log.manifest["n_candidates"]),
         n_slots=int(log.manifest["n_slots"]),
         n_style=int(log.manifest["n_style"]),
+        n_recent=log.n_recent,
         n_items=n_items,
         n_brands=n_brands,
         seed=seed,

@@ -26,6 +26,7 @@ class UniformByHash:
     propensity_kind: PropensityKind = "exact"
     propensity_error: float = 0.0
     sees_truth: bool = False
+    reads_query: bool = False
 
     def act(self, page: Page, n_slots: int, keys: hashing.Keys, truth: Truth | None = None) -> Decision:
         """See `simenv.decision.Policy.act`; a candidate's luck is named by its item id."""

@@ -14,6 +14,7 @@ from simenv.compiled.filtering import retrieve_filtered
 from simenv.compiled.hashing import U64, Int, absorb, entry, inlined, integer, uniform, visit_key, woven
 from simenv.compiled.house import fill
 from simenv.compiled.tables import Here, Tables
+from simenv.recent import I16, OLDEST
 from simenv.retrieval import _PRIMES
 from simenv.state import Draw
 
@@ -33,6 +34,7 @@ class Seen(NamedTuple):
     house: I32  # (N, H)
     discount: F32  # (N, C)
     history: F32  # (N, D + 1)
+    recent_age: I16  # (N, L), -1 already
     room: I32  # (2, C) to work in
 
 
@@ -63,6 +65,10 @@ def observe(tables: Tables, here: Here, stock: I32, seen: Seen) -> None:
         seen.locale[i] = query[0]
         for d in range(here.history.shape[1]):
             seen.history[i, d] = here.history[i, d] / (here.history_weight[i] + PRIOR_CLICKS)
+        for place in range(here.recent_day.shape[1]):
+            if here.recent_day[i, place] < 0:
+                break
+            seen.recent_age[i, place] = min(here.day[i] - here.recent_day[i, place], OLDEST)
 
 
 @woven

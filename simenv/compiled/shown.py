@@ -36,7 +36,7 @@ class After(NamedTuple):
     """What the page brought: columns of an `Outcome`, then those of the next `State`; all to be filled.
 
     The first six are those of `Shown` where the house has no places. dwell, returned and ad_revenue are 0 already, and
-    are written into where their mechanism is on.
+    are written into where their mechanism is on; the last clicks are those before the page already.
     """
 
     items: I32  # (N, K), and so the columns down to `returned`
@@ -74,5 +74,8 @@ class After(NamedTuple):
     history: F32
     history_weight: F32
     last_brand: I32
+    recent_item: I32
+    recent_bought: Bools
+    recent_day: I32
     satisfaction: F32
     visit_satisfaction: F32

@@ -108,6 +108,7 @@ def turn_page(tables: Tables, here: Here, page: Shelf, slate: I64, shown: Shown,
             more = has_more(tables, page.candidates, shown.items, i)
             next_page, next_search = react(tables, here, key, satisfied, more, i)
         remember(tables, here, shown, after, i)
+        recall(here, shown, after, i)
         impress(tables, shown, after.taste, i)
         change_mind(tables, here, key, shown, after, i)
         mark_shown(tables, here, next_page, slate, (shown.items, after.shown), i)
@@ -165,6 +166,29 @@ def remember(tables: Tables, here: Here, shown: Shown, after: After, i: int) -> 
         after.history[i, d] = here.history[i, d] * fade + style
     after.history[i, n_style] = here.history[i, n_style] * fade + price
     after.history_weight[i] = here.history_weight[i] * fade + count
+
+
+@woven
+def recall(here: Here, shown: Shown, after: After, i: int) -> None:
+    """Twin of `recent.after_clicks`: of the columns as they were before the page, only rows with clicks change."""
+    length, n_clicks, place = after.recent_item.shape[1], 0, 0
+    for k in range(shown.items.shape[1]):
+        n_clicks += shown.clicked[i, k]
+    if n_clicks == 0:
+        return
+    n_before = 0
+    while n_before < length - n_clicks and after.recent_day[i, n_before] >= 0:
+        n_before += 1
+    for before in range(n_before - 1, -1, -1):
+        after.recent_item[i, before + n_clicks] = after.recent_item[i, before]
+        after.recent_bought[i, before + n_clicks] = after.recent_bought[i, before]
+        after.recent_day[i, before + n_clicks] = after.recent_day[i, before]
+    for k in range(shown.items.shape[1] - 1, -1, -1):
+        if shown.clicked[i, k] and place < length:
+            after.recent_item[i, place] = shown.items[i, k]
+            after.recent_bought[i, place] = shown.purchased[i, k]
+            after.recent_day[i, place] = here.day[i]
+            place += 1
 
 
 @woven

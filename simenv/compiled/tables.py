@@ -90,6 +90,7 @@ class Here(NamedTuple):
     history: F32
     history_weight: F32
     last_brand: I32
+    recent_day: I32
     satisfaction: F32
     visit_satisfaction: F32
     locale: npt.NDArray[np.int8]
@@ -156,6 +157,7 @@ def here_of(state: State) -> Here:
         history=_plain(state.history, np.float32),
         history_weight=_plain(state.history_weight, np.float32),
         last_brand=_plain(state.last_brand, np.int32),
+        recent_day=_plain(state.recent.day, np.int32),
         satisfaction=_plain(state.satisfaction, np.float32),
         visit_satisfaction=_plain(state.visit_satisfaction, np.float32),
         locale=_plain(who.locale, np.int8),

@@ -25,6 +25,7 @@ from simenv.compiled.tables import Tables, here_of, tables_of
 from simenv.invented import InventedDemand
 from simenv.mind import Mind, fresh_mind
 from simenv.params import WorldParams
+from simenv.recent import Recent, no_recent
 from simenv.shoppers import Traits
 from simenv.state import Demand, Outcome, Page, State, World
 
@@ -45,9 +46,9 @@ def supported(world: World) -> str | None:
 # Every parameter that the kernels know. Of any other they know only that it is off at its default.
 _KNOWN: dict[str, tuple[str, ...]] = {
     "": (
-        "question", "seed", "n_items", "n_brands", "n_style", "n_candidates", "n_slots", "max_pages", "reward",
-        "click_model", "shoppers", "queries", "attraction", "conversion", "dynamics", "habits", "market", "house",
-        "post_click", "abandonment", "filters",
+        "question", "seed", "n_items", "n_brands", "n_style", "n_candidates", "n_slots", "max_pages", "n_recent",
+        "reward", "click_model", "shoppers", "queries", "attraction", "conversion", "dynamics", "habits", "market",
+        "house", "post_click", "abandonment", "filters",
     ),
     "habits": ("influence", "satiation", "boredom", "loyalty", "trust"),
     "market": ("churn", "stock", "prices", "seasons", "trends", "shocks"),
@@ -134,7 +135,8 @@ class CompiledWorld:
             taste=traits.taste, mind=fresh_mind(self.params.habits, self.catalogue, arrived.favourite_brand),
             intent=arrived.intent, shown=np.zeros((n, self.params.n_candidates), dtype=bool),
             history=np.zeros((n, n_style + 1), dtype=np.float32), history_weight=np.zeros(n, dtype=np.float32),
-            last_brand=np.full(n, -1, dtype=np.int32), satisfaction=np.full(n, 0.5, dtype=np.float32),
+            last_brand=np.full(n, -1, dtype=np.int32), recent=no_recent(n, self.params.n_recent),
+            satisfaction=np.full(n, 0.5, dtype=np.float32),
             visit_satisfaction=np.zeros(n, dtype=np.float32),
         )  # fmt: skip
 
@@ -146,6 +148,7 @@ class CompiledWorld:
             candidates=np.empty((n, n_candidates), np.int32), house=np.empty((n, self.params.house.n), np.int32),
             discount=np.zeros((n, n_candidates), np.float32),
             history=np.empty((n, self.params.n_style + 1), np.float32),
+            recent_age=np.full((n, self.params.n_recent), -1, np.int16),
             room=np.empty((2, n_candidates), np.int32),
         )  # fmt: skip
         look(self.tables, here_of(state), _NO_SHELVES if stock is None else stock, seen)
@@ -154,6 +157,7 @@ class CompiledWorld:
             page=state.page, locale=seen.locale, device=state.traits.device, query_terms=seen.terms,
             filters=seen.filters, candidates=seen.candidates, house=seen.house, history=seen.history,
             history_weight=state.history_weight, last_brand=state.last_brand, discount=seen.discount,
+            recent=state.recent.item, recent_bought=state.recent.bought, recent_age=seen.recent_age,
         )  # fmt: skip
 
     def step(self, state: State, page: Page, slate: npt.NDArray[np.integer]) -> tuple[State, Outcome]:
@@ -164,7 +168,7 @@ class CompiledWorld:
         )
         positions = np.ascontiguousarray(slate, dtype=np.int64)
         shown = self._shown(len(state))
-        after = self._after(shown)
+        after = self._after(shown, state.recent)
         show_page(self.tables, here, shelf, positions, shown)
         if not len(self.tables.examination):
             self._click(shown)
@@ -176,7 +180,9 @@ class CompiledWorld:
             key=state.key, shopper=state.shopper, visit=after.visit, day=after.day, search=after.search,
             page=after.page, step=after.step, traits=state.traits, taste=after.taste, mind=mind, intent=after.intent,
             shown=after.shown, history=after.history, history_weight=after.history_weight,
-            last_brand=after.last_brand, satisfaction=after.satisfaction, visit_satisfaction=after.visit_satisfaction,
+            last_brand=after.last_brand,
+            recent=Recent(after.recent_item, after.recent_bought, after.recent_day),
+            satisfaction=after.satisfaction, visit_satisfaction=after.visit_satisfaction,
         )  # fmt: skip
         return next_state, self._outcome(after)
 
@@ -213,7 +219,7 @@ class CompiledWorld:
             u_item=np.empty(told, f64),
         )  # fmt: skip
 
-    def _after(self, shown: Shown) -> After:
+    def _after(self, shown: Shown, recent: Recent) -> After:
         n, params, n_style = len(shown.items), self.params, self.params.n_style
         i32, f32, f64, flags = np.int32, np.float32, np.float64, np.bool_
         slots, places = (n, params.n_slots), (n, params.house.n)
@@ -235,7 +241,8 @@ class CompiledWorld:
             recent=np.empty((n, self.n_recent), f32),
             intent=self._terms(n),
             shown=np.empty((n, params.n_candidates), flags), history=np.empty((n, n_style + 1), f32),
-            history_weight=np.empty(n, f32), last_brand=np.empty(n, i32), satisfaction=np.empty(n, f32),
+            history_weight=np.empty(n, f32), last_brand=np.empty(n, i32), recent_item=recent.item.copy(),
+            recent_bought=recent.bought.copy(), recent_day=recent.day.copy(), satisfaction=np.empty(n, f32),
             visit_satisfaction=np.empty(n, f32),
         )  # fmt: skip
 

@@ -67,10 +67,11 @@ class Log:
         for name in ("rows", "n_candidates", "n_slots", "n_style"):
             if not isinstance(manifest.get(name), int) or manifest[name] < 1:
                 raise UserError(f"'{manifest_path}': {name} is {manifest.get(name)}; expected a whole number above 0.")
-        n_house = manifest.get("n_house", 0)
-        if not isinstance(n_house, int) or n_house < 0:
-            raise UserError(f"'{manifest_path}': n_house is {n_house}; expected a whole number of at least 0.")
-        expected = log_schema(manifest["n_candidates"], manifest["n_slots"], manifest["n_style"], n_house)
+        n_house, n_recent = manifest.get("n_house", 0), manifest.get("n_recent", 0)
+        for name, value in (("n_house", n_house), ("n_recent", n_recent)):
+            if not isinstance(value, int) or value < 0:
+                raise UserError(f"'{manifest_path}': {name} is {value}; expected a whole number of at least 0.")
+        expected = log_schema(manifest["n_candidates"], manifest["n_slots"], manifest["n_style"], n_house, n_recent)
         rows = sum(_check_schema(part, expected) for part in parts)
         if rows != manifest["rows"]:
             raise UserError(
@@ -105,6 +106,11 @@ class Log:
         return int(self.manifest.get("n_house", 0))
 
     @property
+    def n_recent(self) -> int:
+        """Recent clicks that a row tells one by one, L."""
+        return int(self.manifest.get("n_recent", 0))
+
+    @property
     def shares_stock(self) -> bool:
         """Whether its shoppers took from the same shelves, so that rows of different shoppers are not independent."""
         return bool(self.manifest.get("shared_stock", False))
@@ -120,13 +126,17 @@ class Log:
         return PublicCatalogue(style=_matrix(table["style"].combine_chunks()), **columns)
 
     def batches(
-        self, keep_shopper: Callable[[I64], npt.NDArray[np.bool_]] | None = None, batch: int = BATCH
+        self,
+        keep_shopper: Callable[[I64], npt.NDArray[np.bool_]] | None = None,
+        batch: int = BATCH,
+        want_query: bool = False,
     ) -> Iterator[LogBatch]:
         """Stream the rows in order.
 
         Args:
             keep_shopper: From shopper ids (N,) which rows to keep; all where None.
             batch: Rows read at once.
+            want_query: Whether somebody reads `page.query`; it is None else.
 
         Raises:
             UserError: naming the first row that breaks the schema's ranges.
@@ -136,7 +146,7 @@ class Log:
             try:
                 for rows in pq.ParquetFile(part).iter_batches(batch_size=batch):
                     _refuse_nulls(rows, first)
-                    made = _batch(rows, first, self.n_house)
+                    made = _batch(rows, first, self, want_query)
                     check(made)
                     first += len(rows)
                     if keep_shopper is not None:
@@ -191,15 +201,15 @@ def _refuse_nulls(rows: pa.RecordBatch, first: int) -> None:
             raise UserError(f"log row {first + int(np.argmax(bad))}: {name} is missing; expected {column.type}.")
 
 
-def _batch(rows: pa.RecordBatch, first: int, n_house: int) -> LogBatch:
+def _batch(rows: pa.RecordBatch, first: int, log: Log, want_query: bool) -> LogBatch:
     def flat(name: str) -> npt.NDArray[Any]:
         return rows[name].to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
     def matrix(name: str) -> npt.NDArray[Any]:
         return _matrix(rows[name])
 
-    def of_house(name: str, kind: type[np.generic]) -> npt.NDArray[Any]:
-        return matrix(name) if n_house else np.zeros((len(rows), 0), dtype=kind)
+    def maybe(name: str, kind: type[np.generic], width: int) -> npt.NDArray[Any]:
+        return matrix(name) if width else np.zeros((len(rows), 0), dtype=kind)
 
     page = Page(
         shopper=flat("shopper"),
@@ -213,11 +223,15 @@ def _batch(rows: pa.RecordBatch, first: int, n_house: int) -> LogBatch:
         query_terms=matrix("query_terms"),
         filters=matrix("filters"),
         candidates=matrix("candidates"),
-        house=of_house("house", np.int32),
+        house=maybe("house", np.int32, log.n_house),
         history=matrix("history"),
         history_weight=flat("history_weight"),
         last_brand=flat("last_brand"),
         discount=matrix("discount"),
+        recent=maybe("recent", np.int32, log.n_recent),
+        recent_bought=maybe("recent_bought", np.bool_, log.n_recent),
+        recent_age=maybe("recent_age", np.int16, log.n_recent),
+        query=flat("query") if want_query else None,
     )
     return LogBatch(
         row=np.arange(first, first + len(rows), dtype=np.int64),
@@ -239,9 +253,9 @@ def _batch(rows: pa.RecordBatch, first: int, n_house: int) -> LogBatch:
         estimated=_codes(rows["propensity_kind"], ("exact", "estimated"), "propensity_kind", first) == 1,
         terminated=flat("terminated"),
         truncated=flat("truncated"),
-        house_clicked=of_house("house_clicked", np.bool_),
-        house_purchased=of_house("house_purchased", np.bool_),
-        ad_revenue=of_house("ad_revenue", np.float64),
+        house_clicked=maybe("house_clicked", np.bool_, log.n_house),
+        house_purchased=maybe("house_purchased", np.bool_, log.n_house),
+        ad_revenue=maybe("ad_revenue", np.float64, log.n_house),
     )
 
 

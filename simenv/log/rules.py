@@ -49,6 +49,7 @@ def check(made: LogBatch) -> None:
     )
     _refuse(made, (made.page.filters < -1).any(axis=1), "filters are out of range", "values, or -1 for none.")
     _check_house(made)
+    _check_recent(made)
     _refuse(made, ~((made.revenue >= 0) & np.isfinite(made.revenue)).all(axis=1), "revenue is below 0 or not finite",
             "euros, at least 0.")  # fmt: skip
     _refuse(made, ~np.isfinite(made.reward).all(axis=1), "reward is not finite", "finite numbers.")
@@ -70,6 +71,20 @@ def _check_house(made: LogBatch) -> None:
             "purchases of what was clicked.")  # fmt: skip
     _refuse(made, ~((made.ad_revenue >= 0) & np.isfinite(made.ad_revenue)).all(axis=1),
             "ad_revenue is below 0 or not finite", "euros, at least 0.")  # fmt: skip
+
+
+def _check_recent(made: LogBatch) -> None:
+    recent, age, none = made.page.recent, made.page.recent_age, made.page.recent < 0
+    if not recent.shape[1]:
+        return
+    _refuse(made, (recent < -1).any(axis=1), "recent is out of range", "item ids, or -1 for none.")
+    _refuse(made, (none[:, :-1] & ~none[:, 1:]).any(axis=1), "recent has a hole", "clicks, latest first, then -1.")
+    _refuse(made, (made.page.recent_bought & none).any(axis=1), "recent_bought without an item",
+            "purchases of what was clicked.")  # fmt: skip
+    _refuse(made, ((age < 0) != none).any(axis=1) | (age < -1).any(axis=1), "recent_age is out of range",
+            "days, at least 0, and -1 exactly where recent is -1.")  # fmt: skip
+    older = age[:, 1:] >= age[:, :-1]
+    _refuse(made, ~(older | none[:, 1:]).all(axis=1), "recent_age falls", "the latest clicks first.")
 
 
 def _refuse(made: LogBatch, bad: npt.NDArray[np.bool_] | np.bool_, what: str, expected: str) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from simenv.language.words import TERMS
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 N_TERMS = len(TERMS)
 SESSION_BITS = 16  # session = shopper * 2**16 + visit
 
@@ -19,10 +19,10 @@ CATALOGUE_FILE = "catalogue.parquet"
 MANIFEST_FILE = "log.json"
 
 
-def log_schema(n_candidates: int, n_slots: int, n_style: int, n_house: int = 0) -> pa.Schema:
-    """The columns of a log for C candidates, K slots, D style dimensions and H places of the house.
+def log_schema(n_candidates: int, n_slots: int, n_style: int, n_house: int = 0, n_recent: int = 0) -> pa.Schema:
+    """The columns of a log for C candidates, K slots, D style dimensions, H places of the house and L recent clicks.
 
-    Where H is 0 the columns of the house are left out: Parquet has no lists of length 0.
+    Where H or L is 0 their columns are left out: Parquet has no lists of length 0.
     """
     word = pa.dictionary(pa.int32(), pa.string())
     columns: list[tuple[str, pa.DataType]] = [
@@ -64,6 +64,12 @@ def log_schema(n_candidates: int, n_slots: int, n_style: int, n_house: int = 0) 
         ("terminated", pa.bool_()),
         ("truncated", pa.bool_()),
     ]
+    if n_recent:
+        columns += [
+            ("recent", pa.list_(pa.int32(), n_recent)),
+            ("recent_bought", pa.list_(pa.bool_(), n_recent)),
+            ("recent_age", pa.list_(pa.int16(), n_recent)),
+        ]
     if n_house:
         columns += [
             ("house", pa.list_(pa.int32(), n_house)),

@@ -25,7 +25,7 @@ from simenv.abandonment import ENDINGS
 from simenv.asking import INTENT_KINDS, REFORMULATIONS
 from simenv.catalogue import ATTRIBUTES, I64, PublicCatalogue
 from simenv.columns import join
-from simenv.decision import Policy
+from simenv.decision import Policy, with_query
 from simenv.errors import UserError
 from simenv.log.schema import (
     CATALOGUE_FILE,
@@ -96,6 +96,7 @@ def write_log(
             "n_slots": world.params.n_slots,
             "n_style": world.params.n_style,
             "n_house": world.params.house.n,
+            "n_recent": world.params.n_recent,
             "house_places": list(world.params.house.places),
             "shared_stock": world.params.market.stock is not None,
             "reward": world.params.reward,
@@ -124,7 +125,9 @@ def _write_parts(
     world: World, policy: Policy, seed: int, shoppers: I64, draft: Path, advance: Callable[[int], None]
 ) -> int:
     params = world.params
-    public = log_schema(params.n_candidates, params.n_slots, params.n_style, params.house.n).with_metadata(
+    public = log_schema(
+        params.n_candidates, params.n_slots, params.n_style, params.house.n, params.n_recent
+    ).with_metadata(
         {
             "slatelab_schema": str(SCHEMA_VERSION),
             "world_hash": params.digest(),
@@ -217,7 +220,7 @@ def _public_rows(
         "step": steps.state.step,
         "locale": _words(page.locale, world.demand.locales),
         "device": _words(page.device, DEVICES),
-        "query": np.array(world.demand.strings(steps.state), dtype=object),
+        "query": with_query(world, steps.state, page).query,
         "n_candidates": (page.candidates >= 0).sum(axis=1).astype(np.int32),
         "scores": decision.scores,
         "temperature": np.full(n, policy.temperature),
@@ -231,7 +234,8 @@ def _public_rows(
         "truncated": outcome.truncated,
     }
     for name in ("shopper", "visit", "day", "time", "search", "page", "query_terms", "filters", "history",
-                 "history_weight", "last_brand", "candidates", "discount", "house"):  # fmt: skip
+                 "history_weight", "last_brand", "candidates", "discount", "house",
+                 "recent", "recent_bought", "recent_age"):  # fmt: skip
         columns[name] = getattr(page, name)
     for name in ("items", "clicked", "carted", "purchased", "dwell", "returned", "revenue", "reward", "house_clicked",
                  "house_purchased", "ad_revenue"):  # fmt: skip

@@ -31,7 +31,11 @@ def page_of(flat: np.ndarray) -> Page:
     for name in ("locale", "device"):
         fields[name] = fields[name].astype(np.int8)
     zeros = np.zeros(len(flat), dtype=np.int32)
-    unread = {"filters": np.full((len(flat), 7), -1, np.int32), "house": np.zeros((len(flat), 0), np.int32)}
+    unread = {
+        "recent": np.full((len(flat), 8), -1, np.int32), "recent_bought": np.zeros((len(flat), 8), bool),
+        "recent_age": np.full((len(flat), 8), -1, np.int16),
+    }  # fmt: skip
+    unread |= {"filters": np.full((len(flat), 7), -1, np.int32), "house": np.zeros((len(flat), 0), np.int32)}
     return Page(shopper=zeros.astype(np.int64), visit=zeros, day=zeros, time=zeros, **fields, **unread)
 
 

@@ -107,7 +107,7 @@ def leaves(columns: Any) -> Iterator[tuple[str, np.ndarray]]:
         value = getattr(columns, field.name)
         if dataclasses.is_dataclass(value):
             yield from leaves(value)
-        else:
+        elif value is not None:
             yield field.name, value
 
 

@@ -20,8 +20,8 @@ from simenv.log.write import catalogue_table
 from simenv.play import shopper_range
 from simenv.worlds import load_world
 
-N_CANDIDATES, N_SLOTS, N_STYLE, N_HOUSE = 41, 17, 29, 13  # no two alike, so that a length names its axis
-AXES = {N_CANDIDATES: "C", N_SLOTS: "K", N_STYLE: "D", N_STYLE + 1: "D + 1", N_HOUSE: "H", 7: "7"}
+N_CANDIDATES, N_SLOTS, N_STYLE, N_HOUSE, N_RECENT = 41, 17, 29, 13, 11  # no two alike, so that a length names its axis
+AXES = {N_CANDIDATES: "C", N_SLOTS: "K", N_STYLE: "D", N_STYLE + 1: "D + 1", N_HOUSE: "H", N_RECENT: "L", 7: "7"}
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,11 @@ def test_the_documented_columns_are_the_columns_of_the_log(text: str) -> None:
 def test_the_documented_places_of_the_house_are_the_columns_that_a_log_with_a_house_has_beside(text: str) -> None:
     whole = columns(log_schema(N_CANDIDATES, N_SLOTS, N_STYLE, N_HOUSE))
     assert documented(text, "Columns") + documented(text, "The places of the house") == whole
+
+
+def test_the_documented_last_clicks_are_the_columns_that_a_log_which_tells_them_has_beside(text: str) -> None:
+    whole = columns(log_schema(N_CANDIDATES, N_SLOTS, N_STYLE, n_recent=N_RECENT))
+    assert documented(text, "Columns") + documented(text, "The last clicks") == whole
 
 
 def test_the_documented_hidden_columns_are_those_of_the_hidden_file(text: str) -> None:

@@ -139,7 +139,7 @@ def test_a_life_does_not_depend_on_how_many_play_beside(n: int) -> None:
         assert len(alone) == len(among)
         for one, other in zip(alone, among, strict=True):
             for field in dataclasses.fields(Page):
-                a, b = getattr(one, field.name), getattr(other, field.name)
+                a, b = np.asarray(getattr(one, field.name)), np.asarray(getattr(other, field.name))
                 if a.dtype.kind == "f":
                     np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
                 else:

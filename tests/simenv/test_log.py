@@ -91,7 +91,10 @@ def test_what_is_read_is_what_was_played(written: Path, played: Step) -> None:
     got = read(written)
     assert len(got) == len(played.state) == Log.open(written).n_rows
     assert np.array_equal(got.row, np.arange(len(got)))
+    assert got.page.query is None  # nobody asked for it
     for field in dataclasses.fields(played.page):
+        if field.name == "query":
+            continue
         assert np.array_equal(getattr(got.page, field.name), getattr(played.page, field.name)), field.name
         assert getattr(got.page, field.name).dtype == getattr(played.page, field.name).dtype, field.name
     assert np.array_equal(got.slate, played.decision.slate)
@@ -139,7 +142,9 @@ def test_hidden_truth_joins_row_by_row_and_stays_in_its_own_file(written: Path, 
 
 def test_files_have_the_schema_that_is_published(written: Path) -> None:
     params = load_world("tiny").params
-    assert table(written).schema.equals(log_schema(params.n_candidates, params.n_slots, params.n_style))
+    assert table(written).schema.equals(
+        log_schema(params.n_candidates, params.n_slots, params.n_style, n_recent=params.n_recent)
+    )
     assert table(written / "hidden").schema.equals(hidden_schema(params.n_slots, params.n_style))
     stored = pq.read_schema(written / "part-00000.parquet").metadata
     assert stored[b"world_hash"].decode() == params.digest() == Log.open(written).manifest["world_hash"]
@@ -373,7 +378,7 @@ def test_what_is_no_log_is_refused_with_what_to_do(log: Path, tmp_path: Path) ->
             Log.open(nothing)
     manifest = json.loads((log / "log.json").read_text())
     for changed, said in [
-        (manifest | {"schema": 1}, "has log schema 1; this version reads 3"),
+        (manifest | {"schema": 1}, "has log schema 1; this version reads 4"),
         ({"rows": 3}, "names no log schema"),
         ([1], "names no log schema"),
         (manifest | {"n_house": -1}, "n_house is -1; expected a whole number"),

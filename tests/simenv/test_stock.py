@@ -44,7 +44,7 @@ def lives(world: World, n: int = N) -> Step:
 
 def same_bytes(a: Step, b: Step) -> bool:
     return all(
-        getattr(one, field.name).tobytes() == getattr(other, field.name).tobytes()
+        np.asarray(getattr(one, field.name)).tobytes() == np.asarray(getattr(other, field.name)).tobytes()
         for one, other in ((a.page, b.page), (a.outcome, b.outcome))
         for field in dataclasses.fields(one)
     )

@@ -40,6 +40,7 @@ class Split:
     propensity_kind: PropensityKind = "exact"
     propensity_error: float = 0.0
     sees_truth: bool = True
+    reads_query: bool = False
 
     def act(self, page: Page, n_slots: int, keys: hashing.Keys, truth: Truth | None = None) -> Decision:
         a, b = (policy.act(page, n_slots, keys, truth) for policy in (self.a, self.b))
