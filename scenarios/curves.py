@@ -51,9 +51,8 @@ def learning_curves(scenario: Scenario, world: World, logger: RankingPolicy, log
     if not asked:
         return []
     catalogue, n_slots = world.catalogue.public(), world.params.n_slots
-    reads = any(
-        reads_query(new_learner(learner.policy, catalogue, n_slots, 0, settings=learner.settings)) for learner in asked
-    )
+    untrained = [new_learner(each.policy, catalogue, n_slots, 0, settings=each.settings) for each in asked]
+    reads = any(map(reads_query, untrained))
     pool = _pool(log, reads)
     total = sum(learner.curve_seeds * (len(learner.curve) + 1) for learner in asked)
     advance = progress.task("draw learning curves", total)

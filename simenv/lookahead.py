@@ -148,7 +148,7 @@ def _play(world: World, base: Policy, real: State, luck: hashing.Keys, page: Pag
         slate = base.act(page, world.params.n_slots, keys, known).slate
 
 
-def _observe(world: World, imagined: State, real: State, reads: bool) -> Page:
+def _observe(world: World, imagined: State, real: State, reads: bool = False) -> Page:
     """The page of an imagined state; further pages of the query that was really asked are those of that query."""
     asked = (imagined.visit == real.visit) & (imagined.search == real.search)
     state = dataclasses.replace(imagined, key=np.where(asked, real.key, imagined.key))

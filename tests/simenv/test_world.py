@@ -257,10 +257,11 @@ def test_step_and_observe_leave_their_inputs_alone(world: World) -> None:
     step(world, state, page, np.tile(np.arange(5), (100, 1)))
     assert np.array_equal(page.candidates, candidates)
     for field in dataclasses.fields(state):
-        if field.name not in ("traits", "mind"):
+        if field.name not in ("traits", "mind", "recent"):
             assert np.array_equal(getattr(state, field.name), getattr(before, field.name)), field.name
-    for name, levels in vars(before.mind).items():
-        assert np.array_equal(getattr(state.mind, name), levels), name
+    for part in ("mind", "recent"):
+        for name, levels in vars(getattr(before, part)).items():
+            assert np.array_equal(getattr(getattr(state, part), name), levels), f"{part}.{name}"
 
 
 def test_relevance_grades_category_department_brand_and_colour(world: World) -> None:
