@@ -210,16 +210,18 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
 
     def _waiting(self, rows: npt.NDArray[np.intp]) -> State:
         """The state of rows that start: at the next visit, or at the first of a new shopper where the last is gone."""
-        waiting = self.state if len(rows) == self.num_envs else take(self.state, rows)
         places = np.flatnonzero(self._left[rows])
         if not len(places):
-            return waiting
+            return self._at(rows)
         assert self.luck is not None
         new = rows[places]
         fresh = begin(self.world, self.luck, self._next[new])
         self._next = self._next.copy()
         self._next[new] += self.num_envs
-        return fresh if len(places) == len(rows) else overwrite(waiting, places, fresh)
+        return fresh if len(places) == len(rows) else overwrite(self._at(rows), places, fresh)
+
+    def _at(self, rows: npt.NDArray[np.intp]) -> State:
+        return self.state if len(rows) == self.num_envs else take(self.state, rows)
 
     def _checked(self, actions: Actions) -> npt.NDArray[np.integer[Any]]:
         slate = as_array(actions)

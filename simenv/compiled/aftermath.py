@@ -25,48 +25,59 @@ _CLICKS, _PURCHASES, _NET_REVENUE = (REWARDS.index(each) for each in ("clicks", 
 
 
 @woven
-def sell(tables: Tables, here: Here, key: U64, shown: Shown, after: After, i: int) -> Single:
+def sell(tables: Tables, here: Here, key: U64, shown: Shown, after: After, n_clicks: Int, i: int) -> Single:
     """Step 6 and `reacting.satisfaction_of`: carts, purchases, and what they count; how satisfied that makes."""
     pleased, counts, day = _ZERO, tables.numbers[0].reward, here.day[i]
-    cart_key, buy_key, back_key = absorb(key, _CART), absorb(key, _BUY), absorb(key, _SEND_BACK)
-    for k in range(shown.items.shape[1]):
-        item, clicked = int(shown.items[i, k]), shown.clicked[i, k]
-        at, grade, match = max(item, 0), shown.relevance[i, k], shown.match[i, k]
-        carted = clicked and uniform(absorb(cart_key, item)) < cart_of(tables, here, i, at, grade, match)
+    cart_key, buy_key = absorb(key, _CART), absorb(key, _BUY)
+    for slot in range(len(tables.slots)):
+        k = tables.slots[slot]
+        value = 1.0
+        if counts != _CLICKS:
+            at = max(shown.items[i, k], 0)
+            value = click_value_of(tables, here, i, at, shown.relevance[i, k], shown.match[i, k])
+        after.expected[i, slot] = shown.click[i, k] * value
+    for click in range(n_clicks):
+        k = shown.chosen[click]
+        item, grade, match = int(shown.items[i, k]), shown.relevance[i, k], shown.match[i, k]
+        at, slot = max(item, 0), tables.places[k]
+        carted = uniform(absorb(cart_key, item)) < cart_of(tables, here, i, at, grade, match)
         purchased = carted and uniform(absorb(buy_key, item)) < buy_of(tables, at, day)
         shown.carted[i, k], shown.purchased[i, k] = carted, purchased
-        if clicked:
-            content = purchased or shown.satisfied[i, k]
-            pleased = max(pleased, _ONE if content else (_PLEASED_BY_CART if carted else _PLEASED_BY_CLICK))
-        slot = tables.places[k]
+        content = purchased or shown.satisfied[i, k]
+        pleased = max(pleased, _ONE if content else (_PLEASED_BY_CART if carted else _PLEASED_BY_CLICK))
         if slot < 0:  # the house's
-            h = -1 - slot
-            if clicked and tables.is_ad[h]:
-                after.ad_revenue[i, h] = tables.days.bid[min(day // WEEK, len(tables.days.bid) - 1), at]
-            continue
-        returned = purchased and uniform(absorb(back_key, item)) < back_of(tables, at, match)
-        if returned:
-            after.returned[i, slot] = True
-        revenue = np.float64(price_of(tables, at, day)) if purchased else 0.0
-        after.revenue[i, slot] = revenue
-        if counts == _CLICKS:
-            after.reward[i, slot] = 1.0 if clicked else 0.0
-        elif counts == _PURCHASES:
-            after.reward[i, slot] = 1.0 if purchased else 0.0
+            if tables.is_ad[-1 - slot]:
+                after.ad_revenue[i, -1 - slot] = tables.days.bid[min(day // WEEK, len(tables.days.bid) - 1), at]
         else:
-            after.reward[i, slot] = 0.0 if counts == _NET_REVENUE and returned else revenue
-        after.expected[i, slot] = shown.click[i, k] * click_value_of(tables, here, i, at, grade, match)
+            earn(tables, here, absorb(key, _SEND_BACK), shown, after, i, k)
     return pleased
 
 
 @woven
-def look_long(tables: Tables, here: Here, key: U64, shown: Shown, after: After, i: int) -> None:
+def earn(tables: Tables, here: Here, key: U64, shown: Shown, after: After, i: int, k: Int) -> None:
+    """What a click in a slot of the policy brings: revenue, a return, the reward."""
+    item, slot, purchased = int(shown.items[i, k]), tables.places[k], shown.purchased[i, k]
+    at, counts = max(item, 0), tables.numbers[0].reward
+    returned = purchased and uniform(absorb(key, item)) < back_of(tables, at, shown.match[i, k])
+    revenue = np.float64(price_of(tables, at, here.day[i])) if purchased else 0.0
+    after.returned[i, slot], after.revenue[i, slot] = returned, revenue
+    if counts == _CLICKS:
+        after.reward[i, slot] = 1.0
+    elif counts == _PURCHASES:
+        after.reward[i, slot] = 1.0 if purchased else 0.0
+    else:
+        after.reward[i, slot] = 0.0 if counts == _NET_REVENUE and returned else revenue
+
+
+@woven
+def look_long(tables: Tables, here: Here, key: U64, shown: Shown, after: After, n_clicks: Int, i: int) -> None:
     """Twin of `aftermath._dwell` and `postclick.dwell`, where dwell is recorded."""
     n, luck = tables.numbers[0], absorb(key, _DWELL)
     if n.dwell == 0.0:
         return
-    for k in range(shown.items.shape[1]):
-        if shown.clicked[i, k] and tables.places[k] >= 0:
+    for click in range(n_clicks):
+        k = shown.chosen[click]
+        if tables.places[k] >= 0:
             item = max(shown.items[i, k], 0)
             cart = cart_of(tables, here, i, item, shown.relevance[i, k], shown.match[i, k])
             utility = math.log(cart) - math.log1p(-cart) - n.typical_utility
@@ -75,49 +86,63 @@ def look_long(tables: Tables, here: Here, key: U64, shown: Shown, after: After, 
 
 
 @woven
-def deal(tables: Tables, shown: Shown, after: After, i: int) -> None:
+def deal(tables: Tables, shown: Shown, after: After, n_clicks: Int, i: int) -> None:
     """Part the page as shown into the slots of the policy and the places of the house."""
-    if after.house_clicked.shape[1] == 0:
+    if len(tables.house) == 0:
         return  # `after` holds the very columns of `shown`
-    for k in range(shown.items.shape[1]):
+    for slot in range(len(tables.slots)):
+        k = tables.slots[slot]
+        after.items[i, slot], after.examined[i, slot] = shown.items[i, k], shown.examined[i, k]
+    for h in range(len(tables.house)):
+        after.house_examined[i, h] = shown.examined[i, tables.house[h]]
+    for click in range(n_clicks):
+        k = shown.chosen[click]
         slot = tables.places[k]
         if slot >= 0:
-            after.items[i, slot], after.satisfied[i, slot] = shown.items[i, k], shown.satisfied[i, k]
-            after.examined[i, slot], after.clicked[i, slot] = shown.examined[i, k], shown.clicked[i, k]
+            after.clicked[i, slot], after.satisfied[i, slot] = True, shown.satisfied[i, k]
             after.carted[i, slot], after.purchased[i, slot] = shown.carted[i, k], shown.purchased[i, k]
         else:
-            h = -1 - slot
-            after.house_examined[i, h], after.house_clicked[i, h] = shown.examined[i, k], shown.clicked[i, k]
-            after.house_carted[i, h], after.house_purchased[i, h] = shown.carted[i, k], shown.purchased[i, k]
+            after.house_clicked[i, -1 - slot] = True
+            after.house_carted[i, -1 - slot] = shown.carted[i, k]
+            after.house_purchased[i, -1 - slot] = shown.purchased[i, k]
 
 
 @woven
-def abandon(tables: Tables, here: Here, key: U64, shown: Shown, i: int) -> tuple[bool, bool]:
+def abandon(tables: Tables, here: Here, key: U64, shown: Shown, n_clicks: Int, i: int) -> tuple[bool, bool]:
     """Twin of `aftermath.abandons`: whether the shopper is content without a click, and whether they give up."""
     n, luck = tables.numbers[0], absorb(key, _ABANDON)
-    if n.good == 0.0 and n.bad == 0.0:
+    if n_clicks > 0 or (n.good == 0.0 and n.bad == 0.0):
         return False, False
-    clicked = answered = useful = False
-    for k in range(shown.items.shape[1]):
-        clicked |= shown.clicked[i, k]
-        if shown.examined[i, k]:
-            useful |= shown.relevance[i, k] >= n.useless
-            if shown.relevance[i, k] >= n.relevant:
-                gap = price_z_of(tables, max(shown.items[i, k], 0), here.day[i]) - here.price_taste[i]
-                answered |= abs(gap) <= n.price_gap
-    content = answered and not clicked and uniform(absorb(luck, 0)) < n.good
-    gives_up = not useful and not clicked and uniform(absorb(luck, 1)) < n.bad
+    content, gives_up = uniform(absorb(luck, 0)) < n.good, uniform(absorb(luck, 1)) < n.bad
+    if content:
+        content = is_answered(tables, here, shown, i)
+    if gives_up:
+        useful = False
+        for k in range(shown.items.shape[1]):
+            useful |= shown.examined[i, k] & (shown.relevance[i, k] >= n.useless)
+        gives_up = not useful
     return content, gives_up
 
 
 @woven
-def ending_of(shown: Shown, content: bool, goes_on: tuple[bool, bool], i: int) -> Int:
+def is_answered(tables: Tables, here: Here, shown: Shown, i: int) -> bool:
+    """Whether something relevant at a good price was looked at."""
+    n = tables.numbers[0]
+    for k in range(shown.items.shape[1]):
+        if shown.examined[i, k] and shown.relevance[i, k] >= n.relevant:
+            gap = price_z_of(tables, max(shown.items[i, k], 0), here.day[i]) - here.price_taste[i]
+            if abs(gap) <= n.price_gap:
+                return True
+    return False
+
+
+@woven
+def ending_of(shown: Shown, n_clicks: Int, content: bool, goes_on: tuple[bool, bool], i: int) -> Int:
     """Twin of `abandonment.endings`."""
-    clicked = satisfied = purchased = False
-    for k in range(shown.clicked.shape[1]):
-        clicked |= shown.clicked[i, k]
-        satisfied |= shown.satisfied[i, k]
-        purchased |= shown.purchased[i, k]
+    satisfied = purchased = False
+    for click in range(n_clicks):
+        satisfied |= shown.satisfied[i, shown.chosen[click]]
+        purchased |= shown.purchased[i, shown.chosen[click]]
     if purchased:
         return _BOUGHT
     if satisfied:
@@ -128,4 +153,4 @@ def ending_of(shown: Shown, content: bool, goes_on: tuple[bool, bool], i: int) -
         return _NEXT_PAGE
     if goes_on[1]:
         return _ASKED_AGAIN
-    return _LEFT if clicked else _BAD
+    return _LEFT if n_clicks > 0 else _BAD

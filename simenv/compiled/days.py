@@ -22,7 +22,7 @@ from simenv.stock import expected_out
 F64 = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.uint8]
 Order = npt.NDArray[np.uint16]
-MOST = np.iinfo(np.uint16).max  # items of a category
+MOST = np.iinfo(np.uint16).max  # items of a category, and candidates
 CELLS = 2**26  # of the largest table of days and items: 256 MB
 
 
@@ -33,8 +33,9 @@ class Days(NamedTuple):
     given, sold out.
     item_price: (W, I) log of an item's price over the catalogue's; all_prices: (T,); price_spread: (G,).
     taste: (T, D) what is added to everybody's taste.
-    liking: (W, I) place of an item in the merchandiser's order of its category, the least liked first, from 1.
-    offer: (T, I) the same of what sellers offer in the auction; 0 where they offer nothing.
+    liking: (W, I + 1) place of an item in the merchandiser's order of its category, the least liked first, from 1; in
+    the last column 0, for nobody.
+    offer: (T, I + 1) the same of what sellers offer in the auction; 0 where they offer nothing.
     bid: (W, I) euros a click.
     """
 
@@ -56,6 +57,8 @@ def too_large(world: World) -> str | None:
         return f"a table of its {params.shoppers.horizon_days} days and {params.n_items} items is too large"
     if params.house.n and np.bincount(catalogue.category).max() > MOST:
         return f"a category has more than {MOST} items"
+    if params.house.n and params.n_candidates > MOST:
+        return f"it has more than {MOST} candidates, of which its house chooses"
     return None
 
 
@@ -89,7 +92,9 @@ def days_of(world: World) -> Days:
     def order_of_offers(day: I32) -> Order:
         names = hashing.absorb(hashing.absorb(hashing.stream(catalogue.seed, "auction"), catalogue.category), day)
         offered = offers(house, catalogue, items.T, np.repeat(day, catalogue.n_items), names)[:, 0]
-        return _places(catalogue, offered) * (offered > 0.0)
+        places = _places(catalogue, offered)
+        places[:, :-1] *= offered > 0.0
+        return places
 
     no_bits, no_order = np.empty((0, 0), np.uint8), np.empty((0, 0), np.uint16)
     return Days(
@@ -113,8 +118,8 @@ def _by(row: Callable[[I32], npt.NDArray[np.generic]], n: int) -> npt.NDArray[An
 
 
 def _places(catalogue: Catalogue, scores: F64) -> Order:
-    """(1, I) place of each item in the order of its category, from 1."""
-    order, places = np.lexsort((scores, catalogue.category)), np.empty((1, len(scores)), dtype=np.uint16)
+    """(1, I + 1) place of each item in the order of its category, from 1; 0 for nobody, who stands last."""
+    order, places = np.lexsort((scores, catalogue.category)), np.zeros((1, len(scores) + 1), dtype=np.uint16)
     first = catalogue.range_start[catalogue.category, 0]  # items are sorted by category
     places[0, order] = np.arange(1, len(scores) + 1) - first
     return places

@@ -87,11 +87,12 @@ def gather(
     at = integer(absorb(walk.key, 0), length)
     step = _PRIMES[integer(absorb(walk.key, 1), len(_PRIMES))] % length
     for _ in range(min(walk.reach, walk.end - walk.first)):
+        if n == len(found):
+            break
         item = brand_items[walk.first + at] if by_brand else walk.first + at
         of_brand = items[item].brand == which[1]
-        if n < len(found) and (which[0] == _ALL or of_brand == (which[0] == _NAMED)) and matches(items, item, wanted):
-            found[n] = item
-            n += 1
+        found[n] = item  # for the next one to overwrite unless it matches
+        n += matches(items, item, wanted) & ((which[0] == _ALL) | (of_brand == (which[0] == _NAMED)))
         at += step
         if at >= length:
             at -= length
@@ -100,12 +101,12 @@ def gather(
 
 @inlined
 def matches(items: Any, item: Int, wanted: I32) -> bool:
-    """Twin of `retrieval._matches`."""
+    """Twin of `retrieval._matches`; without branches, which nobody could predict."""
     it = items[item]
-    fits = (wanted[0] < 0 or it.category == wanted[0]) and (wanted[1] < 0 or it.brand == wanted[1])
-    fits = fits and (wanted[2] < 0 or it.colour == wanted[2]) and (wanted[3] < 0 or it.size == wanted[3])
-    fits = fits and (wanted[4] < 0 or it.material == wanted[4]) and (wanted[5] < 0 or it.audience == wanted[5])
-    return bool(fits and (wanted[6] < 0 or it.use == wanted[6]))
+    fits = ((wanted[0] < 0) | (it.category == wanted[0])) & ((wanted[1] < 0) | (it.brand == wanted[1]))
+    fits &= ((wanted[2] < 0) | (it.colour == wanted[2])) & ((wanted[3] < 0) | (it.size == wanted[3]))
+    fits &= ((wanted[4] < 0) | (it.material == wanted[4])) & ((wanted[5] < 0) | (it.audience == wanted[5]))
+    return bool(fits & ((wanted[6] < 0) | (it.use == wanted[6])))
 
 
 @inlined

@@ -39,23 +39,24 @@ def cart_shift_of(tables: Tables, here: Here, i: int, item: int) -> Single:
 @woven
 def impress(tables: Tables, shown: Shown, taste: F32, i: int) -> None:
     """Twin of `mind.influenced`, in place."""
-    rate, count = tables.numbers[0].influence_rate, _ZERO
+    rate, n = tables.numbers[0].influence_rate, 0
     if rate == _ZERO:
         return
     for k in range(shown.items.shape[1]):
-        count += _ONE if shown.examined[i, k] and shown.items[i, k] >= 0 else _ZERO
-    if count == _ZERO:
+        shown.chosen[n] = shown.items[i, k]  # without a branch, which nobody could predict
+        n += shown.examined[i, k] & (shown.items[i, k] >= 0)
+    if n == 0:
         return
+    share = rate / np.float32(n)
     for d in range(taste.shape[1]):
-        taste[i, d] -= rate * taste[i, d]
-    for k in range(shown.items.shape[1]):
-        if shown.examined[i, k] and shown.items[i, k] >= 0:
-            for d in range(taste.shape[1]):
-                taste[i, d] += rate / count * tables.style[shown.items[i, k], d]
+        style = _ZERO
+        for at in range(n):
+            style += tables.style[shown.chosen[at], d]
+        taste[i, d] += share * style - rate * taste[i, d]
 
 
 @woven
-def change_mind(tables: Tables, here: Here, key: U64, shown: Shown, after: After, i: int) -> None:
+def change_mind(tables: Tables, here: Here, key: U64, shown: Shown, after: After, n_clicks: Int, i: int) -> None:
     """Twin of `reacting.minded`: what the clicks and purchases of a page do; `key` is the page's."""
     n, luck = tables.numbers[0], absorb(key, _LOYALTY)
     trust, favourite = here.trust[i], here.favourite_brand[i]
@@ -63,23 +64,23 @@ def change_mind(tables: Tables, here: Here, key: U64, shown: Shown, after: After
         after.satiation[i, g] = here.satiation[i, g]
     for g in range(here.recent.shape[1]):
         after.recent[i, g] = here.recent[i, g]
-    for k in range(shown.items.shape[1]):
-        if shown.clicked[i, k]:
-            it = tables.items[max(shown.items[i, k], 0)]
-            if n.has_trust:
-                trust += n.trust_rate * (_sigmoid(n.trust_quality * it.quality - n.trust_bait * it.bait) - trust)
-            if here.recent.shape[1] > 0:
-                after.recent[i, it.brand if n.is_boredom_of_brand else it.category] += _ONE
-            if shown.purchased[i, k]:
-                if here.satiation.shape[1] > 0:
-                    after.satiation[i, it.category] += _ONE
-                if n.has_loyalty:
-                    u = uniform(absorb(luck, shown.items[i, k]))
-                    pleases = _sigmoid(n.loyalty_quality * it.quality)
-                    if u < n.loyalty_win * pleases:
-                        favourite = it.brand
-                    elif u >= _ONE - n.loyalty_lose * (_ONE - pleases) and favourite == it.brand:
-                        favourite = np.int32(-1)
+    for click in range(n_clicks):
+        k = shown.chosen[click]
+        it = tables.items[max(shown.items[i, k], 0)]
+        if n.has_trust:
+            trust += n.trust_rate * (_sigmoid(n.trust_quality * it.quality - n.trust_bait * it.bait) - trust)
+        if here.recent.shape[1] > 0:
+            after.recent[i, it.brand if n.is_boredom_of_brand else it.category] += _ONE
+        if shown.purchased[i, k]:
+            if here.satiation.shape[1] > 0:
+                after.satiation[i, it.category] += _ONE
+            if n.has_loyalty:
+                u = uniform(absorb(luck, shown.items[i, k]))
+                pleases = _sigmoid(n.loyalty_quality * it.quality)
+                if u < n.loyalty_win * pleases:
+                    favourite = it.brand
+                elif u >= _ONE - n.loyalty_lose * (_ONE - pleases) and favourite == it.brand:
+                    favourite = np.int32(-1)
     after.trust[i], after.favourite_brand[i] = trust, favourite
 
 

@@ -13,7 +13,7 @@ from simenv.compiled.asking import Understood, ask, understand, write_filters, w
 from simenv.compiled.filtering import retrieve_filtered
 from simenv.compiled.hashing import U64, Int, absorb, entry, inlined, integer, uniform, visit_key, woven
 from simenv.compiled.house import fill
-from simenv.compiled.tables import Here, Tables
+from simenv.compiled.tables import U32, Here, Tables
 from simenv.recent import I16, OLDEST
 from simenv.retrieval import _PRIMES
 from simenv.state import Draw
@@ -36,6 +36,7 @@ class Seen(NamedTuple):
     history: F32  # (N, D + 1)
     recent_age: I16  # (N, L), -1 already
     room: I32  # (2, C) to work in
+    race: U32  # (C,) likewise
 
 
 @entry
@@ -55,9 +56,8 @@ def observe(tables: Tables, here: Here, stock: I32, seen: Seen) -> None:
         if n.has_holes:
             take_absent(tables, today, stock, seen.candidates, i)
         if seen.house.shape[1] > 0:
-            fill(tables, today, seen.candidates, seen.house, i)
-        for c in range(seen.candidates.shape[1]):
-            seen.candidates[i, c] = -1 if here.shown[i, c] else seen.candidates[i, c]
+            fill(tables, today, seen.candidates, seen.house, seen.race, i)
+        leave_out(here, seen.candidates, i)
         if len(tables.days.price_spread) > 0:
             write_discount(tables, today, seen.candidates, seen.discount, i)
         u = uniform(absorb(visit_key(here.key[i], here.visit[i], _INTENT), 8))
@@ -86,6 +86,13 @@ def take_absent(tables: Tables, day: Int, stock: I32, candidates: I32, i: int) -
         for c in range(candidates.shape[1]):
             item = candidates[i, c]
             candidates[i, c] = -1 if stock[max(item, 0)] <= 0 else item
+
+
+@woven
+def leave_out(here: Here, candidates: I32, i: int) -> None:
+    """Make holes of what an earlier page has shown."""
+    for c in range(candidates.shape[1]):
+        candidates[i, c] = -1 if here.shown[i, c] else candidates[i, c]
 
 
 @woven
@@ -140,17 +147,18 @@ def _of_categories(tables: Tables, understood: Understood, key: U64, candidates:
 
 @inlined
 def walk(first: Int, end: Int, key: U64, candidates: I32, i: int, start: Int, stop: Int) -> None:
-    """Twin of `retrieval._walk`, by steps instead of products: fill places `start` to `stop` of row i."""
+    """Twin of `retrieval._walk`: fill places `start` to `stop` of row i."""
     length = max(end - first, 1)
     at = integer(absorb(key, 0), length)
     step = _PRIMES[integer(absorb(key, 1), len(_PRIMES))] % length
     if step == 0:
         step = 1  # only where length is 1
     full = start + max(min(stop - start, end - first), 0)
-    for c in range(start, full):
-        candidates[i, c] = first + at
-        at += step
-        if at >= length:
-            at -= length
+    share = 1.0 / length
+    for c in range(start, full):  # by a reciprocal, and side by side, where a remainder would take them one by one
+        far = at + step * (c - start)
+        place = far - np.int64(far * share) * length  # off by one length at most
+        place = place + length if place < 0 else place
+        candidates[i, c] = first + (place - length if place >= length else place)
     for c in range(full, stop):
         candidates[i, c] = -1

@@ -8,13 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from simenv.catalogue import F32, I32
-from simenv.compiled.tables import F64, Bools
+from simenv.compiled.tables import F64, Bools, Places
 
 
 class Shown(NamedTuple):
     """What a page is to the shoppers, (N, K + H) each; hidden. The last four columns are for click models in numpy.
 
     relevance, match: of the items. click: probability of a click at the place given the page.
+    carted and purchased are False already, and are written into where something was clicked.
+    chosen: (K + H,) and taste: (D,) are room to work in: some of the places or the items of one page, and the taste of
+    one day.
     """
 
     items: I32
@@ -30,13 +33,15 @@ class Shown(NamedTuple):
     satisfaction: F32
     u_examine: F64
     u_item: F64
+    chosen: Places
+    taste: F32
 
 
 class After(NamedTuple):
     """What the page brought: columns of an `Outcome`, then those of the next `State`; all to be filled.
 
-    The first six are those of `Shown` where the house has no places. dwell, returned and ad_revenue are 0 already, and
-    are written into where their mechanism is on; the last clicks are those before the page already.
+    The first six are those of `Shown` where the house has no places. What needs a click is 0 or False already, and is
+    written into where there was one; the last clicks are those before the page already.
     """
 
     items: I32  # (N, K), and so the columns down to `returned`

@@ -18,7 +18,7 @@ from simenv.compiled.hashing import U64, Int, Single, absorb, entry, inlined, un
 from simenv.compiled.mind import change_mind, fade, impress
 from simenv.compiled.shown import After, Shown
 from simenv.compiled.tables import Bools, Here, Tables
-from simenv.compiled.worth import attraction_of, cart_of, match_of, price_z_of, relevance_of, satisfying_of
+from simenv.compiled.worth import attraction_of, cart_of, match_of, price_z_of, relevance_of, satisfying_of, write_taste
 from simenv.reacting import MEMORY
 from simenv.state import Draw
 
@@ -36,42 +36,51 @@ class Shelf(NamedTuple):
 @entry
 def show_page(tables: Tables, here: Here, page: Shelf, slate: I64, shown: Shown) -> None:
     """Twin of the first half of `world.step`: items, worth and the draws of clicks."""
-    is_position_based = len(tables.examination) > 0
     for i in range(len(here.key)):
         key = page_key(here, i)
         examine, attract = absorb(key, _EXAMINE), absorb(key, _ATTRACT)
-        for k in range(shown.items.shape[1]):
-            place = tables.places[k]
-            item = int(item_of(page.candidates, slate, i, place) if place >= 0 else page.house[i, -1 - place])
-            shown.items[i, k] = item
-            if item < 0:
-                show_nothing(tables, examine, shown, i, k)
-                continue
-            grade, match = relevance_of(tables, here, i, item), match_of(tables, here, i, item)
-            attraction = attraction_of(tables, here, i, item, grade, match)
-            shown.relevance[i, k], shown.match[i, k] = grade, match
-            if is_position_based:
-                examined = uniform(absorb(examine, k)) < tables.examination[k]
-                shown.examined[i, k] = examined
-                shown.clicked[i, k] = examined and uniform(absorb(attract, item)) < attraction
-                shown.click[i, k] = np.float64(attraction * tables.examination[k])
-            else:
-                shown.attraction[i, k] = attraction
-                shown.satisfaction[i, k] = satisfying_of(tables, cart_of(tables, here, i, item, grade, match))
-                shown.u_examine[i, k] = uniform(absorb(examine, k))
-                shown.u_item[i, k] = uniform(absorb(attract, item))
+        n_filled = lay_out(tables, page, slate, examine, shown, i)
+        write_taste(tables, here, shown.taste, i)
+        for at in range(n_filled):
+            appraise(tables, here, attract, shown, i, shown.chosen[at])
 
 
 @woven
-def show_nothing(tables: Tables, examine: U64, shown: Shown, i: int, k: int) -> None:
-    """An empty place: it can be looked at, and nothing else."""
-    shown.relevance[i, k] = shown.match[i, k] = _ZERO
+def lay_out(tables: Tables, page: Shelf, slate: I64, examine: U64, shown: Shown, i: int) -> Int:
+    """Put the items on the page, draw who looks where, and list in `chosen` the places that hold one; how many."""
+    is_position_based, n = len(tables.examination) > 0, 0
+    item: Int
+    for k in range(shown.items.shape[1]):
+        place = tables.places[k]
+        item = item_of(page.candidates, slate, i, place) if place >= 0 else np.int64(page.house[i, -1 - place])
+        shown.items[i, k] = item
+        shown.relevance[i, k] = shown.match[i, k] = _ZERO
+        u = uniform(absorb(examine, k))
+        if is_position_based:
+            shown.examined[i, k] = u < tables.examination[k]
+            shown.clicked[i, k], shown.click[i, k] = False, 0.0
+        else:
+            shown.attraction[i, k] = shown.satisfaction[i, k] = _ZERO
+            shown.u_examine[i, k], shown.u_item[i, k] = u, 0.5
+        shown.chosen[n] = k  # without a branch, which nobody could predict
+        n += item >= 0
+    return n
+
+
+@woven
+def appraise(tables: Tables, here: Here, attract: U64, shown: Shown, i: int, k: Int) -> None:
+    """What the item at a place is to the shopper, and the draw of its click."""
+    item = int(shown.items[i, k])
+    grade, match = relevance_of(tables, here, i, item), match_of(tables, shown.taste, item)
+    attraction, u = attraction_of(tables, here, i, item, grade, match), uniform(absorb(attract, item))
+    shown.relevance[i, k], shown.match[i, k] = grade, match
     if len(tables.examination) > 0:
-        shown.examined[i, k] = uniform(absorb(examine, k)) < tables.examination[k]
-        shown.clicked[i, k], shown.click[i, k] = False, 0.0
+        shown.clicked[i, k] = shown.examined[i, k] & (u < attraction)
+        shown.click[i, k] = np.float64(attraction * tables.examination[k])
     else:
-        shown.attraction[i, k] = shown.satisfaction[i, k] = _ZERO
-        shown.u_examine[i, k], shown.u_item[i, k] = uniform(absorb(examine, k)), 0.5
+        shown.attraction[i, k] = attraction
+        shown.satisfaction[i, k] = satisfying_of(tables, cart_of(tables, here, i, item, grade, match))
+        shown.u_item[i, k] = u
 
 
 @woven
@@ -97,29 +106,51 @@ def item_of(candidates: I32, slate: I64, i: int, k: int) -> Int:
 def turn_page(tables: Tables, here: Here, page: Shelf, slate: I64, shown: Shown, after: After) -> None:
     """Twin of the second half of `world.step`: sales, the reaction, and what is remembered."""
     for i in range(len(here.key)):
-        key = page_key(here, i)
-        satisfied = sell(tables, here, key, shown, after, i)
-        look_long(tables, here, key, shown, after, i)
-        content, gives_up = abandon(tables, here, key, shown, i)
+        key, n_clicks = page_key(here, i), list_clicks(shown, i)
+        satisfied = sell(tables, here, key, shown, after, n_clicks, i)
+        look_long(tables, here, key, shown, after, n_clicks, i)
+        content, gives_up = abandon(tables, here, key, shown, n_clicks, i)
         satisfied = _ONE if content else satisfied
         best = max(here.visit_satisfaction[i], satisfied)
         next_page, next_search = False, False
         if not gives_up:
-            more = has_more(tables, page.candidates, shown.items, i)
-            next_page, next_search = react(tables, here, key, satisfied, more, i)
-        remember(tables, here, shown, after, i)
+            next_page, next_search = react(tables, here, key, satisfied, page.candidates, shown.items, i)
+        remember(tables, here, shown, after, n_clicks, i)
         recall(here, shown, after, i)
+        change_mind(tables, here, key, shown, after, n_clicks, i)
+        after.ending[i] = ending_of(shown, n_clicks, content, (next_page, next_search), i)
+        deal(tables, shown, after, n_clicks, i)
         impress(tables, shown, after.taste, i)
-        change_mind(tables, here, key, shown, after, i)
         mark_shown(tables, here, next_page, slate, (shown.items, after.shown), i)
         session_over = not next_page and not next_search
         after.session_over[i] = session_over
-        after.ending[i] = ending_of(shown, content, (next_page, next_search), i)
-        deal(tables, shown, after, i)
         if session_over:
             leave(tables, here, best, after, i)
         else:
             stay(here, next_page, best, after, i)
+
+
+@woven
+def list_clicks(shown: Shown, i: int) -> Int:
+    """List in `chosen` the places that were clicked; how many. Most pages have none, and are soon done."""
+    n = 0
+    for k in range(shown.items.shape[1]):
+        shown.chosen[n] = k
+        n += shown.clicked[i, k]
+    return n
+
+
+@woven
+def react(
+    tables: Tables, here: Here, key: U64, satisfied: Single, candidates: I32, items: I32, i: int
+) -> tuple[bool, bool]:
+    """Twin of `reacting.react`."""
+    n, at = tables.numbers[0], absorb(key, _REACT)
+    restless = here.patience[i] * (_ONE - satisfied)
+    next_page = here.page[i] + 1 < n.max_pages and uniform(absorb(at, 0)) < n.page_down * restless
+    next_page = next_page and has_more(tables, candidates, items, i)
+    next_search = here.search[i] + 1 < n.max_searches and uniform(absorb(at, 1)) < n.reformulate * restless
+    return next_page, next_search and not next_page
 
 
 @woven
@@ -128,38 +159,33 @@ def has_more(tables: Tables, candidates: I32, items: I32, i: int) -> bool:
     n = 0
     for c in range(candidates.shape[1]):
         n += candidates[i, c] >= 0
-    for k in range(items.shape[1]):
-        n -= tables.places[k] >= 0 and items[i, k] >= 0
+    for slot in range(len(tables.slots)):
+        n -= items[i, tables.slots[slot]] >= 0
     return n > 0
 
 
 @woven
-def react(tables: Tables, here: Here, key: U64, satisfied: Single, more: bool, i: int) -> tuple[bool, bool]:
-    """Twin of `reacting.react`."""
-    n, at = tables.numbers[0], absorb(key, _REACT)
-    restless = here.patience[i] * (_ONE - satisfied)
-    next_page = more and here.page[i] + 1 < n.max_pages and uniform(absorb(at, 0)) < n.page_down * restless
-    next_search = here.search[i] + 1 < n.max_searches and uniform(absorb(at, 1)) < n.reformulate * restless
-    return next_page, next_search and not next_page
-
-
-@woven
-def remember(tables: Tables, here: Here, shown: Shown, after: After, i: int) -> None:
+def remember(tables: Tables, here: Here, shown: Shown, after: After, n_clicks: Int, i: int) -> None:
     """Twin of `reacting.remember`."""
     n_style = here.taste.shape[1]
-    count, brand, price = _ZERO, here.last_brand[i], _ZERO
+    count, brand, price = np.float32(n_clicks), here.last_brand[i], _ZERO
+    if n_clicks == 0:  # most pages; nothing is added
+        for d in range(n_style):
+            after.taste[i, d] = here.taste[i, d]
+        for d in range(n_style + 1):
+            after.history[i, d] = here.history[i, d]
+        after.history_weight[i], after.last_brand[i] = here.history_weight[i], brand
+        return
     for d in range(n_style + 1):
         after.history[i, d] = _ZERO  # first the sum over the clicks
-    for k in range(shown.items.shape[1]):
-        if shown.clicked[i, k]:
-            item = max(shown.items[i, k], 0)
-            count += _ONE
-            brand = tables.items[item].brand
-            price += price_z_of(tables, item, here.day[i])
-            for d in range(n_style):
-                after.history[i, d] += tables.style[item, d]
+    for click in range(n_clicks):
+        item = max(shown.items[i, shown.chosen[click]], 0)
+        brand = tables.items[item].brand
+        price += price_z_of(tables, item, here.day[i])
+        for d in range(n_style):
+            after.history[i, d] += tables.style[item, d]
     after.last_brand[i] = brand
-    rate, fade = tables.numbers[0].taste_drift, MEMORY**count if count > _ZERO else _ONE
+    rate, fade = tables.numbers[0].taste_drift, MEMORY**count
     for d in range(n_style):
         style, taste = after.history[i, d], here.taste[i, d]
         after.taste[i, d] = taste + rate * (style - count * taste)
@@ -195,12 +221,15 @@ def recall(here: Here, shown: Shown, after: After, i: int) -> None:
 def mark_shown(tables: Tables, here: Here, next_page: bool, slate: I64, marks: tuple[I32, Bools], i: int) -> None:
     """Twin of `reacting.shown_after`: of the items on the page, mark the candidates."""
     items, marked = marks
+    if not next_page:
+        for c in range(marked.shape[1]):
+            marked[i, c] = False
+        return
     for c in range(marked.shape[1]):
-        marked[i, c] = next_page & here.shown[i, c]
-    if next_page:
-        for k in range(items.shape[1]):
-            if items[i, k] >= 0 and tables.places[k] >= 0:
-                marked[i, slate[i, tables.places[k]]] = True
+        marked[i, c] = here.shown[i, c]
+    for slot in range(len(tables.slots)):
+        if items[i, tables.slots[slot]] >= 0:
+            marked[i, slate[i, slot]] = True
 
 
 @woven

@@ -27,6 +27,7 @@ from simenv.state import State, World
 F64 = npt.NDArray[np.float64]
 U32 = npt.NDArray[np.uint32]
 Bools = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.uint64]  # without a sign, no kernel asks whether an index counts from the end
 _ITEM_INTEGERS = ("category", "brand", "colour", "size", "material", "audience", "use")
 _ITEM_FLOATS = ("price", "price_z", "quality", "bait", "popularity")
 
@@ -40,6 +41,7 @@ class Tables(NamedTuple):
     locale_edges, device_edges: cumulative shares without the last. examination: (K + H,) of position-based clicks;
     empty for any other click model, which is asked in numpy between two kernels.
     places: (K + H,) what stands where on a page: the policy's slot, or -1 - h for place h of the house. is_ad: (H,).
+    slots: (K,) and house: (H,) where on a page the policy's slots and the places of the house stand.
     pinned: (P, 2) places that are pinned, each with its h. sponsored: (S,) the h of those that are sponsored.
     """
 
@@ -69,6 +71,8 @@ class Tables(NamedTuple):
     device_edges: F64
     examination: F32
     places: I64
+    slots: Places
+    house: Places
     is_ad: Bools
     pinned: I64
     sponsored: I64
@@ -134,6 +138,8 @@ def tables_of(world: World, demand: InventedDemand) -> Tables:
         device_edges=_edges(params.shoppers.device_share),
         examination=_examination(params),
         places=_places(params),
+        slots=_slots(params),
+        house=np.array(params.house.places, dtype=np.uint64),
         is_ad=np.array([label == "sponsored" for label in params.house.labels()], dtype=np.bool_),
         pinned=_pinned(params.house),
         sponsored=_numbered(params.house, params.house.sponsored),
@@ -181,9 +187,13 @@ def _examination(params: WorldParams) -> F32:
     return for_slots("examination", model.examination, params.n_shown).astype(np.float32)
 
 
+def _slots(params: WorldParams) -> Places:
+    return np.arange(params.n_shown, dtype=np.uint64)[policy_places(params.house, params.n_slots)]
+
+
 def _places(params: WorldParams) -> I64:
     places = np.empty(params.n_shown, dtype=np.int64)
-    places[policy_places(params.house, params.n_slots)] = np.arange(params.n_slots)
+    places[_slots(params)] = np.arange(params.n_slots)
     places[list(params.house.places)] = -1 - np.arange(params.house.n)
     return places
 

@@ -146,10 +146,10 @@ class CompiledWorld:
         seen = Seen(
             locale=np.empty(n, np.int8), time=np.empty(n, np.int32), terms=self._terms(n), filters=self._terms(n),
             candidates=np.empty((n, n_candidates), np.int32), house=np.empty((n, self.params.house.n), np.int32),
-            discount=np.zeros((n, n_candidates), np.float32),
+            discount=(np.empty if len(self.tables.days.price_spread) else np.zeros)((n, n_candidates), np.float32),
             history=np.empty((n, self.params.n_style + 1), np.float32),
             recent_age=np.full((n, self.params.n_recent), -1, np.int16),
-            room=np.empty((2, n_candidates), np.int32),
+            room=np.empty((2, n_candidates), np.int32), race=np.empty(n_candidates, np.uint32),
         )  # fmt: skip
         look(self.tables, here_of(state), _NO_SHELVES if stock is None else stock, seen)
         return Page(
@@ -214,9 +214,10 @@ class CompiledWorld:
         return Shown(
             items=np.empty(shape, np.int32), relevance=np.empty(shape, f32), match=np.empty(shape, f32),
             examined=np.empty(shape, flags), clicked=np.empty(shape, flags), satisfied=np.zeros(shape, flags),
-            carted=np.empty(shape, flags), purchased=np.empty(shape, flags), click=np.empty(shape, f64),
+            carted=np.zeros(shape, flags), purchased=np.zeros(shape, flags), click=np.empty(shape, f64),
             attraction=np.empty(told, f32), satisfaction=np.empty(told, f32), u_examine=np.empty(told, f64),
-            u_item=np.empty(told, f64),
+            u_item=np.empty(told, f64), chosen=np.empty(shape[1], np.uint64),
+            taste=np.empty(self.params.n_style, f32),
         )  # fmt: skip
 
     def _after(self, shown: Shown, recent: Recent) -> After:
@@ -225,15 +226,15 @@ class CompiledWorld:
         slots, places = (n, params.n_slots), (n, params.house.n)
 
         def own(column: Any) -> Any:
-            return np.empty(slots, column.dtype) if params.house.n else column
+            return np.zeros(slots, column.dtype) if params.house.n else column
 
         return After(
             items=own(shown.items), examined=own(shown.examined), clicked=own(shown.clicked),
             satisfied=own(shown.satisfied), carted=own(shown.carted), purchased=own(shown.purchased),
-            revenue=np.empty(slots, f64), reward=np.empty(slots, f64), expected=np.empty(slots, f64),
+            revenue=np.zeros(slots, f64), reward=np.zeros(slots, f64), expected=np.empty(slots, f64),
             dwell=np.zeros(slots, f32), returned=np.zeros(slots, flags), house_examined=np.empty(places, flags),
-            house_clicked=np.empty(places, flags), house_carted=np.empty(places, flags),
-            house_purchased=np.empty(places, flags), ad_revenue=np.zeros(places, f64), ending=np.empty(n, np.int8),
+            house_clicked=np.zeros(places, flags), house_carted=np.zeros(places, flags),
+            house_purchased=np.zeros(places, flags), ad_revenue=np.zeros(places, f64), ending=np.empty(n, np.int8),
             session_over=np.empty(n, flags), gone=np.empty(n, flags), truncated=np.empty(n, flags),
             visit=np.empty(n, i32), day=np.empty(n, i32), search=np.empty(n, i32), page=np.empty(n, i32),
             step=np.empty(n, i32), taste=np.empty((n, n_style), f32), favourite_brand=np.empty(n, i32),

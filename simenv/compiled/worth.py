@@ -8,6 +8,7 @@ import numpy as np
 
 from simenv.behaviour import ATTRIBUTE_MISSED, BRAND_MISSED, COLOUR_MISSED, SAME_DEPARTMENT
 from simenv.calendar import PERIOD
+from simenv.catalogue import F32
 from simenv.compiled.hashing import Int, Single, inlined, woven
 from simenv.compiled.mind import cart_shift_of, click_shift_of
 from simenv.compiled.numbers import REWARDS
@@ -51,15 +52,19 @@ def relevance_of(tables: Tables, here: Here, i: int, item: int) -> Single:
 
 
 @woven
-def match_of(tables: Tables, here: Here, i: int, item: int) -> Single:
+def write_taste(tables: Tables, here: Here, taste: F32, i: int) -> None:
+    """Twin of `calendar.taste_of`: fill `taste` (D,) with that of the day."""
+    today = min(here.day[i], len(tables.days.taste) - 1)
+    for d in range(len(taste)):
+        taste[d] = here.taste[i, d] + tables.days.taste[today, d] if today >= 0 else here.taste[i, d]
+
+
+@woven
+def match_of(tables: Tables, taste: F32, item: int) -> Single:
     """Twin of `behaviour.style_match`."""
-    match, today = _ZERO, min(here.day[i], len(tables.days.taste) - 1)
-    if today >= 0:
-        for d in range(here.taste.shape[1]):
-            match += tables.style[item, d] * (here.taste[i, d] + tables.days.taste[today, d])
-    else:
-        for d in range(here.taste.shape[1]):
-            match += tables.style[item, d] * here.taste[i, d]
+    match = _ZERO
+    for d in range(len(taste)):
+        match += tables.style[item, d] * taste[d]
     return match
 
 
