@@ -56,7 +56,7 @@ def _shared(own: Posterior, x: Tensor, needs: Needs, keys: Keys, page: Page) -> 
     mean, root = own.mean[0].float(), own.root[0].float()
     draws = None
     if needs.n_draws:
-        theta = mean + _noise(keys, 0, needs.n_draws, root) @ root  # (n, M, F)
+        theta = mean + named_noise(keys, 0, needs.n_draws, root) @ root  # (n, M, F)
         draws = (theta @ x.mT).cpu().numpy()
     return Estimates(
         ridge.value(mean, x).cpu().numpy(),
@@ -80,12 +80,12 @@ def _disjoint(own: Posterior, x: Tensor, needs: Needs, keys: Keys, page: Page, a
             spread[row, column] = torch.linalg.vector_norm(some @ root.T, dim=1).cpu().numpy()
         if draws is not None:
             whose, at = np.unique(row, return_inverse=True)
-            theta = weights + _noise(keys[whose], int(one), needs.n_draws, root) @ root  # (w, M, F)
+            theta = weights + named_noise(keys[whose], int(one), needs.n_draws, root) @ root  # (w, M, F)
             draws[row, :, column] = (theta[at] @ some.unsqueeze(-1)).squeeze(-1).cpu().numpy()
     return Estimates(mean, page.candidates >= 0, spread, draws)
 
 
-def _noise(keys: Keys, arm: int, n_draws: int, root: Tensor) -> Tensor:
+def named_noise(keys: Keys, arm: int, n_draws: int, root: Tensor) -> Tensor:
     """Standard normals (n, M, P) named by page, arm, draw and weight."""
     named = hashing.absorb(hashing.absorb(keys, arm)[:, None], np.arange(n_draws))
     drawn = hashing.normal(hashing.absorb(named[:, :, None], np.arange(root.shape[0])))

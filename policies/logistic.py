@@ -17,7 +17,7 @@ import torch
 from policies.examples import Examples
 from policies.exploration.estimates import Estimates, Needs
 from policies.features import FeatureMap
-from policies.kernels.feedback import Tensors
+from policies.kernels.feedback import Tensors, first_deliveries
 from policies.kernels.logistic import as_posterior, laplace
 from policies.kernels.ridge import Posterior
 from policies.linear_beliefs import beliefs
@@ -69,8 +69,7 @@ class LogisticBandit:
     def update(self, examples: Examples) -> None:
         """Learn from a batch of searches, and keep it for `finish`."""
         if examples.id is not None:
-            _, first = np.unique(examples.id, return_index=True)
-            new = np.isin(np.arange(len(examples)), first) & ~np.isin(examples.id, self._delivered)
+            new = first_deliveries(examples.id, self._delivered)
             self._delivered = np.union1d(self._delivered, examples.id)
             examples = take(examples, new)
         z, reward = slot_rows(examples)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from policies.features import CHUNK, FeatureMap, page_tensors
-from policies.neural import Torso
+from policies.position_based import Torso
 from policies.ranking import F32
 from simenv.catalogue import I64
 from simenv.columns import take

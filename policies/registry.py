@@ -30,7 +30,7 @@ class Entry:
         about: One line about it.
         temperature: Its default temperature; scores of different policies have different scales.
         floor: Its default floor.
-        made_by: "module:class"; imported when the policy is made.
+        made_by: "module:name" of a class, or of an object with `empty`; imported when the policy is made.
         learns: True where it needs training first.
         sees_truth: True for oracles, which can be played and never judged from a log.
     """
@@ -69,8 +69,16 @@ POLICIES: dict[str, Entry] = {
         "logistic bandit with a Laplace posterior", 0.3, 0.01, "policies.logistic:LogisticBandit", learns=True
     ),
     "neural-linear": Entry(
-        "neural contextual bandit with a Bayesian last layer", 0.3, 0.01, "policies.neural:NeuralLinearBandit",
-        learns=True,
+        "neural contextual bandit with a Bayesian last layer", 0.3, 0.01, "policies.neural:NEURAL_LINEAR", learns=True
+    ),
+    "neural-ucb": Entry(
+        "neural bandit with an upper bound over all weights", 0.3, 0.01, "policies.neural:NEURAL_UCB", learns=True
+    ),
+    "neural-ts": Entry(
+        "neural Thompson sampling, a mixture of draws", 1.0, 0.01, "policies.neural:NEURAL_TS", learns=True
+    ),
+    "ensemble": Entry(
+        "bootstrapped ensemble of neural bandits", 0.3, 0.01, "policies.neural:ENSEMBLE", learns=True
     ),
     "ppo-slate": Entry(
         "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.01, "policies.slate_net:SlateScorer",

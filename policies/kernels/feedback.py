@@ -59,9 +59,7 @@ class Feedback:
 
     def unseen(self, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         """Which of these deliveries are first ones, (n,) bool; from now on they have been delivered."""
-        first = np.zeros(len(ids), dtype=bool)
-        first[np.unique(ids, return_index=True)[1]] = True
-        first &= ~np.isin(ids, self._delivered)
+        first = first_deliveries(ids, self._delivered)
         self._delivered = np.union1d(self._delivered, ids)
         return first
 
@@ -133,3 +131,10 @@ class Feedback:
 
     def _put(self, unit: int, sums: Sums) -> None:
         self._buckets[unit] = self._buckets[unit] + sums if unit in self._buckets else sums
+
+
+def first_deliveries(ids: npt.NDArray[np.uint64], delivered: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Which of ids (n,) are the first of their name, and not among those delivered before; (n,) bool."""
+    first = np.zeros(len(ids), dtype=bool)
+    first[np.unique(ids, return_index=True)[1]] = True
+    return first & ~np.isin(ids, delivered)

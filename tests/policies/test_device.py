@@ -8,17 +8,17 @@ import torch
 
 from policies.device import resolve_device
 from policies.examples import step_examples
-from policies.neural import NeuralLinearBandit
+from policies.neural import NEURAL_LINEAR, NeuralBandit
 from policies.registry import named_policy
 from simenv.errors import UserError
 from simenv.play import play, shopper_range
 from simenv.worlds import load_world
 
 
-def trained(device: str) -> tuple[NeuralLinearBandit, np.ndarray]:
+def trained(device: str) -> tuple[NeuralBandit, np.ndarray]:
     world = load_world("tiny")
     catalogue = world.catalogue.public()
-    made = NeuralLinearBandit(catalogue, 3, seed=1, alpha=0.5, device=device)
+    made = NEURAL_LINEAR.empty(catalogue, 3, {"seed": 1, "alpha": 0.5, "device": device})
     logger = named_policy("production", catalogue)
     steps = list(play(world, logger, 0, shopper_range(60)))
     for step in steps:

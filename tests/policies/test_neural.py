@@ -7,20 +7,23 @@ import pytest
 import torch
 
 from policies.examples import Examples
-from policies.neural import NeuralLinearBandit, _with_one
+from policies.features import page_tensors
+from policies.neural import NEURAL_LINEAR, NeuralBandit
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import take
 from simenv.play import Step
 
 
-def taught(
-    catalogue: PublicCatalogue, batches: list[Examples], seed: int = 0, alpha: float = 0.0
-) -> NeuralLinearBandit:
-    learner = NeuralLinearBandit(catalogue, 3, seed=seed, alpha=alpha)
+def taught(catalogue: PublicCatalogue, batches: list[Examples], seed: int = 0, alpha: float = 0.0) -> NeuralBandit:
+    learner = NEURAL_LINEAR.empty(catalogue, 3, {"seed": seed, "alpha": alpha})
     for batch in batches:
         learner.update(batch)
     learner.finish()
     return learner
+
+
+def with_one(phi: torch.Tensor) -> torch.Tensor:
+    return torch.cat([phi, phi.new_ones((*phi.shape[:-1], 1))], dim=-1)
 
 
 def test_a_planted_examination_curve_is_found(seen: Examples, catalogue: PublicCatalogue) -> None:
@@ -61,22 +64,20 @@ def test_the_posterior_is_computed_afresh_and_not_added_to(seen: Examples, catal
     with torch.no_grad():
         phi = learner.net.torso(x)
         p = torch.sigmoid(learner.net.head(phi).squeeze(-1)) * learner.net.log_examination().exp()
-        z = _with_one(phi).double()[shown]
+        z = with_one(phi).double()[shown]
         weight = (p * (1 - p)).double()[shown]
     precision = torch.eye(z.shape[1], dtype=torch.float64) + z.T @ (weight[:, None] * z)
-    root = learner.last_root.double()
+    root = learner.belief.root.double()
     assert torch.allclose(root @ precision @ root.T, torch.eye(len(root), dtype=torch.float64), atol=1e-3)
 
 
 def test_the_bonus_is_the_posterior_deviation(steps: Step, seen: Examples, catalogue: PublicCatalogue) -> None:
     """Before any feedback the deviation is that of the prior, |(phi, 1)|, and not 0."""
     page = take(steps.page, slice(0, 20))
-    bold, plain = (NeuralLinearBandit(catalogue, 3, alpha=alpha) for alpha in (2.0, 0.0))
+    bold, plain = (NEURAL_LINEAR.empty(catalogue, 3, {"alpha": alpha}) for alpha in (2.0, 0.0))
     with torch.no_grad():
-        from policies.features import page_tensors
-
         phi = bold.net.torso(bold.feature_map(page_tensors(page)))
-    expected = 2.0 * torch.linalg.vector_norm(_with_one(phi), dim=2).numpy()
+    expected = 2.0 * torch.linalg.vector_norm(with_one(phi), dim=2).numpy()
     assert np.allclose(bold.score(page, None) - plain.score(page, None), expected, rtol=1e-4)
 
 
@@ -84,7 +85,7 @@ def test_a_restored_learner_goes_on_from_where_it_was(steps: Step, seen: Example
     """One more search is one step of Adam; it does not standardise anew over that search alone."""
     page = take(steps.page, slice(0, 50))
     old = taught(catalogue, [take(seen, slice(0, 1000))])
-    restored = NeuralLinearBandit(catalogue, 3)
+    restored = NEURAL_LINEAR.empty(catalogue, 3, {})
     restored.restore(old.tensors())
     before = restored.score(page, None)
     assert before.tobytes() == old.score(page, None).tobytes()
@@ -95,13 +96,13 @@ def test_a_restored_learner_goes_on_from_where_it_was(steps: Step, seen: Example
 
 
 def test_saved_tensors_of_another_shape_are_refused(catalogue: PublicCatalogue) -> None:
-    small = NeuralLinearBandit(catalogue, 3, hidden=(8, 4))
+    small = NEURAL_LINEAR.empty(catalogue, 3, {"hidden": (8, 4)})
     with pytest.raises(ValueError, match="last_root"):
-        NeuralLinearBandit(catalogue, 3).restore(small.tensors())
+        NEURAL_LINEAR.empty(catalogue, 3, {}).restore(small.tensors())
 
 
 def test_the_likelihood_is_finite_where_the_network_is_sure(seen: Examples, catalogue: PublicCatalogue) -> None:
-    learner = NeuralLinearBandit(catalogue, 3)
+    learner = NEURAL_LINEAR.empty(catalogue, 3, {})
     x, reward, shown = (torch.from_numpy(part[:100]) for part in (seen.features, seen.reward, seen.shown))
     for bias in (-200.0, 200.0):
         learner.net.zero_grad()

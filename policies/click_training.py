@@ -1,0 +1,101 @@
+"""Training of a network on clicks: a step with every batch as it arrives, and rounds over all that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from policies.examples import Examples
+from policies.replay import Replay
+
+BATCH = 256  # searches per gradient
+LEAST_STEPS = 500  # of a round of training
+CURVE_RATE = 10.0  # learning rate of the examination curve, in those of the network
+
+
+class ClickNet(Protocol):
+    """A torch module that can be trained here."""
+
+    @property
+    def examination(self) -> nn.Parameter:
+        """What the examination curve is made of."""
+
+    @property
+    def loss(self) -> Callable[..., Tensor]:
+        """What to make small, of a batch."""
+
+    def standardise(self, x: Tensor) -> None:
+        """Set what features are standardised by, from examples (n, F)."""
+
+    def batch(self, kept: Examples) -> tuple[Tensor, ...]:
+        """What `loss` is asked for; the first axis of each is the search."""
+
+
+class ClickTraining:
+    """A network, its optimiser, and what it is trained on."""
+
+    def __init__(self, net: ClickNet, settings: dict[str, Any], generator: torch.Generator) -> None:
+        """Start untrained.
+
+        Args:
+            net: The network, on its device.
+            settings: `learning_rate` of Adam; `epochs`, passes of a round, more where that would be fewer than
+                LEAST_STEPS steps; `memory` in searches; `seed`.
+            generator: Of the order of training.
+        """
+        self.net, self.generator = net, generator
+        self.replay, self.epochs = Replay(settings["memory"], settings["seed"]), settings["epochs"]
+        # A handful of numbers that every click speaks of can, and must, move faster than the network: at its rate the
+        # curve is still where it started when the log ends, and what stood low on the page counts as bad.
+        rate, curve = settings["learning_rate"], net.examination
+        rest = [each for each in cast(nn.Module, net).parameters() if each is not curve]
+        groups: list[dict[str, Any]] = [{"params": rest}, {"params": [curve], "lr": CURVE_RATE * rate}]
+        self.optimiser = torch.optim.Adam(groups, lr=rate, fused=True)
+
+    def learn(self, examples: Examples, is_first: bool) -> Examples:
+        """Keep a batch of searches, and take one step on it: learning as it goes.
+
+        Args:
+            examples: Searches; a second delivery of one is left out.
+            is_first: Whether features are still to be standardised, which the first searches decide for good.
+
+        Returns:
+            Those that are new.
+        """
+        new = self.replay.add(examples)
+        if not new.shown.any():
+            return new
+        if is_first:
+            self.net.standardise(torch.from_numpy(new.features[new.shown]))
+        self._descend(*self.net.batch(new))
+        return new
+
+    def round(self) -> Examples | None:
+        """Train on everything kept, in random order; returns it, or None where there is nothing.
+
+        The learning rate falls to a tenth over the passes, and is set back at the end.
+        """
+        kept = self.replay.kept()
+        if kept is None:
+            return None
+        batch = self.net.batch(kept)
+        passes = max(self.epochs, -(-LEAST_STEPS * BATCH // len(kept)))
+        start = [group["lr"] for group in self.optimiser.param_groups]
+        steps = passes * -(-len(kept) // BATCH)
+        schedule = torch.optim.lr_scheduler.ExponentialLR(self.optimiser, 0.1 ** (1.0 / steps))
+        for _ in range(passes):
+            order = torch.randperm(len(kept), generator=self.generator).to(batch[0].device)
+            for rows in torch.split(order, BATCH):
+                self._descend(*(each[rows] for each in batch))
+                schedule.step()
+        for group, rate in zip(self.optimiser.param_groups, start, strict=True):
+            group["lr"] = rate
+        return kept
+
+    def _descend(self, *batch: Tensor) -> None:
+        self.optimiser.zero_grad()
+        self.net.loss(*batch).backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()

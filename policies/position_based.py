@@ -1,0 +1,103 @@
+"""The network behind the neural bandits: what an item is worth, apart from where on the page it stood.
+
+The click at slot k has probability `examination_k * sigmoid(f(x))`, with examination_1 = 1 and the rest learned, so
+the score f is about the item. Position-based click model as in Richardson, Dominowska and Ragno, "Predicting clicks",
+2007. Wrong where the click model is (cascades), and where examination cannot be told from relevance because the logger
+never moved an item.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from policies.examples import Examples
+from policies.kernels.mlp import Weights
+
+
+class Torso(nn.Module):
+    """x (.., F) -> features of the last layer (.., H): standardise, two ReLU layers."""
+
+    def __init__(self, n_features: int, hidden: tuple[int, int], generator: torch.Generator) -> None:
+        """Weights from the given generator, by He's rule for ReLU layers."""
+        super().__init__()
+        self.mean: Tensor
+        self.scale: Tensor
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("scale", torch.ones(n_features))
+        self.first, self.second = nn.Linear(n_features, hidden[0]), nn.Linear(hidden[0], hidden[1])
+        for layer in (self.first, self.second):
+            nn.init.kaiming_normal_(layer.weight, generator=generator)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        x = (x - self.mean) / self.scale
+        return torch.relu(self.second(torch.relu(self.first(x))))
+
+
+class PositionBasedNet(nn.Module):
+    """f(x) and the examination curve."""
+
+    def __init__(self, n_features: int, n_slots: int, hidden: tuple[int, int], generator: torch.Generator) -> None:
+        """Start from f = 0 and an examination that halves by slot 5 or so."""
+        super().__init__()
+        self.torso = Torso(n_features, hidden, generator)
+        self.head = nn.Linear(hidden[1], 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.constant_(self.head.bias, -2.0)
+        self.examination = nn.Parameter(torch.zeros(n_slots - 1))
+
+    def log_examination(self) -> Tensor:
+        """(K,) with 0 at the first slot."""
+        return log_curve(self.examination)
+
+    def weights(self) -> Weights:
+        """The numbers of f as kernels take them; they share memory with the network's."""
+        torso, head = self.torso, self.head
+        layers = (torso.first.weight, torso.first.bias, torso.second.weight, torso.second.bias)
+        w1, b1, w2, b2, w3, b3 = (each.detach() for each in (*layers, head.weight[0], head.bias[0]))
+        return Weights(torso.mean, torso.scale, w1, b1, w2, b2, w3, b3)
+
+    def standardise(self, x: Tensor) -> None:
+        """Set what features are standardised by, from examples (n, F)."""
+        set_scale(self.torso.mean, self.torso.scale, x)
+
+    def batch(self, kept: Examples) -> tuple[Tensor, ...]:
+        """What `loss` is asked for, on the network's device."""
+        return slot_tensors(kept, self.torso.mean.device)
+
+    def loss(self, x: Tensor, reward: Tensor, shown: Tensor) -> Tensor:
+        """Mean negative log-likelihood of a shown slot: x (n, K, F), reward and shown (n, K)."""
+        cost = click_cost(self.head(self.torso(x)).squeeze(-1), self.log_examination(), reward)
+        return (cost * shown).sum() / shown.sum().clamp(min=1)
+
+
+def log_curve(examination: Tensor) -> Tensor:
+    """Log-examination (.., K) with 0 at the first slot, from what is learned of the others, (.., K - 1)."""
+    return torch.cat([examination.new_zeros((*examination.shape[:-1], 1)), -nn.functional.softplus(examination)], -1)
+
+
+def click_cost(logit: Tensor, log_examination: Tensor, reward: Tensor) -> Tensor:
+    """Negative log-likelihood (.., K) of clicks `reward` (.., K) at p = examination * sigmoid(logit); finite."""
+    log_p = log_examination + nn.functional.logsigmoid(logit)
+    log_q = torch.log(-torch.expm1(log_p.clamp(max=-1e-6)))
+    return -(reward * log_p + (1.0 - reward) * log_q)
+
+
+def information(logit: Tensor, log_examination: Tensor) -> Tensor:
+    """What a look at a slot tells of its log-odds: p (1 - p) at p = examination * sigmoid(logit)."""
+    p = torch.sigmoid(logit) * log_examination.exp()
+    return p * (1.0 - p)
+
+
+def slot_tensors(kept: Examples, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Features (n, K, F), rewards and what was shown (n, K)."""
+    x, reward, shown = (torch.from_numpy(part).to(device) for part in (kept.features, kept.reward, kept.shown))
+    return x, reward, shown
+
+
+def set_scale(mean: Tensor, scale: Tensor, x: Tensor) -> None:
+    """Write the mean and the deviation of rows x (n, F) into two buffers; what never varies is not blown up."""
+    mean.copy_(x.mean(dim=0))
+    scale.copy_(x.std(dim=0, unbiased=False).clamp(min=0.05))
