@@ -59,9 +59,9 @@ class Replay:
         if not self._parts:
             return None
         whole = join(self._parts)
-        order = np.argsort(_key(whole), kind="stable")[: self.memory]
-        if len(order) < len(whole) or len(self._parts) > 1:
-            whole = take(whole, order)
+        key = _key(whole)
+        if len(whole) > self.memory or (key[1:] < key[:-1]).any():
+            whole = take(whole, np.argsort(key, kind="stable")[: self.memory])
         self._parts = [whole]
         return whole
 

@@ -297,4 +297,25 @@ BENCHMARKS: dict[str, Benchmark] = {
         "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before",
         10_400.0,
     ),
+    "NeuralLinear on given features, network 32-64-32, 100 candidates of 32": Benchmark(
+        "decisions/CPU-s",
+        _kernel("neural-linear"),
+        "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before",
+        10_400.0,
+    ),
+    "NeuralLinear by Thompson sampling, the same": Benchmark("decisions/CPU-s", _kernel("neural-linear-ts")),
+    "NeuralUCB diagonal on given features, network 32-64-32, 100 candidates of 32": Benchmark(
+        "decisions/CPU-s", _kernel("neural-ucb"), "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before", 10_400.0
+    ),
+    "ensemble of 10 networks 32-64-32, 100 candidates of 32": Benchmark(
+        "decisions/CPU-s", _kernel("ensemble"), "Vowpal Wabbit 9.11.9 bag 5, 100 actions, parsed before", 2_900.0
+    ),
+    "ensemble of 10 networks 32-64-32, updates of 512 examples": Benchmark(
+        "examples/CPU-s", _kernel("ensemble-update")
+    ),
+    "NeuralUCB bandit, 50 candidates, from ids": Benchmark("searches/CPU-s", _learner("neural-ucb")),
+    "neural Thompson sampling, mixture of 8 draws, 50 candidates, from ids": Benchmark(
+        "searches/CPU-s", _learner("neural-ts")
+    ),
+    "neural ensemble of 10, 50 candidates, from ids": Benchmark("searches/CPU-s", _learner("ensemble")),
 }

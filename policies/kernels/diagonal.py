@@ -52,10 +52,10 @@ def beliefs(net: Weights, precision: Tensor, x: Tensor) -> tuple[Tensor, Tensor]
 
     def of(rows: Tensor) -> tuple[Tensor, Tensor]:
         z, one, two, delta = _backward(net, rows)
-        mean = torch.addmv(net.b3, two, net.w3)
+        mean = (two @ net.w3).add_(net.b3)
         by_two = torch.addmm(c2, one.square_(), v2).mul_(two > 0).sum(dim=1)
         by_one = torch.addmm(c1, z.square_(), v1).mul_(delta.square_()).sum(dim=1)
-        return mean, torch.addmv(c3, two.square_(), v3).add_(by_two).add_(by_one).sqrt_()
+        return mean, (two.square_() @ v3).add_(c3).add_(by_two).add_(by_one).sqrt_()
 
     mean, spread = by_chunks(of, x)
     return mean, spread

@@ -48,7 +48,7 @@ def by_chunks(work: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor) -> tuple[
 
 def value(net: Weights, x: Tensor) -> Tensor:
     """f, (N, C), of x (N, C, F)."""
-    return by_chunks(lambda rows: (torch.addmv(net.b3, hidden_layers(net, rows)[2], net.w3),), x)[0]
+    return by_chunks(lambda rows: ((hidden_layers(net, rows)[2] @ net.w3).add_(net.b3),), x)[0]
 
 
 def last_layer_beliefs(net: Weights, root: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,7 +63,7 @@ def last_layer_beliefs(net: Weights, root: Tensor, x: Tensor) -> tuple[Tensor, T
 
     def beliefs(rows: Tensor) -> tuple[Tensor, Tensor]:
         phi = hidden_layers(net, rows)[2]
-        return torch.addmv(net.b3, phi, net.w3), torch.linalg.vector_norm(torch.addmm(shift, phi, turn), dim=1)
+        return (phi @ net.w3).add_(net.b3), torch.linalg.vector_norm(torch.addmm(shift, phi, turn), dim=1)
 
     mean, spread = by_chunks(beliefs, x)
     return mean, spread

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from policies.kernels.jobs import JOBS, K
+from policies.kernels.jobs import JOBS, MEMBERS, K
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -16,6 +16,10 @@ def test_a_job_decides_for_every_context(name: str) -> None:
         slate, logp = made
         assert slate.shape == logp.shape == (300, K)
         assert torch.isfinite(logp).all()
+    elif name == "ensemble-update":
+        assert isinstance(made, torch.Tensor)
+        assert made.shape == (MEMBERS,)
+        assert torch.isfinite(made).all()
     else:
         assert isinstance(made, torch.Tensor)
         assert made.shape == (300,)
