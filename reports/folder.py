@@ -88,6 +88,10 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("mechanism", "backend"), "text"),
         **dict.fromkeys(("microseconds", "added", "share"), "number"),
     },
+    "bandits": {
+        **dict.fromkeys(("bed", "policy", "by"), "text"),
+        **dict.fromkeys(("rounds", "runs", "regret", "error", "published"), "number"),
+    },
     "predictive": {
         **dict.fromkeys(("statistic", "flag"), "text"),
         "aimed_at": "flag",

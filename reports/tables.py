@@ -278,6 +278,24 @@ def mechanisms_table(mechanisms: pd.DataFrame) -> Table:
     )
 
 
+def bandits_table(bandits: pd.DataFrame) -> Table:
+    """Regret on published test beds beside what others report."""
+    return _table(
+        "Regret of bandits on published test beds",
+        [
+            ("bed", list(bandits["bed"]), False),
+            ("policy", list(bandits["policy"]), False),
+            ("rounds", [number(value) for value in bandits["rounds"]], True),
+            ("runs", [number(value) for value in bandits["runs"]], True),
+            ("regret", [fixed(value, 1) for value in bandits["regret"]], True),
+            ("standard error", [fixed(value, 1) for value in bandits["error"]], True),
+            ("published", [number(value) for value in bandits["published"]], True),
+            ("by", list(bandits["by"]), False),
+        ],
+        "bandits",
+    )
+
+
 def scaling_table(scaling: pd.DataFrame) -> Table:
     """CPU time of a step by size."""
     return _table(

@@ -26,6 +26,7 @@ I64 = npt.NDArray[np.int64]
 
 WHEEL_ROUNDS, WHEEL_RUNS, DELTA = 2000, 100, 0.95
 MAGIC_ROUNDS = 10_000
+ON_MAGIC = ("LinUCB", "LinTS", *NEURAL_RULES)
 SHOWDOWN = 'Riquelme et al., "Deep Bayesian bandits showdown", 30 trials'
 OWN_PROTOTYPE = "an earlier prototype of ours by the same protocol, 2 seeds"
 # Cumulative regret on magic, 10,000 rounds, rows of length one; and of the wheel relative to uniform choice.
@@ -135,10 +136,10 @@ def bandit_beds(seeds: int = 3, advance: Advance | None = None) -> list[dict[str
     Raises:
         UserError: where the data are not installed.
     """
+    magic = keel("magic", by_row=True)
     name = "Bayesian linear Thompson sampling"
     records = [_record("wheel .95", name, WHEEL_ROUNDS, wheel_regret(WHEEL_RUNS, 0))]
-    magic = keel("magic", by_row=True)
-    for policy in ("LinUCB", "LinTS", *NEURAL_RULES):
+    for policy in ON_MAGIC:
         regret = [
             mistakes(arms_policy(policy, magic.shape, seed), shuffled(magic, seed, MAGIC_ROUNDS))
             for seed in range(seeds)
@@ -147,6 +148,11 @@ def bandit_beds(seeds: int = 3, advance: Advance | None = None) -> list[dict[str
         if advance is not None:
             advance()
     return records
+
+
+def n_policies() -> int:
+    """How often `bandit_beds` tells how far it is."""
+    return len(ON_MAGIC)
 
 
 def _record(bed: str, policy: str, rounds: int, regret: F64) -> dict[str, Any]:

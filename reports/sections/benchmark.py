@@ -7,7 +7,7 @@ import pandas as pd
 from reports.figures import mechanisms, scaling, speed
 from reports.folder import Run
 from reports.sections.section import Section, picture
-from reports.tables import mechanisms_table, scaling_table, speed_table
+from reports.tables import bandits_table, mechanisms_table, scaling_table, speed_table
 
 
 def benchmark_sections(run: Run) -> list[Section]:
@@ -17,6 +17,8 @@ def benchmark_sections(run: Run) -> list[Section]:
         found.append(_speed(tables["speed"]))
     if "mechanisms" in tables:
         found.append(_mechanisms(tables["mechanisms"]))
+    if "bandits" in tables:
+        found.append(_bandits(tables["bandits"]))
     if "scaling" in tables:
         found.append(_scaling(tables["scaling"]))
     return found
@@ -53,6 +55,16 @@ def _mechanisms(table: pd.DataFrame) -> Section:
         ),
         (),
         (mechanisms_table(table),),
+    )
+
+
+def _bandits(table: pd.DataFrame) -> Section:
+    return Section(
+        "bandits",
+        "Bandits on published test beds",
+        "Cumulative regret, less is better: wrong choices on magic; on the wheel in percent of uniform choice.",
+        None,
+        (bandits_table(table),),
     )
 
 

@@ -40,6 +40,7 @@ def bench(
                 "benchmarks": measured.rates,
                 "scaling": measured.scaling,
                 "mechanisms": measured.mechanisms,
+                "bandits": measured.bandits,
             }
         )
         return
@@ -66,6 +67,14 @@ def bench(
             for each in measured.mechanisms
         ]  # fmt: skip
         print_table(columns, costs, right=columns[2:])
+    if measured.bandits:
+        columns = ["bed", "policy", "rounds", "runs", "regret", "error", "published", "by"]
+        beds = [
+            [each["bed"], each["policy"], str(each["rounds"]), str(each["runs"]), number(each["regret"]),
+             number(each["error"]), number(each["published"]), each["by"] or "-"]
+            for each in measured.bandits
+        ]  # fmt: skip
+        print_table(columns, beds, right=columns[2:7], wrap=["by"])
     if measured.scaling:
         columns = ["what grows", "size", "CPU ms a step", "of the line", "R squared"]
         grown = [

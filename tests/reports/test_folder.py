@@ -12,6 +12,7 @@ from reports.folder import COLUMNS, LATER, REQUIRED_FIELDS, read_run
 from simenv.errors import UserError
 
 OF_OTHER_RUNS = (
+    "bandits",
     "mechanisms",
     "cells",
     "speed",

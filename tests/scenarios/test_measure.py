@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reports import report
-from scenarios import bench, scaling
+from scenarios import bandit_beds, bench, scaling
 from scenarios.bench import Benchmark
 from scenarios.measure import Measured, measure, write_measured
 from scenarios.mechanisms import FULL, MECHANISMS
@@ -71,6 +72,27 @@ def test_what_each_mechanism_costs_is_drawn_by_backend(tmp_path: Path) -> None:
     page = report(tmp_path / "run").read_text(encoding="utf-8")
     assert (tmp_path / "run" / "figures" / "mechanisms.png").stat().st_size > 10_000
     assert all(name in page for name in MECHANISMS)
+
+
+def test_bandits_on_test_beds_stand_beside_what_was_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two small runs of each on made-up examples: every policy has its row, and the report draws them."""
+    rng = np.random.default_rng(0)
+    made = bandit_beds.Examples("magic", rng.normal(size=(40, 3)).astype(np.float32), rng.integers(0, 2, 40))
+    monkeypatch.setattr(bandit_beds, "keel", lambda name, by_row: made)
+    monkeypatch.setattr(bandit_beds, "WHEEL_ROUNDS", 20)
+    told: list[int] = []
+    records = bandit_beds.bandit_beds(2, lambda n=1: told.append(n))
+    assert len(told) == bandit_beds.n_policies() == len(records) - 1
+    assert all(0 <= each["regret"] <= 40 for each in records[1:])
+    write_measured(tmp_path / "run", Measured([], [], [], 0.0, 1.0, records))
+    page = report(tmp_path / "run").read_text(encoding="utf-8")
+    assert all(each["policy"] in page for each in records)
+
+
+def test_data_that_are_not_installed_are_a_users_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bandit_beds, "has_keel", lambda: False)
+    with pytest.raises(UserError, match=r"slatelab\[bench\]"):
+        measure(["bandits"], with_sizes=False)
 
 
 @pytest.mark.slow
