@@ -1,10 +1,13 @@
 """Saved models: numbers in safetensors, everything else in a JSON card. Loading runs no code from either.
 
-The card says what the model learned from, so that evaluating it on the same shoppers can be refused.
+The card says what the model learned from, so that evaluating it on the same shoppers can be refused, and how it
+explores, so that a loaded model has the propensities of the one that was saved.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -14,9 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from policies.exploration.estimates import Exploration
+from policies.exploration.registry import exploration as scheme_of
+from policies.exploration.registry import name_of
 from policies.learning import Learner
 from policies.ranking import RankingPolicy, Scorer
 from policies.registry import CARD_FILE, POLICIES, restored_learner
@@ -24,11 +31,12 @@ from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
 
 MODEL_FILE = "model.safetensors"
-CARD_SCHEMA = 1
+CARD_SCHEMA = 2
 CARD_TYPES: dict[str, type | tuple[type, ...]] = {
     "kind": str, "settings": dict, "temperature": (int, float), "floor": (int, float), "n_slots": int, "features": list,
-    "learned_from": dict,
+    "exploration": (dict, type(None)), "learned_from": dict,
 }  # fmt: skip
+VERSIONS_OF = ("slatelab", "torch", "numpy", "safetensors")
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,7 @@ class LearnedFrom:
         seed: Of the shoppers' luck: simulated shoppers of equal seed and id are the same people; None for real ones.
         half: Which half of the shoppers (`policies.learning.in_half`), or None for all.
         searches: How many.
+        shoppers: `shoppers_digest` of those it learned from; "" where nobody took it.
     """
 
     log_hash: str
@@ -48,6 +57,12 @@ class LearnedFrom:
     seed: int | None
     half: int | None
     searches: int
+    shoppers: str = ""
+
+
+def shoppers_digest(shoppers: npt.NDArray[np.integer]) -> str:
+    """SHA-256 over the sorted ids, each once: the same for the same people, whatever their order and their searches."""
+    return hashlib.sha256(np.unique(shoppers).astype("<i8").tobytes()).hexdigest()
 
 
 def save_model(
@@ -56,7 +71,7 @@ def save_model(
     n_slots: int,
     learned_from: LearnedFrom,
     metrics: dict[str, float],
-    exploration: tuple[float, float] | None = None,
+    exploration: tuple[float, float] | Exploration | None = None,
 ) -> Path:
     """Write a model's folder, whole or not at all.
 
@@ -66,12 +81,23 @@ def save_model(
         n_slots: K it was trained with.
         learned_from: What it has seen.
         metrics: Numbers for the card.
-        exploration: (temperature, floor) of the policy; the registry's where None.
+        exploration: How the policy explores: (temperature, floor) of plain Plackett-Luce, or a scheme of EXPLORATIONS;
+            the registry's temperature and floor where None.
+
+    Raises:
+        UserError: where the folder exists, or for a scheme that is not in EXPLORATIONS and so could not be loaded.
     """
     if folder.exists():
         raise UserError(f"'{folder}' exists already; a model is never overwritten. Choose another --out or remove it.")
     entry = POLICIES[scorer.kind]
-    temperature, floor = exploration or (entry.temperature, entry.floor)
+    scheme = None
+    if exploration is None:
+        temperature, floor = entry.temperature, entry.floor
+    elif isinstance(exploration, tuple):
+        temperature, floor = exploration
+    else:
+        temperature, floor = 1.0, 0.0  # a scheme has its own
+        scheme = {"name": name_of(exploration), "settings": vars(exploration)}
     card = {
         "schema": CARD_SCHEMA,
         "kind": scorer.kind,
@@ -79,11 +105,12 @@ def save_model(
         "settings": scorer.settings,
         "temperature": temperature,
         "floor": floor,
+        "exploration": scheme,
         "n_slots": n_slots,
         "features": list(scorer.feature_map.feature_names),
         "learned_from": vars(learned_from),
         "metrics": metrics,
-        "versions": {name: importlib.metadata.version(name) for name in ("torch", "numpy", "safetensors")},
+        "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
         "intended_use": "ranking the candidates of a search on a catalogue with the same columns; judged off-policy "
         "or in simulated tests before any shopper sees it",
     }
@@ -114,7 +141,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     if not isinstance(card, dict) or card.get("schema") != CARD_SCHEMA:
         found = card.get("schema") if isinstance(card, dict) else None
         raise UserError(f"'{folder}' has card schema {found}; this version reads {CARD_SCHEMA}.")
-    wrong = [name for name, kind in CARD_TYPES.items() if not isinstance(card.get(name), kind)]
+    wrong = [name for name, kind in CARD_TYPES.items() if name not in card or not isinstance(card[name], kind)]
     if wrong or set(card["learned_from"]) != set(LearnedFrom.__dataclass_fields__):
         raise UserError(
             f"'{folder / CARD_FILE}' is damaged: {[*wrong, 'learned_from'][0]} is missing or of another type. "
@@ -151,4 +178,17 @@ def load_model(folder: Path, catalogue: PublicCatalogue, n_slots: int) -> Rankin
             f"'{folder / MODEL_FILE}' is damaged or of another shape ({str(error).splitlines()[0]}). Train it again."
         ) from error
     made: Scorer = scorer
-    return RankingPolicy(card["kind"], made, card["temperature"], card["floor"])
+    policy = RankingPolicy(card["kind"], made, card["temperature"], card["floor"])
+    return policy if card["exploration"] is None else dataclasses.replace(policy, exploration=_scheme(folder, card))
+
+
+def _scheme(folder: Path, card: dict[str, Any]) -> Exploration:
+    """The exploration that a card names: a class of EXPLORATIONS and numbers, nothing else."""
+    named = card["exploration"]
+    name, settings = named.get("name"), named.get("settings")
+    if not isinstance(name, str) or not isinstance(settings, dict):
+        raise UserError(f"'{folder / CARD_FILE}' is damaged: its exploration needs a name and settings. Train it again.")
+    for setting, value in settings.items():
+        if not isinstance(value, (int, float)):
+            raise UserError(f"'{folder / CARD_FILE}' is damaged: exploration setting {setting} is {value!r}, no number.")
+    return scheme_of(name, settings)

@@ -53,3 +53,18 @@ def exploration(name: str, settings: Mapping[str, float] | None = None) -> Explo
             raise UserError(f"exploration '{name}' has no setting '{setting}'; expected {', '.join(known)}.")
     made: Exploration = scheme(**given)  # type: ignore[arg-type]
     return made
+
+
+def name_of(scheme: Exploration) -> str:
+    """The name of a scheme, under which `exploration` makes it again.
+
+    Raises:
+        UserError: for one that is not in EXPLORATIONS.
+    """
+    for name, entry in EXPLORATIONS.items():
+        if type(scheme) is entry.scheme:
+            return name
+    raise UserError(
+        f"exploration {type(scheme).__name__} is not in EXPLORATIONS ({', '.join(EXPLORATIONS)}); register it there, so "
+        "that what is saved can be loaded."
+    )

@@ -85,6 +85,26 @@ class Log:
         """What the log holds, as a hash: from the manifest, or computed where the manifest has none."""
         return str(self.manifest.get("log_hash") or log_digest(self.folder))
 
+    def verified_digest(self) -> str:
+        """The digest, computed from the files as they are (some 1 GB a second).
+
+        Raises:
+            UserError: where the manifest tells another one: a part was changed or exchanged since it was written.
+        """
+        found = log_digest(self.folder)
+        if found != self.digest:
+            raise UserError(
+                f"'{self.folder}' does not hold what its {MANIFEST_FILE} says: log_hash is {self.digest[:12]}..., the "
+                f"files have {found[:12]}.... A part or the catalogue was changed; copy or write the log again."
+            )
+        return found
+
+    def shoppers(self) -> I64:
+        """The ids of its shoppers, each once, ascending; only that column is read."""
+        parts = [np.unique(pq.read_table(part, columns=["shopper"])["shopper"].to_numpy()) for part in self.parts]
+        made: I64 = np.unique(np.concatenate(parts)).astype(np.int64)
+        return made
+
     @property
     def world_hash(self) -> str:
         """The simulated market it comes from; "" for a log that no simulator wrote."""

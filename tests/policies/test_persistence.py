@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from policies.exploration.registry import EXPLORATIONS, exploration
 from policies.learning import Learner
-from policies.persistence import MODEL_FILE, LearnedFrom, load_model, read_card, save_model
+from policies.persistence import MODEL_FILE, LearnedFrom, load_model, read_card, save_model, shoppers_digest
+from policies.ranking import RankingPolicy
 from policies.registry import CARD_FILE, POLICIES, load_policy
 from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
@@ -54,8 +57,6 @@ def test_a_model_is_a_card_and_numbers_and_nothing_that_runs(model: Path) -> Non
 
 
 def test_loading_never_unpickles(model: Path, catalogue: PublicCatalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pickle
-
     import torch
 
     def refuse(*_: Any, **__: Any) -> None:
@@ -73,6 +74,60 @@ def test_exploration_is_saved_where_it_is_given(
     folder = save_model(trained["linear"], tmp_path / "model", 3, SEEN, {}, exploration=(0.0, 0.0))
     policy = load_model(folder, catalogue, 3)
     assert (policy.temperature, policy.floor) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("name", list(EXPLORATIONS))
+def test_a_scheme_of_exploration_comes_back(
+    name: str, tmp_path: Path, trained: dict[str, Learner], catalogue: PublicCatalogue, steps: Step
+) -> None:
+    """The scores that are drawn from and logged are the same bytes; settings are not the defaults."""
+    setting, value = next((k, v) for k, v in vars(exploration(name)).items() if k not in ("n_draws", "n_members"))
+    scheme = exploration(name, {setting: value + 0.25})
+    folder = save_model(trained["linear"], tmp_path / "model", 3, SEEN, {}, exploration=scheme)
+    policy = load_model(folder, catalogue, 3)
+    assert policy.exploration == scheme
+    before = RankingPolicy("linear", trained["linear"], exploration=scheme)
+    if name != "regcb":  # gives some candidates probability 0, which no slate can go on from
+        assert policy.scores(steps.page).tobytes() == before.scores(steps.page).tobytes()
+
+
+def test_a_scheme_of_somebody_elses_cannot_be_saved(tmp_path: Path, trained: dict[str, Learner]) -> None:
+    class Mine(type(exploration("softmax"))):  # type: ignore[misc]
+        pass
+
+    with pytest.raises(UserError, match="exploration Mine is not in EXPLORATIONS"):
+        save_model(trained["linear"], tmp_path / "model", 3, SEEN, {}, exploration=Mine())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_digest_of_shoppers_is_of_who_they_are() -> None:
+    """Not of their order, of how often they came, or of the width of the numbers."""
+    who = np.array([5, 3, 900_000_000_000])
+    assert shoppers_digest(who) == shoppers_digest(np.array([3, 900_000_000_000, 5, 5]))
+    assert shoppers_digest(np.array([1, 2], dtype=np.int32)) == shoppers_digest(np.array([2, 1]))
+    assert shoppers_digest(who) != shoppers_digest(who[:2]) != shoppers_digest(who[:0])
+
+
+class Planted:
+    """Runs something as soon as anybody unpickles it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (exec, ("import pathlib; pathlib.Path('was_run').touch()",))
+
+
+@pytest.mark.parametrize("file", [MODEL_FILE, CARD_FILE])
+def test_a_planted_pickle_is_refused_and_does_not_run(
+    file: str, model: Path, catalogue: PublicCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First it is shown to run where it is unpickled, so that its not having run means something."""
+    monkeypatch.chdir(tmp_path)
+    planted = pickle.dumps(Planted())
+    pickle.loads(planted)
+    (tmp_path / "was_run").unlink()
+    (model / file).write_bytes(planted)
+    with pytest.raises(UserError, match=r"is damaged|cannot be read"):
+        load_model(model, catalogue, 3)
+    assert not (tmp_path / "was_run").exists()
 
 
 def test_a_model_is_never_overwritten(model: Path, trained: dict[str, Learner]) -> None:
@@ -124,13 +179,19 @@ def truncate(name: str) -> Callable[[Path], None]:
         (lambda folder: (folder / CARD_FILE).unlink(), "cannot be read"),
         (lambda folder: (folder / CARD_FILE).write_bytes(b"\xff\xfe"), "cannot be read"),
         (edit_card(lambda card: [card]), "card schema None"),
-        (edit_card(lambda card: card | {"schema": 99}), "card schema 99; this version reads 1"),
+        (edit_card(lambda card: card | {"schema": 99}), "card schema 99; this version reads 2"),
         (edit_card(lambda card: {k: v for k, v in card.items() if k != "n_slots"}), "n_slots is missing"),
         (edit_card(lambda card: card | {"temperature": "hot"}), "temperature is missing or of another type"),
         (edit_card(lambda card: card | {"temperature": -1.0}), "temperature is -1.0"),
         (edit_card(lambda card: card | {"learned_from": {}}), "learned_from"),
         (edit_card(lambda card: card | {"kind": "linaer"}), "Did you mean 'linear'"),
         (edit_card(lambda card: card | {"kind": "uniform"}), "has nothing to learn"),
+        (edit_card(lambda card: card | {"kind": "os:system"}), "there is no policy 'os:system'"),
+        (edit_card(lambda card: card | {"exploration": {"name": "os:system", "settings": {}}}), "'os:system'"),
+        (edit_card(lambda card: card | {"exploration": {"name": "softmax", "settings": {"temperature": "hot"}}}), "hot"),
+        (edit_card(lambda card: card | {"exploration": {"name": "softmax"}}), "needs a name and settings"),
+        (edit_card(lambda card: card | {"exploration": "softmax"}), "exploration is missing or of another type"),
+        (edit_card(lambda card: {k: v for k, v in card.items() if k != "exploration"}), "exploration is missing"),
         (edit_card(lambda card: card | {"features": card["features"][::-1]}), "trained on other features"),
         (edit_card(lambda card: card | {"kind": "neural-linear"}), "has no setting 'regularisation'"),
         (edit_card(lambda card: card | {"kind": "neural-linear", "settings": {}}), "is damaged or of another shape"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from offpolicy import Evidence, evaluate
 from policies.learning import in_half
-from policies.persistence import LearnedFrom, save_model
+from policies.persistence import LearnedFrom, save_model, shoppers_digest
 from policies.ranking import RankingPolicy
 from policies.registry import named_policy, new_learner
 from scenarios.config import Estimation
@@ -25,6 +26,7 @@ from simenv.catalogue import PublicCatalogue
 from simenv.columns import join
 from simenv.errors import UserError
 from simenv.log import Log, LogBatch
+from simenv.log.schema import MANIFEST_FILE
 from simenv.world import World
 
 
@@ -181,6 +183,43 @@ def test_a_model_that_saw_other_shoppers_is_judged_on_all(
     seen = LearnedFrom("another log", log.manifest["world_hash"], log.manifest["seed"] + 1, None, 10)
     assert unseen_half(model_that_saw(tmp_path / "model", catalogue, seen), log) == (None, [])
     assert unseen_half("lexical", log) == (None, [])
+
+
+def of_real_shoppers(folder: Path, to: Path, **others: object) -> Log:
+    """A copy of a log whose manifest names no seed, and says other things too."""
+    copy = Path(shutil.copytree(folder, to))
+    manifest = json.loads((copy / MANIFEST_FILE).read_text())
+    (copy / MANIFEST_FILE).write_text(json.dumps(manifest | {"seed": None} | others))
+    return Log.open(copy)
+
+
+def test_real_shoppers_are_known_again_in_another_log(
+    log_folder: Path, tmp_path: Path, catalogue: PublicCatalogue, rows: LogBatch
+) -> None:
+    """By the digest of the ids that were learned from; ids of simulated shoppers name nobody without their seed."""
+    simulated, real = Log.open(log_folder), of_real_shoppers(log_folder, tmp_path / "real")
+    everybody = rows.page.shopper
+    assert real.shoppers().tolist() == sorted(set(everybody.tolist()))
+    half = shoppers_digest(everybody[in_half(everybody, 1)])
+    first = LearnedFrom("last week's log", "", None, 1, 10, half)
+    assert unseen_half(model_that_saw(tmp_path / "first", catalogue, first), real)[0] == 0
+    assert unseen_half(model_that_saw(tmp_path / "same", catalogue, first), simulated) == (None, [])
+    all_of_them = LearnedFrom("last week's log", "", None, None, 10, shoppers_digest(everybody))
+    with pytest.raises(UserError, match="learned from the shoppers of this log"):
+        unseen_half(model_that_saw(tmp_path / "all", catalogue, all_of_them), real)
+    others = LearnedFrom("last week's log", "", None, None, 10, shoppers_digest(everybody[:5]))
+    assert unseen_half(model_that_saw(tmp_path / "others", catalogue, others), real) == (None, [])
+
+
+def test_a_manifest_cannot_pass_a_log_off_as_another(
+    log_folder: Path, tmp_path: Path, catalogue: PublicCatalogue
+) -> None:
+    """Its hash is taken from the files, when a model is trained and when one is judged."""
+    forged = of_real_shoppers(log_folder, tmp_path / "forged", log_hash="0" * 64)
+    model = model_that_saw(tmp_path / "model", catalogue, LearnedFrom(Log.open(log_folder).digest, "", None, None, 10))
+    with pytest.raises(UserError, match=r"does not hold what its log\.json says"):
+        unseen_half(model, forged)
+    assert Log.open(log_folder).verified_digest() == Log.open(log_folder).digest
 
 
 def test_the_oracle_is_not_judged_from_a_log(log_folder: Path) -> None:
