@@ -187,8 +187,12 @@ def _scheme(folder: Path, card: dict[str, Any]) -> Exploration:
     named = card["exploration"]
     name, settings = named.get("name"), named.get("settings")
     if not isinstance(name, str) or not isinstance(settings, dict):
-        raise UserError(f"'{folder / CARD_FILE}' is damaged: its exploration needs a name and settings. Train it again.")
+        raise UserError(
+            f"'{folder / CARD_FILE}' is damaged: its exploration needs a name and settings. Train it again."
+        )
     for setting, value in settings.items():
         if not isinstance(value, (int, float)):
-            raise UserError(f"'{folder / CARD_FILE}' is damaged: exploration setting {setting} is {value!r}, no number.")
+            raise UserError(
+                f"'{folder / CARD_FILE}' is damaged: exploration setting {setting} is {value!r}, no number."
+            )
     return scheme_of(name, settings)

@@ -18,6 +18,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from simenv.catalogue import I64
 from simenv.columns import overwrite, settle, take
 from simenv.compiled.backend import Backend
 from simenv.errors import UserError, unknown_name
@@ -41,6 +42,21 @@ RENDER_MODES = ("ansi", "rgb_array")
 _OBSERVED = tuple(sorted(field.name for field in dataclasses.fields(Page) if field.name not in ("shopper", "query")))
 _MAY_BE_ABSENT = ("house", "recent", "recent_age", "recent_bought")
 _DISCRETE = ("device", "locale")  # spaces that want int64
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """Where an environment stands between two steps: all that what comes next depends on, beside its world and episode.
+
+    luck: names the population. state: of the rows. next: (N,) the shopper that starts next in each row. over: (N,) the
+    episode is over, the next step starts another. left: (N,) its shopper will not come back.
+    """
+
+    luck: int
+    state: State
+    next: I64
+    over: npt.NDArray[np.bool_]
+    left: npt.NDArray[np.bool_]
 
 
 class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
@@ -182,6 +198,21 @@ class SearchVectorEnv(VectorEnv[Observation, Actions, npt.NDArray[Any]]):
     def query_strings(self) -> list[str]:
         """What the shoppers typed, N strings. Made on demand: nobody pays for strings that nobody reads."""
         return self.world.demand.strings(self.state)
+
+    def standing(self) -> Standing:
+        """Where it stands now, to go on from later or elsewhere."""
+        if self.luck is None:
+            raise ResetNeeded("call reset() first: it stands nowhere yet.")
+        return Standing(self.luck, self.state, self._next, self._over, self._left)
+
+    def go_on_from(self, standing: Standing) -> Observation:
+        """Stand where an environment of the same world, episode and number of rows stood; the observation there."""
+        if len(standing.next) != self.num_envs:
+            raise UserError(f"what to go on from has {len(standing.next)} rows; this environment has {self.num_envs}.")
+        self.luck, self.state, self._next = standing.luck, standing.state, standing.next
+        self._over, self._left = standing.over, standing.left
+        self.outcome = self._shown = None
+        return self._observe()
 
     def start_next(self, row: int) -> None:
         """End a row's episode, if it is not over, without an outcome; its next shopper takes the row."""

@@ -65,6 +65,6 @@ def name_of(scheme: Exploration) -> str:
         if type(scheme) is entry.scheme:
             return name
     raise UserError(
-        f"exploration {type(scheme).__name__} is not in EXPLORATIONS ({', '.join(EXPLORATIONS)}); register it there, so "
-        "that what is saved can be loaded."
+        f"exploration {type(scheme).__name__} is not in EXPLORATIONS ({', '.join(EXPLORATIONS)}); register it there, "
+        "so that what is saved can be loaded."
     )

@@ -188,7 +188,10 @@ def truncate(name: str) -> Callable[[Path], None]:
         (edit_card(lambda card: card | {"kind": "uniform"}), "has nothing to learn"),
         (edit_card(lambda card: card | {"kind": "os:system"}), "there is no policy 'os:system'"),
         (edit_card(lambda card: card | {"exploration": {"name": "os:system", "settings": {}}}), "'os:system'"),
-        (edit_card(lambda card: card | {"exploration": {"name": "softmax", "settings": {"temperature": "hot"}}}), "hot"),
+        (
+            edit_card(lambda card: card | {"exploration": {"name": "softmax", "settings": {"temperature": "hot"}}}),
+            "hot",
+        ),
         (edit_card(lambda card: card | {"exploration": {"name": "softmax"}}), "needs a name and settings"),
         (edit_card(lambda card: card | {"exploration": "softmax"}), "exploration is missing or of another type"),
         (edit_card(lambda card: {k: v for k, v in card.items() if k != "exploration"}), "exploration is missing"),
