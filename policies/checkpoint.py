@@ -71,7 +71,9 @@ def read_checkpoint(path: Path, training: dict[str, Any]) -> Checkpoint:
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise damaged(path, error) from error
     if header.get("schema") != CHECKPOINT_SCHEMA:
-        raise UserError(f"'{path}' has checkpoint schema {header.get('schema')}; remove it to start from the beginning.")
+        raise UserError(
+            f"'{path}' has checkpoint schema {header.get('schema')}; remove it to start from the beginning."
+        )
     wanted = json.loads(json.dumps(training))
     for name in wanted:
         if found.get(name) != wanted[name]:
@@ -95,7 +97,7 @@ def draft_of(path: Path) -> Path:
 
 def damaged(path: Path, error: Exception) -> UserError:
     """The error of a checkpoint that cannot be put back."""
+    reason = str(error).partition("\n")[0] or repr(error)
     return UserError(
-        f"checkpoint '{path}' is damaged or by another version ({str(error).splitlines()[0] if str(error) else error!r}). "
-        "Remove it to start from the beginning."
+        f"checkpoint '{path}' is damaged or by another version ({reason}). Remove it to start from the beginning."
     )

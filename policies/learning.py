@@ -1,27 +1,25 @@
-"""Learning: from a log, and online in the market.
+"""Learners, and the logs that they learn from.
 
 A learner takes batches of shown slots (`update`) and may end with a round of training (`finish`); between the two it
-ranks with what it has. Learning online is the same loop with the learner's own policy as the one that plays.
+ranks with what it has. The loop in which it does so, in the market or from a log, is `policies.training`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from policies.examples import Examples, Shown, batch_examples, examples
+from policies.examples import Examples, batch_examples
 from policies.features import FeatureMap
-from policies.ranking import F32, RankingPolicy
+from policies.ranking import F32
 from simenv import hashing
 from simenv.catalogue import I64
-from simenv.columns import take
-from simenv.decision import Truth, with_query
+from simenv.decision import Truth
 from simenv.log.read import Log
-from simenv.vector_env import SearchVectorEnv
-from simenv.world import Page, policy_keys
+from simenv.world import Page
 
 Tensors = dict[str, npt.NDArray[np.generic]]
 
@@ -78,46 +76,3 @@ def learn(learner: Learner, batches: Iterable[Examples]) -> None:
     for batch in batches:
         learner.update(batch)
     learner.finish()
-
-
-def learn_online(
-    learner: Learner,
-    env: SearchVectorEnv,
-    seed: int,
-    searches: int,
-    exploration: tuple[float, float],
-    finish_every: int,
-    on_round: Callable[[int], None] = lambda _: None,
-) -> None:
-    """Act in the market with the learner's own policy, and learn from every page before the next is shown.
-
-    Args:
-        learner: Scores and learns.
-        env: The market, N shoppers side by side; it is reset.
-        seed: Of the shoppers' luck and of the policy's.
-        searches: How many pages to learn from, about (a whole step of the rows is never split).
-        exploration: Temperature and floor of the policy that acts.
-        finish_every: Searches between rounds of training.
-        on_round: Told the number of searches so far after each round.
-    """
-    policy = RankingPolicy(learner.kind, learner, *exploration)
-    env.reset(seed=seed)
-    done, next_round = 0, finish_every
-    over = np.zeros(env.num_envs, dtype=bool)
-    while done < searches:
-        page, played = env.page, ~over  # rows whose episode is over only start their next one
-        if policy.reads_query:
-            page = with_query(env.world, env.state, page)
-        decision = policy.act(page, env.world.params.n_slots, policy_keys(env.state, seed))
-        slate = decision.slate
-        # An empty slot is told to the environment as a repeat of the first one, or as a hole where nothing was found.
-        _, _, terminated, truncated, info = env.step(np.where(slate < 0, slate[:, :1].clip(min=0), slate))
-        shown = Shown(slate, info["clicked"], info["slot_reward"], decision.logp.logp)
-        learner.update(examples(learner.feature_map, take(page, played), take(shown, played)))
-        done, over = done + int(played.sum()), terminated | truncated
-        if done >= next_round:
-            learner.finish()
-            on_round(done)
-            next_round = done + finish_every
-    learner.finish()
-    on_round(done)

@@ -22,11 +22,12 @@ import numpy as np
 import numpy.typing as npt
 
 from policies.checkpoint import damaged, read_checkpoint, remove_checkpoint, write_checkpoint
-from policies.examples import Examples, examples
+from policies.examples import Examples, Shown, batch_examples, examples
 from policies.learning import Learner, in_half
-from policies.ranking import RankingPolicy
+from policies.ranking import RankingPolicy, reads_query
 from simenv.catalogue import I64
 from simenv.columns import take
+from simenv.decision import with_query
 from simenv.log.read import Log
 from simenv.vector_env import SearchVectorEnv, Standing
 from simenv.world import policy_keys
@@ -89,13 +90,14 @@ class Watch:
     """Who is told, and who may stop it.
 
     Attributes:
-        advance: Told how many more searches were learned from.
+        on_batch: Told how far it is and how many clicks a search the batch had; of what a checkpoint brought back once,
+            with the clicks of its last round.
         on_round: Told how far it is after each round of training, and at the end.
-        on_checkpoint: Told how many searches a checkpoint holds, when it is written or gone on from.
+        on_checkpoint: Told how many searches a checkpoint holds, and whether it is one that was gone on from.
         stop: Asked after every batch; where it says yes, a checkpoint is written and `KeyboardInterrupt` raised.
     """
 
-    advance: Callable[[int], object] = lambda _: None
+    on_batch: Callable[[Progressed, float], object] = lambda now, clicks: None
     on_round: Callable[[Progressed], object] = lambda _: None
     on_checkpoint: Callable[[int, bool], object] = lambda searches, resumed: None
     stop: Callable[[], bool] = lambda: False
@@ -123,17 +125,15 @@ def train(learner: Learner, source: Source, plan: Plan, watch: Watch = UNWATCHED
     now = Progressed(next_round=plan.finish_every or 0, next_checkpoint=plan.checkpoint_every)
     if plan.checkpoint is not None and plan.checkpoint.exists():
         now = _gone_on(learner, source, plan, plan.checkpoint)
-        watch.advance(now.searches)
+        watch.on_batch(now, now.last)
         watch.on_checkpoint(now.searches, True)
     while plan.searches is None or now.searches < plan.searches:
         batch = source.next()
         if batch is None:
             break
         learner.update(batch)
-        now = dataclasses.replace(
-            now, searches=now.searches + len(batch), since=now.since + len(batch), clicks=now.clicks + _clicks(batch)
-        )
-        watch.advance(len(batch))
+        now = _learned(now, batch)
+        watch.on_batch(now, _clicks(batch) / max(len(batch), 1))
         if plan.finish_every is not None and now.searches >= now.next_round:
             now = _round(learner, dataclasses.replace(now, next_round=now.searches + plan.finish_every), watch)
         stop = watch.stop()
@@ -176,12 +176,16 @@ class Market:
         """Show a page to every shopper."""
         env = self.env
         page, played = env.page, ~self._over  # rows whose episode is over only start their next one
-        slate = self.policy.act(page, env.world.params.n_slots, policy_keys(env.state, self.seed)).slate
+        if self.policy.reads_query:
+            page = with_query(env.world, env.state, page)
+        decision = self.policy.act(page, env.world.params.n_slots, policy_keys(env.state, self.seed))
+        slate = decision.slate
         # An empty slot is told to the environment as a repeat of the first one, or as a hole where nothing was found.
         _, _, terminated, truncated, info = env.step(np.where(slate < 0, slate[:, :1].clip(min=0), slate))
         self._over = terminated | truncated
         self._met.append(page.shopper[played & (page.visit == 0) & (page.search == 0) & (page.page == 0)])
-        return examples(self.feature_map, take(page, played), slate[played], info["clicked"][played])
+        shown = Shown(slate, info["clicked"], info["slot_reward"], decision.logp.logp)
+        return examples(self.feature_map, take(page, played), take(shown, played))
 
     def standing(self) -> tuple[Standing, npt.NDArray[np.bool_], I64]:
         """See `Source.standing`."""
@@ -204,6 +208,7 @@ class LogHalf:
     def __init__(self, learner: Learner, log: Log, half: int | None) -> None:
         """Start at its beginning, with the shoppers of that half (`policies.learning.in_half`); all where None."""
         self.feature_map, self.log, self.half = learner.feature_map, log, half
+        self._want_query = reads_query(learner)
         self._met: I64 = np.empty(0, dtype=np.int64)
         self._begin(0)
 
@@ -214,7 +219,7 @@ class LogHalf:
             return None
         self._taken += 1
         self._met = np.union1d(self._met, batch.page.shopper)
-        return examples(self.feature_map, batch.page, batch.slate, batch.clicked)
+        return batch_examples(self.feature_map, batch)
 
     def standing(self) -> tuple[int, I64]:
         """See `Source.standing`."""
@@ -232,7 +237,9 @@ class LogHalf:
     def _begin(self, taken: int) -> None:
         half = self.half
         keep = None if half is None else (lambda shopper: in_half(shopper, half))
-        self._batches: Iterator[Any] = islice(self.log.batches(keep), taken, None)
+        self._batches: Iterator[Any] = islice(
+            self.log.batches(keep, want_query=self._want_query), taken, None
+        )
         self._taken = taken
 
 
@@ -243,6 +250,11 @@ def _round(learner: Learner, now: Progressed, watch: Watch) -> Progressed:
     now = dataclasses.replace(now, rounds=now.rounds + 1, last=rate, clicks=0.0, since=0)
     watch.on_round(now)
     return now
+
+
+def _learned(now: Progressed, batch: Examples) -> Progressed:
+    n = len(batch)
+    return dataclasses.replace(now, searches=now.searches + n, since=now.since + n, clicks=now.clicks + _clicks(batch))
 
 
 def _clicks(batch: Examples) -> float:

@@ -38,8 +38,8 @@ def packed(value: object, arrays: Arrays, path: str = "") -> Node:
     """A value as JSON, its arrays put into `arrays` under their paths.
 
     Args:
-        value: Scalars, texts, arrays, tensors, generators, modules and optimisers of torch, frozen dataclasses of these,
-            objects of our own and lists, tuples, sets, deques and dicts of all that.
+        value: Scalars, texts, arrays, tensors, generators, modules and optimisers of torch, frozen dataclasses and
+            objects of our own, and lists, tuples, sets, deques and dicts of all that.
         arrays: Filled.
         path: Where the value stands, the name of its array.
 
@@ -77,8 +77,8 @@ def put_back(node: Node, arrays: Arrays, into: Any = None) -> Any:
     Args:
         node: By `packed`.
         arrays: By `packed`.
-        into: The value that stands in its place now, if any: objects, modules, optimisers and generators are not made but
-            set to their state.
+        into: The value that stands in its place now, if any: objects, modules, optimisers and generators are not made
+            but set to their state.
 
     Raises:
         ValueError, TypeError, KeyError, AttributeError or RuntimeError: where it does not fit.

@@ -223,7 +223,7 @@ def _same_shoppers(seen: dict[str, Any], log: Log) -> bool:
         return False
     shoppers = log.shoppers()
     learned = shoppers if seen["half"] is None else shoppers[in_half(shoppers, int(seen["half"]))]
-    return shoppers_digest(learned) == seen["shoppers"]
+    return shoppers_digest(learned) == str(seen["shoppers"])
 
 
 def estimate_rows(source: str, policy: str, evidence: Evidence, settings: Estimation) -> list[Row]:

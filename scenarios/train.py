@@ -1,17 +1,23 @@
-"""Training: learners from one half of a log, or in the market itself."""
+"""Training: learners from one half of a log or in the market itself, saved; what was stopped is gone on with."""
 
 from __future__ import annotations
 
+import importlib.metadata
+from dataclasses import dataclass
 from pathlib import Path
 
 from policies.device import resolve_device
-from policies.learning import Learner, learn_online, log_examples
-from policies.persistence import LearnedFrom, load_model, save_model
-from policies.ranking import RankingPolicy, reads_query
+from policies.learning import Learner
+from policies.persistence import VERSIONS_OF, LearnedFrom, load_model, save_model, shoppers_digest
+from policies.ranking import RankingPolicy
 from policies.registry import entry_of, new_learner
+from policies.training import LogHalf, Market, Plan, Progressed, Source, Watch, end_training, train
 from scenarios.candidates import default_exploration, seed_of
 from scenarios.config import Learning, Scenario, load_scenario
+from scenarios.interruption import asked_to_stop
 from scenarios.progress import Progress
+from scenarios.scalars import with_scalars
+from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
 from simenv.log import Log
 from simenv.vector_env import SearchVectorEnv
@@ -21,12 +27,52 @@ from simenv.worlds import load_world
 IN_THE_MARKET = "ppo-slate"  # learns by reinforcement, so it needs to act
 ROUNDS = 5  # of training while a bandit learns online
 ROWS = 256  # shoppers side by side while a bandit learns online
+CHECKPOINT_EVERY = 10_000  # searches
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What a training leaves beside its model.
+
+    Attributes:
+        checkpoint_every: Searches between checkpoints, which stand beside the model's folder until it is saved; 0 for
+            none.
+        tensorboard: A folder for event files; None for none.
+    """
+
+    checkpoint_every: int = 0
+    tensorboard: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One training of a bandit: who learns, under which scenario, into which folder, and how."""
+
+    scenario: Scenario
+    learner: Learning
+    out: Path
+    device: str
+    keeping: Keeping
+    progress: Progress
+
+    @property
+    def seed(self) -> int:
+        """Of training."""
+        return seed_of(self.scenario, "training")
 
 
 def train_policy(
-    scenario: str, policy: str, out: Path, *, seed: int, log: Path | None, device: str, progress: Progress
+    scenario: str,
+    policy: str,
+    out: Path,
+    *,
+    seed: int,
+    log: Path | None,
+    device: str,
+    progress: Progress,
+    keeping: Keeping = Keeping(CHECKPOINT_EVERY),
 ) -> Path:
-    """Train one policy and save it.
+    """Train one policy and save it; a bandit that was stopped goes on from its checkpoint.
 
     Args:
         scenario: Name or TOML file; its world and, where it lists the policy, its budget.
@@ -36,6 +82,7 @@ def train_policy(
         log: Learn from this log (the learning half of its shoppers) instead of in the market.
         device: "auto", "cpu" or "cuda".
         progress: Told searches.
+        keeping: What is left beside the model; `ppo-slate` leaves nothing and starts again.
 
     Returns:
         `out`.
@@ -52,10 +99,12 @@ def train_policy(
         if log is not None:
             raise UserError(f"'{learner.policy}' learns by acting in the market; leave out --log.")
         _train_in_market(settings, learner, world, out, device, progress)
-    elif log is not None:
-        _train_from_log(settings, learner, world, Log.open(log), 0, out, device, progress)
+        return out
+    job = _Job(settings, learner, out, resolve_device(device), keeping, progress)
+    if log is not None:
+        _train_from_log(job, Log.open(log), 0)
     else:
-        _train_online(settings, learner, world, out, device, progress)
+        _train_online(job, world)
     return out
 
 
@@ -67,54 +116,77 @@ def train_on_half(
         if learner.policy == IN_THE_MARKET:
             _train_in_market(scenario, learner, world, folder, "auto", progress)
         else:
-            _train_from_log(scenario, learner, world, log, half, folder, "auto", progress)
+            _train_from_log(_Job(scenario, learner, folder, resolve_device("auto"), Keeping(), progress), log, half)
     return load_model(folder, world.catalogue.public(), world.params.n_slots)
 
 
-def _train_from_log(
-    scenario: Scenario, learner: Learning, world: World, log: Log, half: int, out: Path, device: str, progress: Progress
-) -> None:
-    made = new_learner(
-        learner.policy,
-        log.catalogue(),
-        log.manifest["n_slots"],
-        seed_of(scenario, "training") % 2**31,
-        resolve_device(device),
-        learner.settings,
-    )
-    advance = progress.task(f"train {learner.title} from the log", None)
-    for batch in log_examples(made.feature_map, log, half, reads_query(made)):
-        made.update(batch)
-        advance(len(batch))
-    made.finish()
-    seen = LearnedFrom(log.digest, log.world_hash, log.seed, half, made.n_searches)
-    _save(made, learner, out, log.manifest["n_slots"], seen)
+def _train_from_log(job: _Job, log: Log, half: int) -> None:
+    n_slots = log.manifest["n_slots"]
+    made = _untrained(job, log.catalogue(), n_slots)
+    log_hash = log.verified_digest()
+    source = LogHalf(made, log, half)
+    plan = _plan(job, None, None, {"log": log_hash, "half": half, "settings": made.settings})
+    metrics = _watched(job, made, source, plan, "from the log")
+    seen = LearnedFrom(log_hash, log.world_hash, log.seed, half, made.n_searches, shoppers_digest(source.shoppers()))
+    _save(made, job.learner, job.out, n_slots, seen, metrics)
+    end_training(plan)
 
 
-def _train_online(
-    scenario: Scenario, learner: Learning, world: World, out: Path, device: str, progress: Progress
-) -> None:
-    seed = seed_of(scenario, "training")
-    made = new_learner(
-        learner.policy,
-        world.catalogue.public(),
-        world.params.n_slots,
-        seed % 2**31,
-        resolve_device(device),
-        learner.settings,
-    )
-    advance = progress.task(f"train {learner.title} in the market", learner.searches)
+def _train_online(job: _Job, world: World) -> None:
+    n_slots, searches = world.params.n_slots, job.learner.searches
+    made = _untrained(job, world.catalogue.public(), n_slots)
+    env = SearchVectorEnv(ROWS, job.scenario.world, episode="shopper")
+    source = Market(made, env, job.seed, default_exploration(job.learner))
+    which = {"world": world.params.digest(), "searches": searches, "settings": made.settings}
+    plan = _plan(job, searches, max(1, searches // ROUNDS), which)
+    metrics = _watched(job, made, source, plan, "in the market")
+    seen = LearnedFrom("", world.params.digest(), job.seed, None, made.n_searches, shoppers_digest(source.shoppers()))
+    _save(made, job.learner, job.out, n_slots, seen, metrics)
+    end_training(plan)
+
+
+def _untrained(job: _Job, catalogue: PublicCatalogue, n_slots: int) -> Learner:
+    return new_learner(job.learner.policy, catalogue, n_slots, job.seed % 2**31, job.device, job.learner.settings)
+
+
+def _plan(job: _Job, searches: int | None, finish_every: int | None, which: dict[str, object]) -> Plan:
+    """The plan, with all that a checkpoint must agree in to be gone on from."""
+    if not job.keeping.checkpoint_every:
+        return Plan(searches, finish_every)
+    training = {
+        "policy": job.learner.policy,
+        "seed": job.seed,
+        "exploration": list(default_exploration(job.learner)),
+        "device": job.device,
+        "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
+        **which,
+    }
+    path = job.out.with_name(f"{job.out.name}.checkpoint")
+    return Plan(searches, finish_every, path, job.keeping.checkpoint_every, training)
+
+
+def _watched(job: _Job, learner: Learner, source: Source, plan: Plan, where: str) -> dict[str, float]:
+    """Train under the eyes of a person: a bar, event files where they are asked for, and Ctrl-C that loses nothing."""
+    advance = job.progress.task(f"train {job.learner.title} {where}", plan.searches)
     told = 0
 
-    def on_round(done: int) -> None:
+    def on_batch(now: Progressed, clicks: float) -> None:
         nonlocal told
-        advance(min(done, learner.searches) - told)
-        told = min(done, learner.searches)
+        done = now.searches if plan.searches is None else min(now.searches, plan.searches)
+        advance(done - told)
+        told = done
 
-    env = SearchVectorEnv(ROWS, scenario.world, episode="shopper")
-    every = max(1, learner.searches // ROUNDS)
-    learn_online(made, env, seed, learner.searches, default_exploration(learner), every, on_round)
-    _save(made, learner, out, world.params.n_slots, LearnedFrom("", world.params.digest(), seed, None, made.n_searches))
+    with asked_to_stop() as asked:
+
+        def on_checkpoint(searches: int, resumed: bool) -> None:
+            if resumed:
+                job.progress.note(f"goes on from {plan.checkpoint}, after {searches:,} searches")
+            elif asked():
+                job.progress.note(f"stopped after {searches:,} searches; {plan.checkpoint} holds them")
+
+        watch = Watch(on_batch, on_checkpoint=on_checkpoint, stop=asked)
+        with with_scalars(watch, job.keeping.tensorboard) as seen:
+            return train(learner, source, plan, seen)
 
 
 def _train_in_market(
@@ -133,8 +205,10 @@ def _train_in_market(
         advance=advance,
     )
     seen = LearnedFrom("", world.params.digest(), seed % 2**31, None, made.n_searches)
-    _save(made, learner, out, world.params.n_slots, seen)
+    _save(made, learner, out, world.params.n_slots, seen, {"searches": float(made.n_searches)})
 
 
-def _save(made: Learner, learner: Learning, out: Path, n_slots: int, seen: LearnedFrom) -> None:
-    save_model(made, out, n_slots, seen, metrics={}, exploration=default_exploration(learner))
+def _save(
+    made: Learner, learner: Learning, out: Path, n_slots: int, seen: LearnedFrom, metrics: dict[str, float]
+) -> None:
+    save_model(made, out, n_slots, seen, metrics, exploration=default_exploration(learner))

@@ -139,4 +139,6 @@ def _how_to_resume(arguments: Sequence[str]) -> str:
     """Return what to do after Ctrl-C."""
     if "sweep" in arguments:
         return "what is finished is kept; the same command goes on from there."
+    if "train" in arguments:
+        return "the same command goes on from the last checkpoint, where there is one."
     return "the same command starts again, and the same seed gives the same result."

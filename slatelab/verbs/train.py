@@ -18,11 +18,19 @@ def train(
     log: Annotated[Path | None, typer.Option(help="Learn from this log instead of online.")] = None,
     seed: Annotated[int, typer.Option(help="The seed of training.")] = 0,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks are trained.")] = "auto",
+    checkpoint_every: Annotated[
+        int,
+        typer.Option(min=0, metavar="SEARCHES", help="How often to keep what was learned, to go on from; 0: never."),
+    ] = 10_000,
+    tensorboard: Annotated[Path | None, typer.Option(help="Write scalars for TensorBoard into this folder.")] = None,
 ) -> None:
-    """Train one policy and save it."""
+    """Train one policy and save it. Stopped half-way, the same command goes on from the last checkpoint."""
     from scenarios.progress import progress_on_stderr
-    from scenarios.train import train_policy
+    from scenarios.train import Keeping, train_policy
 
+    keeping = Keeping(checkpoint_every, tensorboard)
     with progress_on_stderr(context.obj) as progress:
-        model = train_policy(scenario, policy, out, seed=seed, log=log, device=device, progress=progress)
+        model = train_policy(
+            scenario, policy, out, seed=seed, log=log, device=device, progress=progress, keeping=keeping
+        )
     print_result(str(model))

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from policies.learning import in_half, learn_online, log_examples
+from policies.learning import in_half, log_examples
 from policies.registry import named_policy, new_learner
+from policies.training import Market, Plan, Watch, train
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import join
 from simenv.log import Log, write_log
@@ -68,7 +69,8 @@ def test_future_rewards_cannot_change_past_slates(name: str, catalogue: PublicCa
     shown = []
     for lies_from in (5, 1000):
         env = Watched(lies_from)
-        learn_online(new_learner(name, catalogue, 3, 0), env, 3, 300, (0.05, 0.01), finish_every=200)
+        learner = new_learner(name, catalogue, 3, 0)
+        train(learner, Market(learner, env, 3, (0.05, 0.01)), Plan(300, finish_every=200))
         shown.append(env.shown)
     same = [bool((a == b).all()) for a, b in zip(*shown, strict=False)]
     assert all(same[:6])
@@ -78,7 +80,8 @@ def test_future_rewards_cannot_change_past_slates(name: str, catalogue: PublicCa
 def test_learning_online_tells_how_far_it_is(catalogue: PublicCatalogue) -> None:
     learner, told = new_learner("linear", catalogue, 3, 0), list[int]()
     env = SearchVectorEnv(32, world_params("tiny"))
-    learn_online(learner, env, 3, 1000, (0.1, 0.01), finish_every=300, on_round=told.append)
+    watch = Watch(on_round=lambda now: told.append(now.searches))
+    train(learner, Market(learner, env, 3, (0.1, 0.01)), Plan(1000, finish_every=300), watch)
     assert told == sorted(told)
     assert told[-1] == learner.n_searches
     assert 1000 <= learner.n_searches < 1000 + 32

@@ -1,0 +1,123 @@
+"""Training on the command line, stopped by Ctrl-C and by force: the same command goes on, to the same model."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from slatelab.main import call
+
+SCENARIO = """
+title = "A test"
+question = "Does it go on?"
+world = "tiny"
+
+[[learners]]
+policy = "{policy}"
+searches = {searches}
+"""
+
+
+def scenario(folder: Path, policy: str, searches: int) -> str:
+    path = folder / "it.toml"
+    path.write_text(SCENARIO.format(policy=policy, searches=searches))
+    return str(path)
+
+
+def command(scenario: str, policy: str, out: Path, every: int) -> list[str]:
+    return ["train", scenario, "--policy", policy, "--out", str(out), "--checkpoint-every", str(every)]
+
+
+def started(arguments: list[str]) -> subprocess.Popen[str]:
+    """Another process with that command line."""
+    code = "from slatelab.main import main; main()"
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True)
+
+
+def digest(model: Path) -> list[str]:
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(model.iterdir())]
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Until the file is there; it is written by renaming, so then it is whole."""
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_ctrl_c_and_force_lose_nothing(tmp_path: Path) -> None:
+    """First killed by force, then stopped by Ctrl-C, then left alone; and the checkpoint is gone at the end."""
+    searches = 60_000
+    named = scenario(tmp_path, "linear", searches)
+    assert call(["--quiet", *command(named, "linear", tmp_path / "whole", 0)]) == 0
+    out = tmp_path / "stopped"
+    checkpoint = tmp_path / "stopped.checkpoint"
+    line = command(named, "linear", out, 2_000)
+    first = started(line)
+    wait_for(checkpoint, first)
+    first.kill()
+    assert first.wait() == -signal.SIGKILL
+    first.communicate()
+    kept = checkpoint.stat().st_mtime_ns
+    second = started(line)
+    while checkpoint.stat().st_mtime_ns == kept:
+        assert second.poll() is None, second.communicate()[1]
+        time.sleep(0.01)
+    second.send_signal(signal.SIGINT)
+    told = second.communicate()[1]
+    assert second.returncode == 130, told
+    assert "goes on from" in told
+    assert "searches; " in told
+    assert told.splitlines()[-1] == (
+        "interrupted: the same command goes on from the last checkpoint, where there is one."
+    )
+    assert not out.exists()
+    assert call(["--quiet", *line]) == 0
+    assert digest(out) == digest(tmp_path / "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["it.toml", "stopped", "whole"]
+
+
+def test_scalars_are_written_where_they_are_asked_for(tmp_path: Path) -> None:
+    """Read back by TensorBoard's own format: a length, its checksum, an event."""
+    from tensorboardX.event_file_writer import EventsWriter  # noqa: F401  (its absence would be a clear failure)
+    from tensorboardX.proto.event_pb2 import Event
+
+    line = command(scenario(tmp_path, "linear", 1500), "linear", tmp_path / "model", 500)
+    assert call(["--quiet", *line, "--tensorboard", str(tmp_path / "scalars")]) == 0
+    (file,) = (tmp_path / "scalars").iterdir()
+    content, at, found = file.read_bytes(), 0, dict[str, list[int]]()
+    while at < len(content):
+        length = int.from_bytes(content[at : at + 8], "little")
+        event = Event.FromString(content[at + 12 : at + 12 + length])
+        for value in event.summary.value:
+            found.setdefault(value.tag, []).append(event.step)
+        at += 16 + length
+    assert set(found) == {"train/clicks_per_search", "train/searches_per_second", "train/clicks_per_search_of_round"}
+    assert found["train/clicks_per_search"] == sorted(set(found["train/clicks_per_search"]))
+    assert found["train/clicks_per_search"][-1] >= 1500
+
+
+def test_a_model_from_a_log_says_which_shoppers_it_learned_from(tmp_path: Path) -> None:
+    import json
+
+    from policies.learning import in_half
+    from policies.persistence import shoppers_digest
+    from simenv.log import Log
+
+    log = tmp_path / "log"
+    assert call(f"--quiet simulate tiny --policy uniform --shoppers 60 --out {log}".split()) == 0
+    line = ["--quiet", *command(scenario(tmp_path, "linear", 10), "linear", tmp_path / "model", 10), "--log", str(log)]
+    assert call(line) == 0
+    learned = json.loads((tmp_path / "model" / "card.json").read_text())["learned_from"]
+    shoppers = Log.open(log).shoppers()
+    assert learned["shoppers"] == shoppers_digest(shoppers[in_half(shoppers, 0)])
+    assert learned["log_hash"] == Log.open(log).digest
