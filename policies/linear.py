@@ -88,7 +88,7 @@ class LinearBandit:
 
     def score(self, page: Page, truth: Truth | None) -> F32:
         """The item's part of the expected reward, plus alpha standard deviations of its estimate."""
-        theta, root = self._posterior()
+        theta, root = self.posterior()
         weights = torch.from_numpy(theta[: self.n_features].astype(np.float32))
         spread = torch.from_numpy(root[:, : self.n_features].astype(np.float32))
         made = []
@@ -103,7 +103,7 @@ class LinearBandit:
 
     def estimates(self, page: Page, truth: Truth | None, needs: Needs) -> Estimates:
         """What it believes without the bound, see `policies.exploration.estimates.Uncertain`."""
-        theta, root = self._posterior()
+        theta, root = self.posterior()
         own = Posterior(torch.from_numpy(theta)[None], torch.from_numpy(root)[None])
         return beliefs(self.feature_map, own, page, needs, 0, np.zeros(1, dtype=np.int64))
 
@@ -126,7 +126,7 @@ class LinearBandit:
         self.moment = np.array(tensors["moment"], dtype=np.float64)
         self.n_searches = int(tensors["n_searches"].item())
 
-    def _posterior(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def posterior(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """The estimate (P,) and L^-1 (P, P), with precision = L L', so that |L^-1 z| is the deviation of z."""
         lower = np.linalg.cholesky(self.precision)
         inverse = np.linalg.solve(lower, np.eye(len(lower)))

@@ -116,9 +116,9 @@ class DisjointLinear:
         self.settings = chosen(self.kind, settings, DEFAULTS | {"alpha": 0.0})
         self.feature_map = FeatureMap(catalogue, self.settings["personal"])
         self.n_slots, self.n_searches = n_slots, 0
-        self._arm = np.unique(catalogue.category, return_inverse=True)[1].reshape(-1).astype(np.int64)
+        self.arm = np.unique(catalogue.category, return_inverse=True)[1].reshape(-1).astype(np.int64)
         size = len(self.feature_map.feature_names) + n_slots
-        self.feedback = _feedback(self.settings, (int(self._arm.max()) + 1, size))
+        self.feedback = _feedback(self.settings, (int(self.arm.max()) + 1, size))
 
     @staticmethod
     def empty(catalogue: PublicCatalogue, n_slots: int, settings: Mapping[str, Any]) -> DisjointLinear:
@@ -131,7 +131,7 @@ class DisjointLinear:
         Raises:
             UserError: where the examples do not say which items were shown.
         """
-        self.n_searches += learn_from(self.feedback, examples, self._arm)
+        self.n_searches += learn_from(self.feedback, examples, self.arm)
 
     def finish(self) -> None:
         """Nothing left to do: the sums are the model."""
@@ -145,7 +145,7 @@ class DisjointLinear:
     def estimates(self, page: Page, truth: Truth | None, needs: Needs) -> Estimates:
         """See `policies.exploration.estimates.Uncertain`."""
         belief = posterior(self.feedback.total(), self.settings["regularisation"])
-        return beliefs(self.feature_map, belief, page, needs, self.settings["seed"], self._arm)
+        return beliefs(self.feature_map, belief, page, needs, self.settings["seed"], self.arm)
 
     def tensors(self) -> Tensors:
         """What a saved model holds."""

@@ -38,7 +38,7 @@ def test_the_estimate_is_ridge_regression(seen: Examples, catalogue: PublicCatal
     z = np.concatenate([seen.features.reshape(len(slot), -1).astype(np.float64), slot], axis=1)
     z, y = z[seen.shown.reshape(-1)], seen.reward.reshape(-1)[seen.shown.reshape(-1)]
     theta = np.linalg.solve(z.T @ z + 10.0 * np.eye(z.shape[1]), z.T @ y)
-    assert np.allclose(learner._posterior()[0], theta, atol=1e-10)
+    assert np.allclose(learner.posterior()[0], theta, atol=1e-10)
 
 
 def test_the_bonus_of_a_cold_start_is_alpha_times_length_over_root_lambda(
@@ -80,7 +80,7 @@ def test_planted_weights_are_found(seen: Examples, catalogue: PublicCatalogue) -
     mean = seen.features @ theta + np.array([0.3, 0.2, 0.1])
     reward = (mean + 0.1 * rng.normal(size=mean.shape)).astype(np.float32)
     learner.update(Examples(seen.features, reward, seen.shown))
-    found, root = learner._posterior()
+    found, root = learner.posterior()
     # Differences within a page: what ranks. Slot effects and page-wide columns drop out of them.
     difference = (seen.features[:, 0] - seen.features[:, 1]).astype(np.float64)
     z = np.pad(difference, ((0, 0), (0, 3)))

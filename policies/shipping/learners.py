@@ -1,0 +1,184 @@
+"""Scores of learners as graphs: EXPORTS says of each kind how its score is computed and what beside features it needs.
+
+A kind that is not here is not exported, and REFUSED says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+
+from policies.examples import page_names
+from policies.kernels.logistic import as_posterior
+from policies.kernels.ridge import Posterior, posterior
+from policies.linear import LinearBandit
+from policies.linear_beliefs import named_noise
+from policies.linear_family import DisjointLinear, LinearThompson
+from policies.logistic import LogisticBandit
+from policies.neural import NeuralLinearBandit
+from policies.shipping.graph import MASKED, Graph
+from policies.slate_net import SlateScorer
+from simenv.errors import UserError
+from simenv.world import Page
+
+FEATURES, MASK = "features", "mask"
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a score reads beside features and mask.
+
+    Attributes:
+        about: What a serving system has to give.
+        dtype: Of onnx.TensorProto.
+        shape: Names or numbers of its axes, from the scorer.
+        of_page: The input for a page, from the scorer: how the check feeds it.
+    """
+
+    about: str
+    dtype: int
+    shape: Callable[[Any], list[str | int]]
+    of_page: Callable[[Any, Page], npt.NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Export:
+    """How a kind is exported: a function of (graph, scorer) that returns the scores (N, C) float32; other inputs."""
+
+    scores: Callable[[Graph, Any], str]
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+
+
+def _linear(g: Graph, scorer: LinearBandit) -> str:
+    theta, root = scorer.posterior()
+    size = scorer.n_features
+    return _bounded(g, theta[:size], root[:, :size], scorer.alpha)
+
+
+def _logistic(g: Graph, scorer: LogisticBandit) -> str:
+    own, size = as_posterior(scorer.mean, scorer.precision), len(scorer.feature_map.feature_names)
+    return _bounded(g, own.mean[:size].numpy(), own.root[:, :size].numpy(), scorer.settings["alpha"])
+
+
+def _bounded(g: Graph, mean: npt.NDArray[np.float64], root: npt.NDArray[np.float64], alpha: float) -> str:
+    """`mean . x + alpha |root x|`."""
+    value = g.dot(FEATURES, mean)
+    if not alpha:
+        return value
+    spread = g.length(g.op("MatMul", FEATURES, g.number(root.T)))
+    return g.op("Add", value, g.op("Mul", g.number(alpha), spread))
+
+
+def _thompson_belief(scorer: LinearThompson) -> Posterior:
+    """What theta of features is drawn from: mean (F,), root (P, F)."""
+    own = posterior(scorer.feedback.total(), scorer.settings["regularisation"])
+    size = len(scorer.feature_map.feature_names)
+    return Posterior(own.mean[0, :size], own.root[0, :, :size] * scorer.settings["scale"])
+
+
+def _linear_thompson(g: Graph, scorer: LinearThompson) -> str:
+    """Log of the mean over draws of softmax(draw / temperature)."""
+    own = _thompson_belief(scorer)
+    theta = g.op("Add", g.op("MatMul", "noise", g.number(own.root)), g.number(own.mean))  # (N, M, F)
+    draws = g.op("MatMul", theta, g.op("Transpose", FEATURES, having={"perm": [0, 2, 1]}))  # (N, M, C)
+    return mixture(g, draws, scorer.settings["temperature"], scorer.settings["n_draws"])
+
+
+def mixture(g: Graph, draws: str, temperature: float, n_draws: int) -> str:
+    """Log of the mean over draws (N, M, C) of softmax(draw / temperature) among those that are here, (N, C)."""
+    logit = g.op("Div", g.double(draws), g.number(temperature, np.float64))
+    here = g.op("Unsqueeze", MASK, g.ints(1))
+    logp = g.op("LogSoftmax", g.op("Where", here, logit, g.number(MASKED, np.float64)), having={"axis": 2})
+    summed = g.op("ReduceLogSumExp", logp, g.ints(1), having={"keepdims": 0})
+    return g.single(g.op("Sub", summed, g.number(np.log(n_draws), np.float64)))
+
+
+def _disjoint(g: Graph, scorer: DisjointLinear) -> str:
+    """A posterior for each arm, in float64 as the scorer has it."""
+    own, size = posterior(scorer.feedback.total(), scorer.settings["regularisation"]), _n_features(scorer)
+    x = g.double(FEATURES)
+    mean = g.op("Gather", g.number(own.mean[:, :size], np.float64), "arm")  # (N, C, F)
+    value = g.single(g.op("ReduceSum", g.op("Mul", mean, x), g.ints(2), having={"keepdims": 0}))
+    if not scorer.settings["alpha"]:
+        return value
+    root = g.op("Gather", g.number(own.root[:, :, :size], np.float64), "arm")  # (N, C, P, F)
+    turned = g.op("Squeeze", g.op("MatMul", root, g.op("Unsqueeze", x, g.ints(3))), g.ints(3))
+    return g.op("Add", value, g.op("Mul", g.number(scorer.settings["alpha"]), g.single(g.length(turned))))
+
+
+def _neural_linear(g: Graph, scorer: NeuralLinearBandit) -> str:
+    torso = scorer.net.torso
+    z = g.op("Div", g.op("Sub", FEATURES, _of(g, torso.mean)), _of(g, torso.scale))
+    for layer in (torso.first, torso.second):
+        z = g.op("Relu", g.affine(z, _array(layer.weight), _array(layer.bias)))
+    value = g.op("Squeeze", g.affine(z, _array(scorer.net.head.weight), _array(scorer.net.head.bias)), g.ints(2))
+    if not scorer.alpha:
+        return value
+    root = _array(scorer.last_root)
+    return g.op("Add", value, g.op("Mul", g.number(scorer.alpha), g.length(g.affine(z, root[:, :-1], root[:, -1]))))
+
+
+def _slate_net(g: Graph, scorer: SlateScorer) -> str:
+    net = scorer.net
+    deep = g.op("Relu", g.affine(FEATURES, _array(net.hidden.weight), _array(net.hidden.bias)))
+    return g.op("Add", g.dot(FEATURES, _array(net.linear.weight)[0]), g.dot(deep, _array(net.head.weight)[0]))
+
+
+def _array(tensor: torch.Tensor) -> npt.NDArray[np.generic]:
+    made: npt.NDArray[np.generic] = tensor.detach().cpu().numpy()
+    return made
+
+
+def _of(g: Graph, tensor: torch.Tensor) -> str:
+    return g.number(_array(tensor))
+
+
+def _n_features(scorer: DisjointLinear) -> int:
+    return len(scorer.feature_map.feature_names)
+
+
+def _noise(scorer: LinearThompson, page: Page) -> npt.NDArray[np.generic]:
+    keys = page_names(page, scorer.settings["seed"])
+    return _array(named_noise(keys, 0, scorer.settings["n_draws"], _thompson_belief(scorer).root.float()))
+
+
+NOISE = Input(
+    "standard normals, fresh for each page; by `policies.linear_beliefs.named_noise` they are the Python policy's",
+    onnx.TensorProto.FLOAT,
+    lambda scorer: ["N", scorer.settings["n_draws"], len(_thompson_belief(scorer).root)],
+    _noise,
+)
+ARM = Input(
+    "each candidate's arm: the place of its category among those of the catalogue, ascending; any arm at a hole",
+    onnx.TensorProto.INT64,
+    lambda scorer: ["N", "C"],
+    lambda scorer, page: scorer.arm[np.maximum(page.candidates, 0)],
+)
+EXPORTS: dict[str, Export] = {
+    "linear": Export(_linear),
+    "linear-ts": Export(_linear_thompson, {"noise": NOISE}),
+    "linear-disjoint": Export(_disjoint, {"arm": ARM}),
+    "logistic": Export(_logistic),
+    "neural-linear": Export(_neural_linear),
+    "ppo-slate": Export(_slate_net),
+}
+REFUSED: dict[str, str] = {}
+
+
+def export_of(policy: str, scorer: Any) -> Export:
+    """How the scorer of a policy is exported.
+
+    Raises:
+        UserError: for one that is not, saying why.
+    """
+    kind = getattr(scorer, "kind", "")
+    if kind in EXPORTS:
+        return EXPORTS[kind]
+    reason = REFUSED.get(kind, f"no graph is written for a {type(scorer).__name__}")
+    raise UserError(f"policy '{policy}' cannot be exported: {reason}. What can: {', '.join(EXPORTS)}.")
