@@ -1,4 +1,4 @@
-"""A benchmark as a run: speeds beside the peers', how cost grows with size, and what a large market needs of memory."""
+"""A benchmark as a run: speeds beside the peers', latencies, how cost grows with size, what a large market needs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any
 from scenarios.bandit_beds import bandit_beds, n_policies
 from scenarios.bench import benchmarks
 from scenarios.folder import RunSummary, begin_run, end_run, write_run, write_table
+from scenarios.latency import latencies, latency_kinds
 from scenarios.mechanisms import mechanism_costs, n_rounds
 from scenarios.progress import Progress, SilentProgress
 from scenarios.scaling import GROWTH, log_writing, peak_memory, scaling
 
-MECHANISMS, BANDITS = "mechanisms", "bandits"
+MECHANISMS, BANDITS, LATENCY = "mechanisms", "bandits", "latency"
 LARGE = 1_000_000  # shoppers, and items, of the memory measurement
 LOGGED = (25_000, 100_000)  # shoppers of the logs that are written: four times as many, and no more memory
 GIGABYTES = "GB of resident memory"
@@ -26,8 +27,8 @@ class Measured:
     """What was measured; records are rows of tables.
 
     rates: of `scenarios.bench`. scaling: of `scenarios.scaling`. mechanisms: of `scenarios.mechanisms`. bandits: of
-    `scenarios.bandit_beds`. Each is empty where it was not asked for. began: seconds since the epoch; wall_seconds:
-    what it took.
+    `scenarios.bandit_beds`. latency: of `scenarios.latency`. Each is empty where it was not asked for. began: seconds
+    since the epoch; wall_seconds: what it took.
     """
 
     rates: list[dict[str, Any]]
@@ -36,19 +37,21 @@ class Measured:
     began: float
     wall_seconds: float
     bandits: list[dict[str, Any]] = field(default_factory=list)
+    latency: list[dict[str, Any]] = field(default_factory=list)
 
 
 def measure(names: list[str] | None, with_sizes: bool, progress: Progress | None = None) -> Measured:
     """Run benchmarks.
 
     Args:
-        names: Which of BENCHMARKS, and "mechanisms" for what each mechanism costs; all of these where None. "bandits",
-            which takes minutes and data of its own, only where it is named.
+        names: Which of BENCHMARKS, "mechanisms" for what each mechanism costs, and "latency" for what one query costs
+            each kind of model; all of these where None. "bandits", which takes minutes and data of its own, only where
+            it is named.
         with_sizes: Whether to measure how cost grows with N, C and K, and the memory of a market of a million.
         progress: Where to tell how far it is.
     """
     began, shown = time.time(), progress or SilentProgress()
-    plain = None if names is None else [name for name in names if name not in (MECHANISMS, BANDITS)]
+    plain = None if names is None else [name for name in names if name not in (MECHANISMS, BANDITS, LATENCY)]
     rates = [] if plain == [] else benchmarks(plain)
     costs: list[dict[str, Any]] = []
     if names is None or MECHANISMS in names:
@@ -56,6 +59,9 @@ def measure(names: list[str] | None, with_sizes: bool, progress: Progress | None
     beds: list[dict[str, Any]] = []
     if names is not None and BANDITS in names:
         beds = bandit_beds(advance=shown.task(BANDITS, n_policies()))
+    waits: list[dict[str, Any]] = []
+    if names is None or LATENCY in names:
+        waits = latencies(shown.task(LATENCY, len(latency_kinds())))
     growth: list[dict[str, Any]] = []
     if with_sizes:
         advance = shown.task("sizes", sum(map(len, GROWTH.values())) + len(LOGGED) + 1)
@@ -68,7 +74,7 @@ def measure(names: list[str] | None, with_sizes: bool, progress: Progress | None
             name = f"a log of {searches:,.0f} searches streamed to Parquet"
             rates += [_record(name, rate, "searches/CPU-s"), _record(name, peak, GIGABYTES)]
             advance(1)
-    return Measured(rates, growth, costs, began, time.time() - began, beds)
+    return Measured(rates, growth, costs, began, time.time() - began, beds, waits)
 
 
 def write_measured(out: Path, measured: Measured) -> None:
@@ -82,6 +88,7 @@ def write_measured(out: Path, measured: Measured) -> None:
     write_table(out, "scaling", measured.scaling)
     write_table(out, "mechanisms", measured.mechanisms)
     write_table(out, "bandits", measured.bandits)
+    write_table(out, "latency", measured.latency)
     beside = [each for each in measured.rates if each["ratio"] is not None]
     write_run(
         out,

@@ -20,6 +20,7 @@ from slatelab.verbs.bench import bench
 from slatelab.verbs.data import data
 from slatelab.verbs.demo import demo
 from slatelab.verbs.evaluate import evaluate
+from slatelab.verbs.export import export
 from slatelab.verbs.fit import fit
 from slatelab.verbs.list import list_names
 from slatelab.verbs.report import report
@@ -36,6 +37,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "watch": watch,
     "train": train,
     "evaluate": evaluate,
+    "export": export,
     "fit": fit,
     "sweep": sweep,
     "report": report,

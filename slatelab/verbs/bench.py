@@ -14,7 +14,9 @@ def bench(
     context: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Only those with this in their name (SARDINE); all by default."),
+        typer.Argument(
+            metavar="[NAME]...", help="Only those with this in their name (SARDINE, latency); all by default."
+        ),
     ] = None,
     sizes: Annotated[bool, typer.Option("--sizes", help="Also how cost grows with size, and a large market.")] = False,
     out: Annotated[Path | None, typer.Option(help="Leave a run's folder with a report here.")] = None,
@@ -41,6 +43,7 @@ def bench(
                 "scaling": measured.scaling,
                 "mechanisms": measured.mechanisms,
                 "bandits": measured.bandits,
+                "latency": measured.latency,
             }
         )
         return
@@ -75,6 +78,13 @@ def bench(
             for each in measured.bandits
         ]  # fmt: skip
         print_table(columns, beds, right=columns[2:7], wrap=["by"])
+    if measured.latency:
+        columns = ["one query, ms", "runtime", "p50", "p99", "CPU p50", "CPU p99"]
+        waits = [
+            [each["model"], each["runtime"], *(number(each[name], 3) for name in ("p50", "p99", "cpu_p50", "cpu_p99"))]
+            for each in measured.latency
+        ]
+        print_table(columns, waits, right=columns[2:])
     if measured.scaling:
         columns = ["what grows", "size", "CPU ms a step", "of the line", "R squared"]
         grown = [
