@@ -237,9 +237,7 @@ class LogHalf:
     def _begin(self, taken: int) -> None:
         half = self.half
         keep = None if half is None else (lambda shopper: in_half(shopper, half))
-        self._batches: Iterator[Any] = islice(
-            self.log.batches(keep, want_query=self._want_query), taken, None
-        )
+        self._batches: Iterator[Any] = islice(self.log.batches(keep, want_query=self._want_query), taken, None)
         self._taken = taken
 
 

@@ -11,9 +11,9 @@ import pytest
 from policies.check import check_policy
 from policies.exploration.registry import exploration
 from policies.exploration.slotwise import SlotwisePolicy
-from policies.learning import learn_online
 from policies.ranking import F32, RankingPolicy
 from policies.registry import new_learner
+from policies.training import Market, Plan, train
 from scenarios.config import Estimation
 from scenarios.evidence import join_log
 from simenv import hashing
@@ -117,7 +117,8 @@ def test_a_learner_that_reads_text_learns_online(world: World) -> None:
             return super().score(page, truth)  # type: ignore[no-any-return]
 
     made.__class__ = Reading
-    learn_online(made, SearchVectorEnv(8, "tiny", episode="shopper"), 3, 60, (0.1, 0.01), 30)
+    env = SearchVectorEnv(8, "tiny", episode="shopper")
+    train(made, Market(made, env, 3, (0.1, 0.01)), Plan(60, 30))
 
 
 def test_a_reader_keeps_the_contract_of_policies(world: World) -> None:

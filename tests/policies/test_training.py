@@ -125,7 +125,7 @@ def test_learning_from_a_log_goes_on_where_it_was(
     name: str, tmp_path: Path, tiny: World, catalogue: PublicCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rows before are skipped, not learned from twice; the shoppers are all remembered."""
-    monkeypatch.setattr(Log.batches, "__defaults__", (None, 100))
+    monkeypatch.setattr(Log.batches, "__defaults__", (None, 100, False))
     log = Log.open(
         write_log(tiny, "tiny", named_policy("production", catalogue), 11, shopper_range(150), tmp_path / "log")
     )
