@@ -14,7 +14,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-OPSET = 18
+OPSETS = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
 IR_VERSION = 10  # of onnxruntime 1.18 and later
 MASKED = -1e30  # stands for -inf inside a softmax: finite, and nothing beside any score
 
@@ -92,7 +92,7 @@ class Graph:
             [helper.make_tensor_value_info(name, *each) for name, each in outputs.items()],
             self._numbers,
         )
-        model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="slatelab")
+        model = helper.make_model(made, opset_imports=OPSETS, producer_name="slatelab")
         model.ir_version = IR_VERSION
         helper.set_model_props(model, dict(facts))
         onnx.checker.check_model(model, full_check=True)

@@ -7,23 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-import torch
 
 from policies.examples import page_names
 from policies.kernels.logistic import as_posterior
 from policies.kernels.ridge import Posterior, posterior
+from policies.lambdamart import LambdaMart
 from policies.linear import LinearBandit
 from policies.linear_beliefs import named_noise
 from policies.linear_family import DisjointLinear, LinearThompson
 from policies.logistic import LogisticBandit
-from policies.neural import NeuralLinearBandit
+from policies.neural import NeuralBandit
+from policies.neural_beliefs import Diagonal, LastLayer
+from policies.neural_ensemble import Members
+from policies.shipping import networks
 from policies.shipping.graph import MASKED, Graph
 from policies.slate_net import SlateScorer
+from simenv import hashing
 from simenv.errors import UserError
 from simenv.world import Page
 
@@ -112,31 +116,54 @@ def _disjoint(g: Graph, scorer: DisjointLinear) -> str:
     return g.op("Add", value, g.op("Mul", g.number(scorer.settings["alpha"]), g.single(g.length(turned))))
 
 
-def _neural_linear(g: Graph, scorer: NeuralLinearBandit) -> str:
-    torso = scorer.net.torso
-    z = g.op("Div", g.op("Sub", FEATURES, _of(g, torso.mean)), _of(g, torso.scale))
-    for layer in (torso.first, torso.second):
-        z = g.op("Relu", g.affine(z, _array(layer.weight), _array(layer.bias)))
-    value = g.op("Squeeze", g.affine(z, _array(scorer.net.head.weight), _array(scorer.net.head.bias)), g.ints(2))
-    if not scorer.alpha:
-        return value
-    root = _array(scorer.last_root)
-    return g.op("Add", value, g.op("Mul", g.number(scorer.alpha), g.length(g.affine(z, root[:, :-1], root[:, -1]))))
+def _neural_linear(g: Graph, scorer: NeuralBandit) -> str:
+    belief = cast(LastLayer, scorer.belief)
+    net, alpha = belief.net.weights(), scorer.settings["alpha"]
+    two = networks.hidden_layers(g, net, FEATURES)[2]
+    root = networks.array(belief.root)
+    spread = g.length(g.affine(two, root[:, :-1], root[:, -1])) if alpha else ""
+    return _plus(g, networks.value(g, net, two), alpha, spread)
+
+
+def _neural_ucb(g: Graph, scorer: NeuralBandit) -> str:
+    mean, spread = _diagonal(g, scorer)
+    return _plus(g, mean, scorer.settings["alpha"], spread)
+
+
+def _neural_ts(g: Graph, scorer: NeuralBandit) -> str:
+    mean, spread = (g.op("Unsqueeze", each, g.ints(1)) for each in _diagonal(g, scorer))
+    wide = g.op("Mul", spread, g.number(scorer.settings["scale"]))
+    draws = g.op("Add", mean, g.op("Mul", wide, "noise"))
+    return mixture(g, draws, scorer.settings["temperature"], scorer.settings["n_draws"])
+
+
+def _diagonal(g: Graph, scorer: NeuralBandit) -> tuple[str, str]:
+    belief = cast(Diagonal, scorer.belief)
+    net = belief.net.weights()
+    layers = networks.hidden_layers(g, net, FEATURES)
+    return networks.value(g, net, layers[2]), networks.diagonal_spread(g, net, belief.precision, layers)
+
+
+def _ensemble(g: Graph, scorer: NeuralBandit) -> str:
+    values = networks.members(g, cast(Members, scorer.belief).net.weights(), FEATURES)
+    mean, spread = networks.mean_and_deviation(g, values)
+    return _plus(g, mean, scorer.settings["alpha"], spread)
+
+
+def _lambdamart(g: Graph, scorer: LambdaMart) -> str:
+    return networks.trees(g, scorer.trees.trees, len(scorer.feature_map.feature_names), FEATURES, MASK)
+
+
+def _plus(g: Graph, mean: str, alpha: float, spread: str) -> str:
+    return g.op("Add", mean, g.op("Mul", g.number(alpha), spread)) if alpha else mean
 
 
 def _slate_net(g: Graph, scorer: SlateScorer) -> str:
     net = scorer.net
-    deep = g.op("Relu", g.affine(FEATURES, _array(net.hidden.weight), _array(net.hidden.bias)))
-    return g.op("Add", g.dot(FEATURES, _array(net.linear.weight)[0]), g.dot(deep, _array(net.head.weight)[0]))
-
-
-def _array(tensor: torch.Tensor) -> npt.NDArray[np.generic]:
-    made: npt.NDArray[np.generic] = tensor.detach().cpu().numpy()
-    return made
-
-
-def _of(g: Graph, tensor: torch.Tensor) -> str:
-    return g.number(_array(tensor))
+    deep = g.op("Relu", g.affine(FEATURES, networks.array(net.hidden.weight), networks.array(net.hidden.bias)))
+    return g.op(
+        "Add", g.dot(FEATURES, networks.array(net.linear.weight)[0]), g.dot(deep, networks.array(net.head.weight)[0])
+    )
 
 
 def _n_features(scorer: DisjointLinear) -> int:
@@ -145,7 +172,14 @@ def _n_features(scorer: DisjointLinear) -> int:
 
 def _noise(scorer: LinearThompson, page: Page) -> npt.NDArray[np.generic]:
     keys = page_names(page, scorer.settings["seed"])
-    return _array(named_noise(keys, 0, scorer.settings["n_draws"], _thompson_belief(scorer).root.float()))
+    return networks.array(named_noise(keys, 0, scorer.settings["n_draws"], _thompson_belief(scorer).root.float()))
+
+
+def _noise_of_items(scorer: NeuralBandit, page: Page) -> npt.NDArray[np.generic]:
+    """As `policies.neural_beliefs.Diagonal` draws it, by page and item."""
+    named = hashing.absorb(page_names(page, scorer.settings["seed"])[:, None], np.arange(scorer.settings["n_draws"]))
+    noise = hashing.normal(hashing.absorb(named[:, :, None], page.candidates[:, None, :]))
+    return noise.astype(np.float32)
 
 
 NOISE = Input(
@@ -153,6 +187,12 @@ NOISE = Input(
     onnx.TensorProto.FLOAT,
     lambda scorer: ["N", scorer.settings["n_draws"], len(_thompson_belief(scorer).root)],
     _noise,
+)
+NOISE_OF_ITEMS = Input(
+    "standard normals, fresh for each page and candidate",
+    onnx.TensorProto.FLOAT,
+    lambda scorer: ["N", scorer.settings["n_draws"], "C"],
+    _noise_of_items,
 )
 ARM = Input(
     "each candidate's arm: the place of its category among those of the catalogue, ascending; any arm at a hole",
@@ -166,9 +206,14 @@ EXPORTS: dict[str, Export] = {
     "linear-disjoint": Export(_disjoint, {"arm": ARM}),
     "logistic": Export(_logistic),
     "neural-linear": Export(_neural_linear),
+    "neural-ucb": Export(_neural_ucb),
+    "neural-ts": Export(_neural_ts, {"noise": NOISE_OF_ITEMS}),
+    "ensemble": Export(_ensemble),
+    "lambdamart": Export(_lambdamart),
     "ppo-slate": Export(_slate_net),
 }
-REFUSED: dict[str, str] = {}
+_READS_IDS = "its score reads ids of words and items beside features, and no graph is written for those"
+REFUSED: dict[str, str] = {"two-tower": _READS_IDS, "cross": _READS_IDS, "position-aware": _READS_IDS}
 
 
 def export_of(policy: str, scorer: Any) -> Export:

@@ -58,13 +58,13 @@ def test_an_export_shows_what_the_policy_shows(
     assert [path.name for path in tmp_path.iterdir()] == ["it.onnx"]
 
 
-@pytest.mark.parametrize("name", ["linear", "linear-disjoint", "logistic", "neural-linear"])
+@pytest.mark.parametrize("name", ["linear", "linear-disjoint", "logistic", "neural-linear", "neural-ucb", "ensemble"])
 def test_a_bound_is_exported_too(
     name: str, trained: dict[str, Learner], catalogue: PublicCatalogue, steps: Step
 ) -> None:
     """The same state with alpha above 0: its bonus moves the scores, and the graph's with them."""
     kind = trained[name]
-    bold = new_learner(name, catalogue, 3, 1, settings={**kind.settings, "alpha": 0.7})
+    bold = new_learner(name, catalogue, 3, 1, settings={**kind.settings, "alpha": 1.7})
     bold.restore(kind.tensors())
     page = take(steps.page, slice(0, 200))
     assert np.abs(bold.score(page, None) - kind.score(page, None)).max() > 1e-3
