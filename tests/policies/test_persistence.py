@@ -132,7 +132,7 @@ def truncate(name: str) -> Callable[[Path], None]:
         (edit_card(lambda card: card | {"kind": "linaer"}), "Did you mean 'linear'"),
         (edit_card(lambda card: card | {"kind": "uniform"}), "has nothing to learn"),
         (edit_card(lambda card: card | {"features": card["features"][::-1]}), "trained on other features"),
-        (edit_card(lambda card: card | {"kind": "neural-linear"}), "has no setting 'regularisation'"),
+        (edit_card(lambda card: card | {"kind": "ensemble"}), "has no setting 'regularisation'"),
         (edit_card(lambda card: card | {"kind": "neural-linear", "settings": {}}), "is damaged or of another shape"),
         (edit_tensors(lambda held: held | {"precision": np.eye(3)}), "precision has shape"),
         (edit_tensors(lambda held: held | {"moment": held["moment"] * np.nan}), "moment holds a number that is NaN"),
