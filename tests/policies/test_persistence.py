@@ -196,7 +196,7 @@ def truncate(name: str) -> Callable[[Path], None]:
         (edit_card(lambda card: card | {"exploration": "softmax"}), "exploration is missing or of another type"),
         (edit_card(lambda card: {k: v for k, v in card.items() if k != "exploration"}), "exploration is missing"),
         (edit_card(lambda card: card | {"features": card["features"][::-1]}), "trained on other features"),
-        (edit_card(lambda card: card | {"kind": "neural-linear"}), "has no setting 'regularisation'"),
+        (edit_card(lambda card: card | {"kind": "ensemble"}), "has no setting 'regularisation'"),
         (edit_card(lambda card: card | {"kind": "neural-linear", "settings": {}}), "is damaged or of another shape"),
         (edit_tensors(lambda held: held | {"precision": np.eye(3)}), "precision has shape"),
         (edit_tensors(lambda held: held | {"moment": held["moment"] * np.nan}), "moment holds a number that is NaN"),
