@@ -2,9 +2,13 @@
 
 A word is the mean of the embeddings of its pieces and trigrams, a query the sequence of its locale and its words. Two
 pre-norm transformer layers (Vaswani et al., "Attention is all you need", 2017) read it. For each kind of term every
-word then speaks for each value, the loudest word counts, and a softmax over the values and "not said" gives
-probabilities; the mean of the words, projected and normalised, is the query's embedding, to be multiplied with the
-embedding of an item, which is made of its public columns.
+word then speaks for each value, and the loudest word counts: that is the evidence z_v for a value. The mean of the
+words, projected and normalised, is the query's embedding, to be multiplied with the embedding of an item, which is made
+of its public columns.
+
+What is read depends on what taught the evidence. Labels say what is not said: P = softmax(z, silence). Clicks do not:
+there the values of clicked items follow p = softmax(z + log prior), with the prior share of each value in the category
+that was read, and a value counts as said by as much as it leaves the prior: P_v = (p_v - prior_v)+ / (1 - prior_v).
 
 Padding is masked: a row's result is the same in any batch, to rounding.
 """
@@ -35,16 +39,18 @@ class Shape:
     Attributes:
         n_values: Values of each of `TERMS`.
         n_locales: Locales.
+        n_style: Style dimensions of an item.
+        from_clicks: Whether clicks taught it, and not labels.
         width: Of a word.
         heads: Of attention.
         layers: Transformer layers.
         embedding: Width of the embedding that queries and items share.
-        n_style: Style dimensions of an item.
     """
 
     n_values: tuple[int, ...]
     n_locales: int
     n_style: int
+    from_clicks: bool = True
     width: int = 64
     heads: int = 4
     layers: int = 2
@@ -83,7 +89,7 @@ class Block(nn.Module):
         self.inner, self.outer = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor, here: Tensor) -> Tensor:
-        """x (N, T, W) and which words are there (N, T) -> (N, T, W)."""
+        """Words (N, T, W) and which of them are there (N, T) -> (N, T, W)."""
         n, t, width = x.shape
         query, key, value = self.look(self.before(x)).reshape(n, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         weight = query @ key.transpose(-1, -2) / (width / self.heads) ** 0.5  # (N, heads, T, T)
@@ -94,7 +100,7 @@ class Block(nn.Module):
 
 
 class QueryNet(nn.Module):
-    """Words -> log-probabilities of the terms and an embedding; items -> an embedding."""
+    """Words -> evidence for terms and an embedding; items -> an embedding."""
 
     def __init__(self, n_ids: int, shape: Shape, generator: torch.Generator) -> None:
         """Weights from the given generator."""
@@ -106,8 +112,12 @@ class QueryNet(nn.Module):
         self.last = nn.LayerNorm(width)
         self.heads = nn.ModuleList([nn.Linear(width, n) for n in shape.n_values])
         self.silence = nn.Parameter(torch.zeros(len(shape.n_values)))  # the log-weight of "not said"
+        self.from_clicks = shape.from_clicks
+        groups = [1] + [shape.n_values[0]] * (len(shape.n_values) - 1)
+        for t, (g, n) in enumerate(zip(groups, shape.n_values, strict=True)):
+            self.register_buffer(f"prior_{t}", torch.full((g, n), 1.0 / n))
         self.project = nn.Linear(width, shape.embedding)
-        self.item_terms = nn.ModuleList([nn.Embedding(n + 1, shape.embedding) for n in shape.n_values])
+        self.item_terms: Sequence[nn.Embedding] = nn.ModuleList([nn.Embedding(n + 1, shape.embedding) for n in shape.n_values])
         self.item_rest = nn.Linear(shape.n_style + 3, shape.embedding)
         self._initialise(generator)
 
@@ -120,7 +130,7 @@ class QueryNet(nn.Module):
             ids: (W, P) int64 ids of words, `PAD` past their end.
 
         Returns:
-            For each term (N, V + 1) log-probabilities, "not said" last, and the embedding (N, D) of length 1.
+            For each term the evidence (N, V), and the embedding (N, D) of length 1.
         """
         size = (ids != PAD).sum(dim=1, keepdim=True).clamp(min=1)
         of_word = self.ids(ids).sum(dim=1) / size.sqrt()  # (W, width)
@@ -132,12 +142,33 @@ class QueryNet(nn.Module):
         for block in self.blocks:
             x = block(x, here)
         x = self.last(x)
-        log_p = []
-        for head, silence in zip(self.heads, self.silence, strict=True):
-            loudest = head(x).masked_fill(~here[..., None], -torch.inf).amax(dim=1)  # (N, V)
-            log_p.append(torch.cat([loudest, silence.expand(len(x), 1)], dim=1).log_softmax(dim=1))
+        evidence = [head(x).masked_fill(~here[..., None], -torch.inf).amax(dim=1) for head in self.heads]
         mean = (x * here[..., None]).sum(dim=1) / here.sum(dim=1, keepdim=True)
-        return log_p, nn.functional.normalize(self.project(mean), dim=1)
+        return evidence, nn.functional.normalize(self.project(mean), dim=1)
+
+    def priors(self) -> list[Tensor]:
+        """For each term (G, V) shares of its values given the category; (1, G) for the category."""
+        return [getattr(self, f"prior_{t}") for t in range(len(self.heads))]
+
+    def probabilities(self, evidence: list[Tensor]) -> list[Tensor]:
+        """For each term (N, V + 1): of each value and, last, of nothing being said."""
+        if not self.from_clicks:
+            return [each.exp() for each in self.log_with_silence(evidence)]
+        category = clicked_shares(evidence[0], self.prior_0)  # type: ignore[arg-type]
+        made = []
+        for t, (each, table) in enumerate(zip(evidence, self.priors(), strict=True)):
+            prior = table.expand(len(each), -1) if t == 0 else category @ table
+            said = (clicked_shares(each, prior) - prior).clamp(min=0.0) / (1.0 - prior).clamp(min=1e-3)
+            said = said / said.sum(dim=1, keepdim=True).clamp(min=1.0)
+            made.append(torch.cat([said, 1.0 - said.sum(dim=1, keepdim=True)], dim=1))
+        return made
+
+    def log_with_silence(self, evidence: list[Tensor]) -> list[Tensor]:
+        """For each term (N, V + 1) log-probabilities where labels taught it, "not said" last."""
+        return [
+            torch.cat([each, silence.expand(len(each), 1)], dim=1).log_softmax(dim=1)
+            for each, silence in zip(evidence, self.silence, strict=True)
+        ]
 
     def items(self, terms: Tensor, rest: Tensor) -> Tensor:
         """Embeddings of items, of length 1: terms (I, 7) int64, -1 for nothing; rest (I, style + 3) -> (I, D)."""
@@ -157,8 +188,7 @@ class QueryNet(nn.Module):
                 nn.init.zeros_(weight)
         with torch.no_grad():
             self.ids.weight[PAD] = 0.0
-            for head in self.heads:
-                head.bias.fill_(-4.0)  # silence, until a word speaks
+            self.silence.fill_(4.0)
 
 
 class QueryEncoder:
@@ -182,9 +212,9 @@ class QueryEncoder:
         """
         pairs: dict[tuple[int, str], int] = {}
         place = [pairs.setdefault(pair, len(pairs)) for pair in zip(locale.tolist(), query, strict=True)]
-        log_p, embedding = self._distinct([text for _, text in pairs], [at for at, _ in pairs])
+        read, embedding = self._distinct([text for _, text in pairs], [at for at, _ in pairs])
         back = np.array(place, dtype=np.int64)
-        return Reading(tuple(each[back] for each in log_p), embedding[back])
+        return Reading(tuple(each[back] for each in read), embedding[back])
 
     def item_embeddings(self, catalogue: PublicCatalogue) -> npt.NDArray[np.float32]:
         """Embeddings of all items, (I, D), of length 1."""
@@ -216,8 +246,8 @@ class QueryEncoder:
                 words = self.tokenizer.words(texts[first : first + CHUNK])
                 at = torch.tensor(locale[first : first + CHUNK], dtype=torch.int64)
                 columns = (torch.from_numpy(words.word).long(), at, torch.from_numpy(words.ids).long())
-                log_p, embedding = self.net(*(each.to(self.device) for each in columns))
-                for part, made in zip(parts, [*(each.exp() for each in log_p), embedding], strict=True):
+                evidence, embedding = self.net(*(each.to(self.device) for each in columns))
+                for part, made in zip(parts, [*self.net.probabilities(evidence), embedding], strict=True):
                     part.append(made.cpu().numpy())
         *probabilities, last = (np.concatenate(part) for part in parts)
         return probabilities, last
@@ -240,6 +270,11 @@ def encoder_from_json(held: Mapping[str, Any], device: str = "cpu") -> QueryEnco
         return new_encoder(tokenizer_from_json(held["tokenizer"]), shape, device=device)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"the encoder's description is damaged ({error!r}). Train the encoder again.") from error
+
+
+def clicked_shares(evidence: Tensor, prior: Tensor) -> Tensor:
+    """Shares of values among items that answer a query: prior (.., V), tilted by the evidence (.., V)."""
+    return (evidence + prior.log()).softmax(dim=-1)
 
 
 def item_columns(catalogue: PublicCatalogue) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from simenv.play import play
 from simenv.world import World
 
 I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
 Strings = npt.NDArray[np.object_]
 
 TITLES_A_LOCALE = 2000  # products whose title is read in each locale, at most
@@ -26,7 +27,7 @@ class AskedPages:
     """
 
     query: Strings
-    locale: npt.NDArray[np.int64]
+    locale: I64
     item: I32
     clicked: npt.NDArray[np.bool_]
 
@@ -40,7 +41,7 @@ class Titles:
     """M product titles: text (M,) strings, locale (M,) int64, item (M,) int32."""
 
     text: Strings
-    locale: npt.NDArray[np.int64]
+    locale: I64
     item: I32
 
 
@@ -81,7 +82,7 @@ def asked_pages(
         said = world.demand.said(step.state).terms
         columns.append((step.page.locale.astype(np.int64), item, step.outcome.clicked, said))
     locale, item, clicked, said = (np.concatenate(parts) for parts in zip(*columns, strict=True))
-    return AskedPages(np.array(queries, dtype=object), locale, item, clicked), Labels(said)  # type: ignore[arg-type]
+    return AskedPages(np.array(queries, dtype=object), locale, item, clicked), Labels(said)
 
 
 def product_titles(world: World, seed: int = 0, most: int = TITLES_A_LOCALE) -> Titles:

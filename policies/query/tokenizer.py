@@ -14,6 +14,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,7 @@ class Tokenizer:
         """Byte-pair pieces: the earliest-learned merge first, until none applies."""
         pieces = [*word, END]
         while len(pieces) > 1:
-            ranks = [self._rank.get(pair, len(self._rank)) for pair in zip(pieces, pieces[1:], strict=False)]
+            ranks = [self._rank.get(pair, len(self._rank)) for pair in pairwise(pieces)]
             best = min(ranks)
             if best == len(self._rank):
                 break
@@ -207,7 +208,7 @@ def _learn_merges(count: Mapping[str, int], n_merges: int, least_count: int) -> 
 
 
 def _count_pairs(pieces: list[str], n: int, word: int, times: Counter[Pair], where: dict[Pair, set[int]]) -> None:
-    for pair in zip(pieces, pieces[1:], strict=False):
+    for pair in pairwise(pieces):
         times[pair] += n
         if n > 0:
             where[pair].add(word)

@@ -1,24 +1,23 @@
 """Training an encoder: from clicks and product titles alone, or (for comparison) from hidden labels.
 
-From clicks. P_t(v | q) is what the encoder reads: the probability that query q says value v of term t, "not said"
-among the answers. What is clicked is what would be clicked anyway, tilted toward what is said:
+From clicks. With the evidence z_v(q) of the encoder, an item that answers query q has value v of a term by the share
 
-    p(value v of the clicked item | q) ~ prior_t(v | category of the item) exp(w_t P_t(v | q))
+    s_v = prior_v exp(z_v) / sum_u prior_u exp(z_u)
 
-with the prior counted from the clicks themselves (for the category: among all of them) and the strengths w_t learned.
-A query under which values are clicked as often as without it is thus read as silent. Where retrieval answers what is
-said, this sees it in what was shown, which a comparison within one page cannot; the comparison within the page, which
-selection cannot bias, stands beside it:
+where the prior is the share among clicked items of the same category (for the category: among all), so that a query
+under which values are clicked as often as without it teaches silence. But not every click answers what is said:
 
-    p(slot k is clicked | one of the page is) ~ exp(examination_k + sum_t u_t P_t(v_k | q))
+    p(v is the value of a clicked item)   = a s_v + (1 - a) prior_v
+    p(slot k | one of its page is clicked) ~ exp(examination_k) prod_t (b s_v / prior_v + 1 - b),  v that of slot k
 
-Its learned examination curve gives the clicks of the first part their weights, 1 / examination, so that what lies low
-on the page counts as often as it was looked at. Titles teach the words of a shop's own texts: some words of a title,
-and the public columns of its product as what was clicked; there the strength is fixed, since a title is about its
-product for certain. The embedding is trained by a softmax over the products of the batch (as in Huang et al.,
-"Learning deep structured semantic models for web search", 2013).
+with a, b for each term and the examination curve learned. The first line sees what retrieval answered to what is said,
+which a comparison within one page cannot; the second compares within the page, which no selection of pages can bias.
+Clicks of the first count 1 / examination, so that what lies low on the page counts as often as it was looked at. Titles
+teach the words of a shop's own texts: some words of a title, and the public columns of its product as what was
+clicked, with a near 1, since a title is about its product. The embedding is trained by a softmax over the products of
+the batch (as in Huang et al., "Learning deep structured semantic models for web search using clickthrough data", 2013).
 
-From labels: cross-entropy to what the queries say.
+From labels: cross-entropy to what the queries say. Queries only; the embedding is still learned from clicks.
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ import torch
 from torch import Tensor, nn
 
 from policies.query import noise
-from policies.query.encoder import QueryEncoder, Shape, item_columns, new_encoder
-from policies.query.material import AskedPages, I32, Material
+from policies.query.encoder import QueryEncoder, Shape, clicked_shares, item_columns, new_encoder
+from policies.query.material import I32, I64, Material
 from policies.query.tokenizer import train_tokenizer
 from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
 from simenv.language.words import CATEGORY
 
 N_VARIANTS = 6  # misspellings of each word that training meets
-SURE = 8.0  # strength of a title
+SURE = 0.98  # a of titles
 PRIOR_COUNT = 20.0  # pseudo-clicks, by the overall shares, in the prior of a category
 MOST_WEIGHT = 4.0  # of a click, for standing low on the page
 SHARPNESS = 10.0  # of the softmax over embeddings: 1 / temperature
@@ -89,33 +88,20 @@ def train_encoder(
     if material.labels is None and not pages.clicked.any():
         raise UserError("nothing was clicked on these pages; an encoder that learns from clicks needs some.")
     texts = [*pages.query.tolist(), *([] if titles is None else titles.text.tolist())]
-    shape = Shape(sizes[0], sizes[1], catalogue.style.shape[1])
+    shape = Shape(sizes[0], sizes[1], catalogue.style.shape[1], from_clicks=material.labels is None)
     encoder = new_encoder(train_tokenizer(texts), shape, course.seed, course.device)
     parts = ClickParts(pages.item.shape[1], len(shape.n_values)).to(encoder.device)
     items = _Items(catalogue, shape, encoder.device)
-    reader = _TextReader(encoder, texts, course)
+    _keep_priors(encoder, items.priors(pages.item[pages.clicked]))
+    losses = _Losses(encoder, parts, items, _TextReader(encoder, texts, course), material)
     kept = np.arange(len(pages)) if material.labels is not None else np.flatnonzero(pages.clicked.any(axis=1))
     steps = course.epochs * -(-len(kept) // course.batch)
-    weights = [*encoder.net.parameters(), *parts.parameters()]
-    optimiser = torch.optim.Adam(weights, lr=course.learning_rate)
+    optimiser = torch.optim.Adam([*encoder.net.parameters(), *parts.parameters()], lr=course.learning_rate)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, LAST_RATE ** (1.0 / steps))
-    of_clicks = items.priors(pages.item[pages.clicked])
-    of_titles = None if titles is None else items.priors(titles.item)
     for rows, drawn in _batches(kept, 0 if titles is None else len(titles.item), course):
-        log_p, embedding = reader.read(rows, pages.locale[rows], keep=1.0)
-        if material.labels is None:
-            loss = _click_loss(parts, items, of_clicks, log_p, _tensors(pages, rows, encoder.device))
-        else:
-            loss = _label_loss(log_p, torch.from_numpy(material.labels.said[rows]).long().to(encoder.device))
-        row, slot = np.nonzero(pages.clicked[rows])
-        loss = loss + _embedding_loss(encoder, items, embedding[row], pages.item[rows[row], slot])
-        if titles is not None and of_titles is not None:
-            log_p, embedding = reader.read(len(pages) + drawn, titles.locale[drawn], keep=course.keep)
-            item = titles.item[drawn]
-            strength = torch.full_like(parts.across, SURE)
-            once = torch.ones(len(drawn), device=encoder.device)
-            loss = loss + course.titles * _tilt_loss(strength, items, of_titles, log_p, (item, once))
-            loss = loss + course.titles * _embedding_loss(encoder, items, embedding, item)
+        loss = losses.of_pages(rows)
+        if titles is not None and material.labels is None:
+            loss = loss + course.titles * losses.of_titles(drawn, course.keep)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -125,13 +111,13 @@ def train_encoder(
 
 
 class ClickParts(nn.Module):
-    """What only training needs: the strengths of what is said, and the examination curve."""
+    """What only training needs: how often clicks answer what is said, and the examination curve."""
 
     def __init__(self, n_slots: int, n_terms: int) -> None:
-        """Start from strengths of 4 across pages and 1 within one, and a level curve."""
+        """Start from an answer in two of three clicks across pages, one in ten within, and a level curve."""
         super().__init__()
-        self.across = nn.Parameter(torch.full((n_terms,), 4.0))
-        self.within = nn.Parameter(torch.full((n_terms,), 1.0))
+        self.across = nn.Parameter(torch.full((n_terms,), 0.7))
+        self.within = nn.Parameter(torch.full((n_terms,), -2.2))
         self.examination = nn.Parameter(torch.zeros(n_slots))
 
     def weight(self) -> Tensor:
@@ -147,7 +133,7 @@ class _Items:
         self.terms, self.rest, self.shape = terms.to(device), rest.to(device), shape
 
     def priors(self, item: I32) -> list[Tensor]:
-        """For each term log shares (G, V) of its values among items, given their category; for the category (1, G)."""
+        """For each term shares (G, V) of its values among items, given their category; for the category (1, G)."""
         terms = self.terms[torch.from_numpy(item).long().to(self.terms.device)]
         n_categories = self.shape.n_values[CATEGORY]
         made = []
@@ -159,8 +145,42 @@ class _Items:
             count = torch.zeros(size, device=terms.device)
             count.index_put_((group[rows], value[rows]), torch.ones(int(rows.sum()), device=terms.device), True)
             share = (count.sum(dim=0) + 0.1) / (count.sum() + 0.1 * n)
-            made.append(((count + PRIOR_COUNT * share) / (count.sum(dim=1, keepdim=True) + PRIOR_COUNT)).log())
+            made.append((count + PRIOR_COUNT * share) / (count.sum(dim=1, keepdim=True) + PRIOR_COUNT))
         return made
+
+
+class _Losses:
+    """What a step descends on."""
+
+    def __init__(
+        self, encoder: QueryEncoder, parts: ClickParts, items: _Items, reader: _TextReader, material: Material
+    ) -> None:
+        self.encoder, self.parts, self.items, self.reader, self.material = encoder, parts, items, reader, material
+        self.of_titles_prior = None if material.titles is None else items.priors(material.titles.item)
+
+    def of_pages(self, rows: I64) -> Tensor:
+        """Of some pages: of their terms, by clicks or labels, and of the embedding."""
+        pages, labels, device = self.material.pages, self.material.labels, self.encoder.device
+        evidence, embedding = self.reader.read(rows, pages.locale[rows], keep=1.0)
+        if labels is None:
+            item, clicked = torch.from_numpy(pages.item[rows]).long(), torch.from_numpy(pages.clicked[rows])
+            shown = item.to(device), clicked.to(device)
+            loss = _click_loss(self.parts, self.items, self.encoder.net.priors(), evidence, shown)
+        else:
+            loss = _label_loss(self.encoder, evidence, torch.from_numpy(labels.said[rows]).long().to(device))
+        row, slot = np.nonzero(pages.clicked[rows])
+        return loss + _embedding_loss(self.encoder, self.items, embedding[row], pages.item[rows[row], slot])
+
+    def of_titles(self, drawn: I64, keep: float) -> Tensor:
+        """Of some titles: their products' terms, and the embedding."""
+        titles, prior = self.material.titles, self.of_titles_prior
+        if titles is None or prior is None:
+            return self.parts.across.new_zeros(())
+        evidence, embedding = self.reader.read(len(self.material.pages) + drawn, titles.locale[drawn], keep)
+        terms = self.items.terms[torch.from_numpy(titles.item[drawn]).long().to(embedding.device)]
+        sure = torch.full_like(self.parts.across, SURE)
+        loss = _value_loss(sure, terms, prior, evidence, torch.ones(len(terms), device=terms.device))
+        return loss + _embedding_loss(self.encoder, self.items, embedding, titles.item[drawn])
 
 
 class _TextReader:
@@ -175,15 +195,18 @@ class _TextReader:
         self.word, self.n_words = torch.from_numpy(words.word).long(), len(words.text)
         self.generator = torch.Generator().manual_seed(course.seed)
 
-    def read(self, rows: I32, locale: I32, keep: float) -> tuple[list[Tensor], Tensor]:
+    def read(self, rows: I64, locale: I64, keep: float) -> tuple[list[Tensor], Tensor]:
         """What the encoder makes of texts, with each word misspelt or left out by chance; one word stays at least."""
         word = self.word[torch.from_numpy(rows)]
         luck, wrong, which = (torch.rand(word.shape, generator=self.generator) for _ in range(3))
         there = word >= 0
         first = torch.where(there, luck, 2.0).amin(dim=1, keepdim=True)
         word = torch.where((luck < keep) | (luck == first), word, -1)
-        variant = self.n_words + word.clamp(min=0) * N_VARIANTS + (which * N_VARIANTS).long()
-        word = torch.where((word >= 0) & (wrong < self.course.misspelling), variant, word).to(self.ids.device)
+        order = (word < 0).long().argsort(dim=1, stable=True)  # what is left moves together, in its order
+        word = word.gather(1, order)[:, : int((word >= 0).sum(dim=1).max())]
+        variant = self.n_words + word.clamp(min=0) * N_VARIANTS + (which[:, : word.shape[1]] * N_VARIANTS).long()
+        misspelt = (word >= 0) & (wrong[:, : word.shape[1]] < self.course.misspelling)
+        word = torch.where(misspelt, variant, word).to(self.ids.device)
         distinct, place = torch.unique(word, return_inverse=True)  # -1, where there is one, comes first
         absent = int((distinct < 0).sum())
         made: tuple[list[Tensor], Tensor] = self.encoder.net(
@@ -192,7 +215,7 @@ class _TextReader:
         return made
 
 
-def _batches(kept: I32, n_titles: int, course: Course) -> Iterator[tuple[I32, I32]]:
+def _batches(kept: I64, n_titles: int, course: Course) -> Iterator[tuple[I64, I64]]:
     rng = np.random.default_rng([course.seed, 2])
     for _ in range(course.epochs):
         order = rng.permutation(kept)
@@ -200,50 +223,58 @@ def _batches(kept: I32, n_titles: int, course: Course) -> Iterator[tuple[I32, I3
             yield order[first : first + course.batch], rng.integers(max(1, n_titles), size=course.batch)
 
 
-def _tensors(pages: AskedPages, rows: I32, device: torch.device) -> tuple[Tensor, Tensor]:
-    item, clicked = torch.from_numpy(pages.item[rows]).long(), torch.from_numpy(pages.clicked[rows])
-    return item.to(device), clicked.to(device)
+def _keep_priors(encoder: QueryEncoder, priors: list[Tensor]) -> None:
+    for kept, made in zip(encoder.net.priors(), priors, strict=True):
+        kept.copy_(made)
 
 
 def _click_loss(
-    parts: ClickParts, items: _Items, prior: list[Tensor], log_p: list[Tensor], shown: tuple[Tensor, Tensor]
+    parts: ClickParts, items: _Items, prior: list[Tensor], evidence: list[Tensor], shown: tuple[Tensor, Tensor]
 ) -> Tensor:
-    """The sum of the two likelihoods of clicks, per click; shown are the items and whether they were clicked."""
+    """Both likelihoods of clicks, a mean over clicks; shown are the items and whether they were clicked."""
     item, clicked = shown
     utility = parts.examination.expand(item.shape)
+    answering = torch.sigmoid(parts.within)
     terms = items.terms[item.clamp(min=0)]  # (N, K, 7)
-    for t, each in enumerate(log_p):
-        value = terms[..., t]
-        said = each.exp().gather(1, value.clamp(min=0)) * (value >= 0)
-        utility = utility + parts.within[t].clamp(min=0.0) * said
+    for t, each in enumerate(evidence):
+        share, usual = _shares(each[:, None], prior[t], terms, t)
+        utility = utility + (answering[t] * share / usual + 1.0 - answering[t]).log() * (terms[..., t] >= 0)
     within = utility.masked_fill(item < 0, -torch.inf).log_softmax(dim=1)
     row, slot = torch.nonzero(clicked, as_tuple=True)
-    loss = -within[row, slot].mean()
-    weight = parts.weight()[slot]
-    across = _tilt_loss(parts.across, items, prior, [each[row] for each in log_p], (item[row, slot], weight))
-    return loss + across
+    across = _value_loss(
+        torch.sigmoid(parts.across),
+        terms[row, slot],
+        prior,
+        [each[row] for each in evidence],
+        parts.weight()[slot],
+    )
+    return across - within[row, slot].mean()
 
 
-def _tilt_loss(
-    strength: Tensor, items: _Items, prior: list[Tensor], log_p: list[Tensor], chosen: tuple[Tensor | I32, Tensor]
+def _value_loss(
+    answering: Tensor, terms: Tensor, prior: list[Tensor], evidence: list[Tensor], weight: Tensor
 ) -> Tensor:
-    """-log of prior(v) exp(strength P(v)), normalised over v, summed over the terms, a weighted mean over rows."""
-    item, weight = torch.as_tensor(chosen[0]).long().to(strength.device), chosen[1]
-    terms = items.terms[item]
-    total = strength.new_zeros(())
-    for t, each in enumerate(log_p):
-        value = terms[:, t]
-        group = torch.zeros_like(value) if t == CATEGORY else terms[:, CATEGORY].clamp(min=0)
-        logit = prior[t][group] + strength[t].clamp(min=0.0) * each[:, :-1].exp()
-        loss = -logit.log_softmax(dim=1).gather(1, value.clamp(min=0)[:, None]).squeeze(1)
-        total = total + (loss * weight * (value >= 0)).sum()
+    """-log of a s_v + (1 - a) prior_v, summed over the terms (n, 7) of items, a weighted mean over the n."""
+    total = answering.new_zeros(())
+    for t, each in enumerate(evidence):
+        share, usual = _shares(each, prior[t], terms, t)
+        chance = answering[t] * share + (1.0 - answering[t]) * usual
+        total = total - (chance.log() * weight * (terms[:, t] >= 0)).sum()
     return total / weight.sum()
 
 
-def _label_loss(log_p: list[Tensor], said: Tensor) -> Tensor:
-    """Cross-entropy to what is said, -1 for nothing, summed over the terms."""
-    total = log_p[0].new_zeros(())
-    for t, each in enumerate(log_p):
+def _shares(evidence: Tensor, prior: Tensor, terms: Tensor, t: int) -> tuple[Tensor, Tensor]:
+    """Of the t-th term's values of items (.., 7): the shares under the evidence (.., V), and those of the prior."""
+    group = torch.zeros_like(terms[..., 0]) if t == CATEGORY else terms[..., CATEGORY].clamp(min=0)
+    at, usual = terms[..., t].clamp(min=0)[..., None], prior[group]
+    share = clicked_shares(evidence, usual)
+    return share.gather(-1, at).squeeze(-1), usual.gather(-1, at).squeeze(-1)
+
+
+def _label_loss(encoder: QueryEncoder, evidence: list[Tensor], said: Tensor) -> Tensor:
+    """Cross-entropy to what is said (N, 7), -1 for nothing, summed over the terms."""
+    total = evidence[0].new_zeros(())
+    for t, each in enumerate(encoder.net.log_with_silence(evidence)):
         value = torch.where(said[:, t] < 0, each.shape[1] - 1, said[:, t])
         total = total + nn.functional.nll_loss(each, value)
     return total
