@@ -112,12 +112,12 @@ class QueryNet(nn.Module):
         self.last = nn.LayerNorm(width)
         self.heads = nn.ModuleList([nn.Linear(width, n) for n in shape.n_values])
         self.silence = nn.Parameter(torch.zeros(len(shape.n_values)))  # the log-weight of "not said"
-        self.from_clicks = shape.from_clicks
+        self.from_clicks, self.n_values = shape.from_clicks, shape.n_values
         groups = [1] + [shape.n_values[0]] * (len(shape.n_values) - 1)
         for t, (g, n) in enumerate(zip(groups, shape.n_values, strict=True)):
             self.register_buffer(f"prior_{t}", torch.full((g, n), 1.0 / n))
         self.project = nn.Linear(width, shape.embedding)
-        self.item_terms: Sequence[nn.Embedding] = nn.ModuleList([nn.Embedding(n + 1, shape.embedding) for n in shape.n_values])
+        self.item_terms = nn.ModuleList([nn.Embedding(n + 1, shape.embedding) for n in shape.n_values])
         self.item_rest = nn.Linear(shape.n_style + 3, shape.embedding)
         self._initialise(generator)
 
@@ -173,9 +173,8 @@ class QueryNet(nn.Module):
     def items(self, terms: Tensor, rest: Tensor) -> Tensor:
         """Embeddings of items, of length 1: terms (I, 7) int64, -1 for nothing; rest (I, style + 3) -> (I, D)."""
         made: Tensor = self.item_rest(rest)
-        for place, table in enumerate(self.item_terms):
-            value = terms[:, place]
-            made = made + table(torch.where(value < 0, table.num_embeddings - 1, value))
+        for value, n, table in zip(terms.T, self.n_values, self.item_terms, strict=True):
+            made = made + table(torch.where(value < 0, n, value))
         return nn.functional.normalize(made, dim=1)
 
     def _initialise(self, generator: torch.Generator) -> None:
