@@ -17,8 +17,10 @@ from torch import Tensor
 
 from policies.query.encoder import encoder_from_json, item_columns
 from simenv.catalogue import PublicCatalogue
+from simenv.errors import UserError
 from simenv.language.words import TERMS
 
+DICTIONARY = "dictionary"  # the reader that is always at hand
 LONGEST = 240  # bytes of a query that are read
 READ_FEATURES = (*(f"read_{term}" for term in TERMS), "read_alike")
 
@@ -65,6 +67,42 @@ class ReaderBlock(torch.nn.Module):
         """Take the encoder's weights; torch raises `RuntimeError` where they do not fit."""
         self.encoder.restore(tensors)
         self.embedding.copy_(self.net.items(self.terms, self.rest))
+
+
+class DictionaryBlock(torch.nn.Module):
+    """The same features as the built-in dictionary reads them, without an encoder: 1 where it read the item's value."""
+
+    def __init__(self, catalogue: PublicCatalogue) -> None:
+        """Hold the items' terms."""
+        super().__init__()
+        self.terms: Tensor
+        self.register_buffer("terms", item_columns(catalogue)[0], persistent=False)
+
+    def forward(self, page: Mapping[str, Tensor], item: Tensor) -> Tensor:
+        """Features (N, M, 8) float32, the last of them 0; `page` has `query_terms`."""
+        read = page["query_terms"].long()[:, None]
+        match = ((self.terms[item] == read) & (read >= 0)).float()
+        return torch.cat([match, torch.zeros_like(match[..., :1])], dim=2)
+
+    def tensors(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Nothing: there are no weights."""
+        return {}
+
+    def restore(self, tensors: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Nothing to take."""
+
+
+def reader_block(catalogue: PublicCatalogue, reader: str | Mapping[str, Any]) -> ReaderBlock | DictionaryBlock:
+    """The features of a reader: "dictionary", or what `QueryEncoder.as_json` says of an encoder.
+
+    Raises:
+        UserError: for another word, or a damaged description.
+    """
+    if reader == DICTIONARY:
+        return DictionaryBlock(catalogue)
+    if isinstance(reader, str):
+        raise UserError(f"there is no reader '{reader}'; expected '{DICTIONARY}' or the folder of a saved encoder.")
+    return ReaderBlock(catalogue, reader)
 
 
 def query_bytes(query: npt.NDArray[np.object_]) -> npt.NDArray[np.uint8]:
