@@ -138,4 +138,3 @@ def _as_letters(phrases: Sequence[str]) -> I32:
     for row, phrase in enumerate(phrases):
         made[row, : len(phrase)] = [ord(letter) for letter in phrase]
     return made
-

@@ -61,9 +61,7 @@ class Material:
     labels: Labels | None = None
 
 
-def asked_pages(
-    world: World, policy: Policy, seed: int, shoppers: npt.NDArray[np.int64]
-) -> tuple[AskedPages, Labels]:
+def asked_pages(world: World, policy: Policy, seed: int, shoppers: npt.NDArray[np.int64]) -> tuple[AskedPages, Labels]:
     """Pages that shoppers were shown by a policy, and the hidden labels of their queries.
 
     Args:
