@@ -4,8 +4,9 @@ From clicks. With the evidence z_v(q) of the encoder, an item that answers query
 
     s_v = prior_v exp(z_v) / sum_u prior_u exp(z_u)
 
-where the prior is the share among clicked items of the same category (for the category: among all), so that a query
-under which values are clicked as often as without it teaches silence. But not every click answers what is said:
+where the prior is the share among clicked items of the same category (for the category: among all; for colour and the
+like: of the same category and brand, since a brand has few products of a kind), so that a query under which values are
+clicked as often as without it teaches silence. But not every click answers what is said:
 
     p(v is the value of a clicked item)   = a s_v + (1 - a) prior_v
     p(slot k | one of its page is clicked) ~ exp(examination_k) prod_t (b s_v / prior_v + 1 - b),  v that of slot k
@@ -35,11 +36,12 @@ from policies.query.material import I32, I64, Material
 from policies.query.tokenizer import train_tokenizer
 from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
-from simenv.language.words import CATEGORY
+from simenv.language.words import BRAND, CATEGORY
 
 N_VARIANTS = 6  # misspellings of each word that training meets
 SURE = 0.98  # a of titles
 PRIOR_COUNT = 20.0  # pseudo-clicks, by the overall shares, in the prior of a category
+BRAND_COUNT = 3.0  # pseudo-products, by the category's shares, in the prior of a category and brand
 MOST_WEIGHT = 4.0  # of a click, for standing low on the page
 SHARPNESS = 10.0  # of the softmax over embeddings: 1 / temperature
 LAST_RATE = 0.05  # of the learning rate, at the end
@@ -63,7 +65,7 @@ class Course:
     epochs: int = 6
     batch: int = 256
     titles: float = 0.5
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     misspelling: float = 0.25
     keep: float = 0.35
     seed: int = 0
@@ -93,7 +95,8 @@ def train_encoder(
     parts = ClickParts(pages.item.shape[1], len(shape.n_values)).to(encoder.device)
     items = _Items(catalogue, shape, encoder.device)
     _keep_priors(encoder, items.priors(pages.item[pages.clicked]))
-    losses = _Losses(encoder, parts, items, _TextReader(encoder, texts, course), material)
+    usual = items.of_brands(encoder.net.priors())
+    losses = _Losses(encoder, (parts, usual), items, _TextReader(encoder, texts, course), material)
     kept = np.arange(len(pages)) if material.labels is not None else np.flatnonzero(pages.clicked.any(axis=1))
     steps = course.epochs * -(-len(kept) // course.batch)
     optimiser = torch.optim.Adam([*encoder.net.parameters(), *parts.parameters()], lr=course.learning_rate)
@@ -148,15 +151,36 @@ class _Items:
             made.append((count + PRIOR_COUNT * share) / (count.sum(dim=1, keepdim=True) + PRIOR_COUNT))
         return made
 
+    def of_brands(self, priors: list[Tensor]) -> list[Tensor]:
+        """The same, but those of colour and the like for each pair of category and brand: (G * B, V)."""
+        n_categories, n_brands = self.shape.n_values[CATEGORY], self.shape.n_values[BRAND]
+        group = self.terms[:, CATEGORY].clamp(min=0) * n_brands + self.terms[:, BRAND].clamp(min=0)
+        made = priors[: BRAND + 1]
+        for t in range(BRAND + 1, len(priors)):
+            value = self.terms[:, t]
+            rows = value >= 0
+            count = torch.zeros((n_categories * n_brands, self.shape.n_values[t]), device=value.device)
+            count.index_put_((group[rows], value[rows]), torch.ones(int(rows.sum()), device=value.device), True)
+            usual = priors[t].repeat_interleave(n_brands, dim=0)
+            made = [*made, (count + BRAND_COUNT * usual) / (count.sum(dim=1, keepdim=True) + BRAND_COUNT)]
+        return made
+
 
 class _Losses:
     """What a step descends on."""
 
     def __init__(
-        self, encoder: QueryEncoder, parts: ClickParts, items: _Items, reader: _TextReader, material: Material
+        self,
+        encoder: QueryEncoder,
+        clicks: tuple[ClickParts, list[Tensor]],
+        items: _Items,
+        reader: _TextReader,
+        material: Material,
     ) -> None:
-        self.encoder, self.parts, self.items, self.reader, self.material = encoder, parts, items, reader, material
-        self.of_titles_prior = None if material.titles is None else items.priors(material.titles.item)
+        self.encoder, self.items, self.reader, self.material = encoder, items, reader, material
+        self.parts, self.usual = clicks
+        titles = material.titles
+        self.of_titles_prior = None if titles is None else items.of_brands(items.priors(titles.item))
 
     def of_pages(self, rows: I64) -> Tensor:
         """Of some pages: of their terms, by clicks or labels, and of the embedding."""
@@ -165,7 +189,7 @@ class _Losses:
         if labels is None:
             item, clicked = torch.from_numpy(pages.item[rows]).long(), torch.from_numpy(pages.clicked[rows])
             shown = item.to(device), clicked.to(device)
-            loss = _click_loss(self.parts, self.items, self.encoder.net.priors(), evidence, shown)
+            loss = _click_loss(self.parts, self.items, self.usual, evidence, shown)
         else:
             loss = _label_loss(self.encoder, evidence, torch.from_numpy(labels.said[rows]).long().to(device))
         row, slot = np.nonzero(pages.clicked[rows])
@@ -237,7 +261,7 @@ def _click_loss(
     answering = torch.sigmoid(parts.within)
     terms = items.terms[item.clamp(min=0)]  # (N, K, 7)
     for t, each in enumerate(evidence):
-        share, usual = _shares(each[:, None], prior[t], terms, t)
+        share, usual = _shares(each[:, None], prior, terms, t)
         utility = utility + (answering[t] * share / usual + 1.0 - answering[t]).log() * (terms[..., t] >= 0)
     within = utility.masked_fill(item < 0, -torch.inf).log_softmax(dim=1)
     row, slot = torch.nonzero(clicked, as_tuple=True)
@@ -257,16 +281,20 @@ def _value_loss(
     """-log of a s_v + (1 - a) prior_v, summed over the terms (n, 7) of items, a weighted mean over the n."""
     total = answering.new_zeros(())
     for t, each in enumerate(evidence):
-        share, usual = _shares(each, prior[t], terms, t)
+        share, usual = _shares(each, prior, terms, t)
         chance = answering[t] * share + (1.0 - answering[t]) * usual
         total = total - (chance.log() * weight * (terms[:, t] >= 0)).sum()
     return total / weight.sum()
 
 
-def _shares(evidence: Tensor, prior: Tensor, terms: Tensor, t: int) -> tuple[Tensor, Tensor]:
+def _shares(evidence: Tensor, prior: list[Tensor], terms: Tensor, t: int) -> tuple[Tensor, Tensor]:
     """Of the t-th term's values of items (.., 7): the shares under the evidence (.., V), and those of the prior."""
-    group = torch.zeros_like(terms[..., 0]) if t == CATEGORY else terms[..., CATEGORY].clamp(min=0)
-    at, usual = terms[..., t].clamp(min=0)[..., None], prior[group]
+    category, brand = terms[..., CATEGORY].clamp(min=0), terms[..., BRAND].clamp(min=0)
+    if t == CATEGORY:
+        group = torch.zeros_like(category)
+    else:
+        group = category if t == BRAND else category * prior[BRAND].shape[1] + brand
+    at, usual = terms[..., t].clamp(min=0)[..., None], prior[t][group]
     share = clicked_shares(evidence, usual)
     return share.gather(-1, at).squeeze(-1), usual.gather(-1, at).squeeze(-1)
 
