@@ -50,7 +50,8 @@ class Plan:
         shoppers: Whose searches the encoders learn from.
         asked: New shoppers, whose first queries are read.
         rates: Of misspelling, at which they ask.
-        course: How encoders are trained.
+        course: How the encoder that learns from clicks is trained.
+        label_epochs: Passes of the other: labels are known of all searches, clicks of half of them.
         seeds: Of training; each has learners of its own.
         learners: Who rank.
         learning: Shoppers whose searches a learner is trained on.
@@ -59,13 +60,14 @@ class Plan:
     """
 
     shoppers: int = 7_700
-    asked: int = 20_000
+    asked: int = 6_000
     rates: tuple[float, ...] = (0.0, 0.08, 0.3)
     course: Course = dataclasses.field(default_factory=Course)
+    label_epochs: int = 4
     seeds: int = 5
     learners: tuple[str, ...] = ("linear", "neural-linear")
-    learning: int = 2_000
-    judged: int = 800
+    learning: int = 800
+    judged: int = 400
     gain_rates: tuple[float, ...] = (0.08, 0.3)
 
     @property
@@ -110,12 +112,12 @@ def trained_readers(world: World, plan: Plan, advance: Advance) -> dict[str, Que
     """An encoder trained from clicks and titles, and one from labels, on the same searches under the logger."""
     catalogue = world.catalogue.public()
     pages, labels = asked_pages(world, named_policy(LOGGER, catalogue), SEEDS["searches"], shopper_range(plan.shoppers))
-    sizes = world.demand.n_values, len(world.demand.locales)
+    sizes, titles = (world.demand.n_values, len(world.demand.locales)), product_titles(world)
     made: dict[str, QueryEncoder] = {}
     taught: dict[str, Labels | None] = {"clicks": None, "labels": labels}
     for name, known in taught.items():
-        material = Material(pages, None if known else product_titles(world), known)
-        made[name] = train_encoder(material, catalogue, sizes, plan.course)
+        course = plan.course if known is None else dataclasses.replace(plan.course, epochs=plan.label_epochs)
+        made[name] = train_encoder(Material(pages, titles, known), catalogue, sizes, course)
         advance(1)
     return made
 

@@ -133,7 +133,8 @@ class QueryNet(nn.Module):
             For each term the evidence (N, V), and the embedding (N, D) of length 1.
         """
         size = (ids != PAD).sum(dim=1, keepdim=True).clamp(min=1)
-        of_word = self.ids(ids).sum(dim=1) / size.sqrt()  # (W, width)
+        sums = nn.functional.embedding_bag(ids, self.ids.weight, mode="sum", padding_idx=PAD)  # (W, width)
+        of_word = sums / size.sqrt()
         there = words >= 0
         place = there.long().cumsum(dim=1).clamp(max=MOST_WORDS)
         x = of_word[words.clamp(min=0)] + self.place(place)

@@ -16,7 +16,7 @@ I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 Strings = npt.NDArray[np.object_]
 
-TITLES_A_LOCALE = 2000  # products whose title is read in each locale, at most
+TITLES_A_LOCALE = 4000  # products whose title is read in each locale, at most
 
 
 @dataclass(frozen=True)

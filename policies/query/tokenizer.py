@@ -90,8 +90,8 @@ class Tokenizer:
         return Words(word, self.table(place), tuple(place))
 
     def table(self, words: Iterable[str]) -> I32:
-        """The ids of normalised words, (W, P), padded with `PAD`."""
-        found = [self._ids(word) for word in words]
+        """The ids of normalised words, (W, P), padded with `PAD`; one row of it where there is no word."""
+        found = [self._ids(word) for word in words] or [()]
         table = np.full((len(found), max(1, max(map(len, found), default=1))), PAD, dtype=np.int32)
         for row, ids in enumerate(found):
             table[row, : len(ids)] = ids

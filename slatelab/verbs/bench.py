@@ -14,7 +14,7 @@ def bench(
     context: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Only those with this in their name (SARDINE); all by default."),
+        typer.Argument(metavar="[NAME]...", help="Only those with this in their name (SARDINE); all by default. 'query' alone measures how queries are read."),
     ] = None,
     sizes: Annotated[bool, typer.Option("--sizes", help="Also how cost grows with size, and a large market.")] = False,
     out: Annotated[Path | None, typer.Option(help="Leave a run's folder with a report here.")] = None,
