@@ -89,6 +89,15 @@ def measure(
     return Measured(rates, growth, costs, began, time.time() - began, beds, *read)
 
 
+def begin_measuring(out: Path) -> None:
+    """Begin a run's folder for `write_measured`, so that readers can be left in it meanwhile.
+
+    Raises:
+        UserError: where the folder exists and is not empty.
+    """
+    begin_run(out, "benchmark")
+
+
 def write_measured(out: Path, measured: Measured) -> None:
     """Leave what was measured as a run's folder that `slatelab report` draws.
 

@@ -9,7 +9,6 @@ import pytest
 from policies.query.tokenizer import PAD, UNKNOWN, Tokenizer, normalised, tokenizer_from_json, train_tokenizer
 from simenv.errors import UserError
 
-
 TEXTS = ["red shoes", "Blue Shoes", "blå skor", "running shoes for women", "laufschuhe damen", "buty do biegania"] * 3
 
 
