@@ -16,7 +16,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="Only those with this in their name (SARDINE); all by default. 'query' alone measures how queries are read.",
+            help="Only those with this in their name (SARDINE); all by default, but for 'query': how queries are read.",
         ),
     ] = None,
     sizes: Annotated[bool, typer.Option("--sizes", help="Also how cost grows with size, and a large market.")] = False,

@@ -23,7 +23,7 @@ def encoder() -> QueryEncoder:
     """Untrained, with weights large enough that its readings differ, those of the padding too."""
     made = new_encoder(train_tokenizer(TEXTS), Shape((5, 4, 3, 3, 3, 3, 3), 2, n_style=4), seed=3)
     rng = np.random.default_rng(0)
-    made.restore({name: value if "prior" in name else value + (0.2 * rng.normal(size=value.shape)).astype(value.dtype)
+    made.restore({name: value if "prior" in name else value + (0.1 * rng.normal(size=value.shape)).astype(value.dtype)
                   for name, value in made.tensors().items()})  # fmt: skip
     return made
 
