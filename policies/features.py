@@ -7,12 +7,14 @@ pages bring ids and small contexts; features are made for the candidates that ar
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from policies.query.block import READ_FEATURES, ReaderBlock, query_bytes, reader_block
 from simenv.catalogue import PublicCatalogue, price_spread
 from simenv.world import Page
 
@@ -23,6 +25,7 @@ PAGE_FIELDS = (
     "discount",
 )  # fmt: skip
 N_LOCALES, N_DEVICES = 10, 3
+READER = "reader."  # before the names of the reader's tensors in a saved model
 PERSONAL = ("last_brand_match", "style_fit", "price_gap", "style_fit_sure", "history_sure")  # and the history itself
 
 
@@ -33,13 +36,17 @@ class FeatureMap(torch.nn.Module):
     context. `feature_names` lists them in order.
     """
 
-    def __init__(self, catalogue: PublicCatalogue, personal: bool = True) -> None:
+    def __init__(
+        self, catalogue: PublicCatalogue, personal: bool = True, reader: str | Mapping[str, Any] | None = None
+    ) -> None:
         """Hold the catalogue's public columns as tables (buffers: they move with the module, they are not saved).
 
         Args:
             catalogue: Public columns.
             personal: Whether to make features of what the shopper clicked before. Without them all shoppers of a
                 locale and device who ask the same are ranked for alike.
+            reader: Whose readings of the queries are features too: "dictionary", or what `QueryEncoder.as_json` says of
+                an encoder. Of the latter `restore` brings the weights, and pages must carry the queries.
         """
         super().__init__()
         for name in ("category", "department", "brand", "colour"):
@@ -56,12 +63,30 @@ class FeatureMap(torch.nn.Module):
         self.personal = personal
         kept = [f for f, name in enumerate(self._all_names) if name not in PERSONAL and not name.startswith("history_")]
         self.register_buffer("kept", torch.tensor(kept), persistent=False)
+        self.reader = None if reader is None else reader_block(catalogue, reader)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         """The F names, in order."""
         names = self._all_names
-        return names if self.personal else tuple(names[f] for f in self.kept.tolist())  # type: ignore[operator]
+        own = names if self.personal else tuple(names[f] for f in self.kept.tolist())  # type: ignore[operator]
+        return own if self.reader is None else (*own, *READ_FEATURES)
+
+    @property
+    def reads_query(self) -> bool:
+        """Whether pages must carry the queries as typed."""
+        return type(self.reader) is ReaderBlock
+
+    def tensors(self) -> dict[str, npt.NDArray[np.generic]]:
+        """What a saved model must hold of the features: the weights of the reader, where there is one."""
+        held = {} if self.reader is None else self.reader.tensors()
+        return {f"{READER}{name}": value for name, value in held.items()}
+
+    def restore(self, tensors: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Take the weights of the reader from those of `tensors` that are its own; torch raises `RuntimeError`."""
+        if self.reader is not None:
+            own = {name.removeprefix(READER): value for name, value in tensors.items() if name.startswith(READER)}
+            self.reader.restore(own)
 
     @property
     def _all_names(self) -> tuple[str, ...]:
@@ -126,12 +151,14 @@ class FeatureMap(torch.nn.Module):
         made = torch.cat(
             [torch.stack([c.float() for c in columns], dim=2), style, context[:, None, :].expand(n, m, -1)], dim=2
         )
-        return made if self.personal else made[..., self.kept]  # type: ignore[index]
+        made = made if self.personal else made[..., self.kept]  # type: ignore[index]
+        return made if self.reader is None else torch.cat([made, self.reader(page, item)], dim=2)
 
 
 def page_tensors(page: Page, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-    """The fields that features need, as tensors."""
-    return {name: _tensor(getattr(page, name)).to(device) for name in PAGE_FIELDS}
+    """The fields that features need, as tensors; `query` where the page carries it, as `query_bytes`."""
+    made = {name: _tensor(getattr(page, name)).to(device) for name in PAGE_FIELDS}
+    return made if page.query is None else made | {"query": torch.from_numpy(query_bytes(page.query)).to(device)}
 
 
 def features(feature_map: FeatureMap, page: Page, positions: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:

@@ -49,6 +49,7 @@ class LinearBandit:
         regularisation: float = 10.0,
         alpha: float = 0.0,
         personal: bool = True,
+        reader: str | Mapping[str, Any] | None = None,
     ) -> None:
         """Start from the prior.
 
@@ -58,10 +59,13 @@ class LinearBandit:
             regularisation: lambda, > 0, the prior precision of every weight.
             alpha: Width of the confidence bound in standard deviations of the estimate (0 = no bonus).
             personal: See `FeatureMap`.
+            reader: See `FeatureMap`.
         """
-        self.feature_map = FeatureMap(catalogue, personal)
+        self.feature_map = FeatureMap(catalogue, personal, reader)
         self.n_features, self.n_slots = len(self.feature_map.feature_names), n_slots
-        self.settings: dict[str, Any] = {"regularisation": regularisation, "alpha": alpha, "personal": personal}
+        self.settings: dict[str, Any] = {
+            "regularisation": regularisation, "alpha": alpha, "personal": personal, "reader": reader,
+        }  # fmt: skip
         self.alpha = alpha
         size = self.n_features + n_slots
         self.precision = regularisation * np.eye(size)
@@ -71,8 +75,8 @@ class LinearBandit:
     @staticmethod
     def empty(catalogue: PublicCatalogue, n_slots: int, settings: Mapping[str, Any]) -> LinearBandit:
         """Untrained, from the settings of a saved one or from defaults. Nothing is random: a seed is ignored."""
-        own = chosen("linear", settings, {"regularisation": 10.0, "alpha": 0.0, "personal": True})
-        return LinearBandit(catalogue, n_slots, own["regularisation"], own["alpha"], own["personal"])
+        own = chosen("linear", settings, {"regularisation": 10.0, "alpha": 0.0, "personal": True, "reader": None})
+        return LinearBandit(catalogue, n_slots, **own)
 
     def update(self, examples: Examples) -> None:
         """Learn from a batch of searches."""

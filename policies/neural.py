@@ -33,11 +33,12 @@ from simenv.decision import Truth
 from simenv.world import Page
 
 # hidden: widths of the two hidden layers. learning_rate: of Adam. epochs: passes of `finish` over what is kept.
-# memory: searches that are kept. seed: of weights, order and draws. personal: of `FeatureMap`. Of the kinds:
+# memory: searches that are kept. seed: of weights, order and draws. personal, reader: of `FeatureMap`. Of the kinds:
 # regularisation: lambda, the prior precision. alpha: width of the bound in deviations. n_draws, temperature: of the
 # mixture. scale: of its deviations. n_members: of the ensemble.
 DEFAULTS: dict[str, Any] = {
     "hidden": (64, 32), "learning_rate": 2e-3, "epochs": 5, "memory": 200_000, "seed": 0, "personal": True,
+    "reader": None,
 }  # fmt: skip
 
 
@@ -89,7 +90,7 @@ class NeuralBandit:
         self.settings = chosen(kind.kind, settings, DEFAULTS | dict(kind.own))
         self.settings["hidden"] = list(self.settings["hidden"])
         self.device = torch.device(settings.get("device", "cpu"))
-        self.feature_map = FeatureMap(catalogue, self.settings["personal"]).to(self.device)
+        self.feature_map = FeatureMap(catalogue, self.settings["personal"], self.settings["reader"]).to(self.device)
         generator = torch.Generator().manual_seed(self.settings["seed"])
         shape = Shape(len(self.feature_map.feature_names), n_slots, self.device)
         self.belief = kind.build(shape, self.settings, generator)

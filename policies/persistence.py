@@ -24,6 +24,7 @@ from safetensors.numpy import load_file, save_file
 from policies.exploration.estimates import Exploration
 from policies.exploration.registry import exploration as scheme_of
 from policies.exploration.registry import name_of
+from policies.features import READER
 from policies.learning import Learner
 from policies.ranking import RankingPolicy, Scorer
 from policies.registry import CARD_FILE, POLICIES, restored_learner
@@ -117,7 +118,7 @@ def save_model(
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     draft.mkdir(parents=True)
     try:
-        tensors = {name: np.ascontiguousarray(value) for name, value in scorer.tensors().items()}
+        tensors = {name: np.ascontiguousarray(value) for name, value in _held(scorer).items()}
         save_file(tensors, draft / MODEL_FILE)
         (draft / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         draft.rename(folder)
@@ -172,7 +173,8 @@ def load_model(folder: Path, catalogue: PublicCatalogue, n_slots: int) -> Rankin
         bad = [name for name, value in tensors.items() if not np.isfinite(value).all()]
         if bad:
             raise ValueError(f"{bad[0]} holds a number that is NaN or infinite")
-        scorer.restore(tensors)
+        scorer.feature_map.restore(tensors)
+        scorer.restore({name: value for name, value in tensors.items() if not name.startswith(READER)})
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise UserError(
             f"'{folder / MODEL_FILE}' is damaged or of another shape ({str(error).splitlines()[0]}). Train it again."
@@ -196,3 +198,7 @@ def _scheme(folder: Path, card: dict[str, Any]) -> Exploration:
                 f"'{folder / CARD_FILE}' is damaged: exploration setting {setting} is {value!r}, no number."
             )
     return scheme_of(name, settings)
+
+
+def _held(scorer: Learner) -> dict[str, npt.NDArray[np.generic]]:
+    return scorer.tensors() | scorer.feature_map.tensors()

@@ -37,8 +37,12 @@ class Scorer(Protocol):
 
 
 def reads_query(scorer: Scorer) -> bool:
-    """Whether a scorer announced that it reads `Page.query`, by an attribute `reads_query` that is True."""
-    return bool(getattr(scorer, "reads_query", False))  # scorers that rank by numbers need not have heard of it
+    """Whether a scorer announced that it reads `Page.query`, by an attribute `reads_query` that is True.
+
+    Scorers that rank by numbers need not have heard of it.
+    """
+    of_features = getattr(scorer, "feature_map", None)  # of a learner, whose reader makes features of the query
+    return bool(getattr(scorer, "reads_query", False) or getattr(of_features, "reads_query", False))
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def new_learner(
         n_slots: K.
         seed: Of everything that it draws.
         device: A torch device.
-        settings: In place of its defaults.
+        settings: In place of its defaults; `reader` is "dictionary" or the folder of a saved encoder.
 
     Raises:
         UserError: for an unknown name or setting, or a policy that has nothing to learn.
@@ -124,7 +124,14 @@ def new_learner(
         learners = ", ".join(each for each, other in POLICIES.items() if other.learns)
         raise UserError(f"policy '{name}' has nothing to learn; expected one of {learners}.")
     given = {**(settings or {}), "seed": seed, "device": device}
+    reader, weights = given.get("reader"), None
+    if isinstance(reader, Path) or (isinstance(reader, str) and Path(reader).is_dir()):
+        from policies.query.saving import read_reader
+
+        given["reader"], weights = read_reader(Path(reader))
     made: Learner = _class(entry.made_by).empty(catalogue, n_slots, given)
+    if weights is not None:
+        made.feature_map.restore({f"reader.{name}": value for name, value in weights.items()})
     return made
 
 

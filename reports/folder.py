@@ -92,6 +92,14 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("bed", "policy", "by"), "text"),
         **dict.fromkeys(("rounds", "runs", "regret", "error", "published"), "number"),
     },
+    "reading": {
+        **dict.fromkeys(("reader", "by", "group", "term"), "text"),
+        **dict.fromkeys(("misspelling_rate", "value", "stderr", "queries"), "number"),
+    },
+    "gains": {
+        **dict.fromkeys(("learner", "reader"), "text"),
+        **dict.fromkeys(("misspelling_rate", "value", "gain", "gain_low", "gain_high", "seeds"), "number"),
+    },
     "predictive": {
         **dict.fromkeys(("statistic", "flag"), "text"),
         "aimed_at": "flag",

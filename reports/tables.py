@@ -296,6 +296,48 @@ def bandits_table(bandits: pd.DataFrame) -> Table:
     )
 
 
+def reading_table(reading: pd.DataFrame, by: str) -> Table:
+    """How many queries each reader reads right, by rate of misspelling and group: a column for each kind of term."""
+    of_kind = reading[reading["by"] == by]
+    terms = unique(of_kind["term"])
+    cells = {
+        (row["misspelling_rate"], row["group"], row["reader"], row["term"]): f"{row['value']:.3f} ± {row['stderr']:.3f}"
+        for row in records(of_kind)
+    }
+    keys = list(dict.fromkeys((rate, group, reader) for rate, group, reader, _ in cells))
+    return _table(
+        "Share of queries that are read right, silence included, ± standard error by shopper",
+        [
+            ("misspelling rate", [number(rate) for rate, _, _ in keys], True),
+            (by, [str(group) for _, group, _ in keys], False),
+            ("reader", [str(reader) for _, _, reader in keys], False),
+            *((str(term), [cells.get((*key, term), MISSING) for key in keys], True) for term in terms),
+        ],
+        "reading",
+    )
+
+
+def gains_table(gains: pd.DataFrame) -> Table:
+    """What ranking gains from each reader."""
+    return _table(
+        "True value per search over the logger's contexts, and the gain over no reader, paired by seed of training",
+        [
+            ("misspelling rate", [number(value) for value in gains["misspelling_rate"]], True),
+            ("learner", list(gains["learner"]), False),
+            ("reader", list(gains["reader"]), False),
+            ("value", [fixed(value, 4) for value in gains["value"]], True),
+            ("gain", [signed(value, 4) for value in gains["gain"]], True),
+            (
+                "95% interval",
+                [f"{signed(row['gain_low'], 4)} to {signed(row['gain_high'], 4)}" for row in records(gains)],
+                True,
+            ),
+            ("seeds", [count(value) for value in gains["seeds"]], True),
+        ],
+        "gains",
+    )
+
+
 def scaling_table(scaling: pd.DataFrame) -> Table:
     """CPU time of a step by size."""
     return _table(

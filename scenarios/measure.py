@@ -1,8 +1,13 @@
-"""A benchmark as a run: speeds beside the peers', latencies, how cost grows with size, what a large market needs."""
+"""A benchmark as a run: speeds beside the peers', latencies, how cost grows with size, what a large market needs.
+
+And, where it is asked for, how well queries are read and what ranking gains from it (`scenarios.reading`).
+"""
 
 from __future__ import annotations
 
 import datetime
+import shutil
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +19,7 @@ from scenarios.folder import RunSummary, begin_run, end_run, write_run, write_ta
 from scenarios.latency import latencies, latency_kinds
 from scenarios.mechanisms import mechanism_costs, n_rounds
 from scenarios.progress import Progress, SilentProgress
+from scenarios.reading import READING, Plan, measured_reading
 from scenarios.scaling import GROWTH, log_writing, peak_memory, scaling
 
 MECHANISMS, BANDITS, LATENCY = "mechanisms", "bandits", "latency"
@@ -27,8 +33,8 @@ class Measured:
     """What was measured; records are rows of tables.
 
     rates: of `scenarios.bench`. scaling: of `scenarios.scaling`. mechanisms: of `scenarios.mechanisms`. bandits: of
-    `scenarios.bandit_beds`. latency: of `scenarios.latency`. Each is empty where it was not asked for. began: seconds
-    since the epoch; wall_seconds: what it took.
+    `scenarios.bandit_beds`. latency: of `scenarios.latency`. reading, gains: of `scenarios.reading`. Each is empty where
+    it was not asked for. began: seconds since the epoch; wall_seconds: what it took.
     """
 
     rates: list[dict[str, Any]]
@@ -38,20 +44,26 @@ class Measured:
     wall_seconds: float
     bandits: list[dict[str, Any]] = field(default_factory=list)
     latency: list[dict[str, Any]] = field(default_factory=list)
+    reading: list[dict[str, Any]] = field(default_factory=list)
+    gains: list[dict[str, Any]] = field(default_factory=list)
 
 
-def measure(names: list[str] | None, with_sizes: bool, progress: Progress | None = None) -> Measured:
+def measure(
+    names: list[str] | None, with_sizes: bool, progress: Progress | None = None, readers: Path | None = None
+) -> Measured:
     """Run benchmarks.
 
     Args:
         names: Which of BENCHMARKS, "mechanisms" for what each mechanism costs, and "latency" for what one query costs
-            each kind of model; all of these where None. "bandits", which takes minutes and data of its own, only where
-            it is named.
+            each kind of model; all of these where None. "bandits", which takes minutes and data of its own, and
+            "query", how well queries are read, only where they are named.
         with_sizes: Whether to measure how cost grows with N, C and K, and the memory of a market of a million.
         progress: Where to tell how far it is.
+        readers: Where to leave the encoders of "query", if anywhere.
     """
     began, shown = time.time(), progress or SilentProgress()
-    plain = None if names is None else [name for name in names if name not in (MECHANISMS, BANDITS, LATENCY)]
+    apart = (MECHANISMS, BANDITS, LATENCY, READING)
+    plain = None if names is None else [name for name in names if name not in apart]
     rates = [] if plain == [] else benchmarks(plain)
     costs: list[dict[str, Any]] = []
     if names is None or MECHANISMS in names:
@@ -74,7 +86,23 @@ def measure(names: list[str] | None, with_sizes: bool, progress: Progress | None
             name = f"a log of {searches:,.0f} searches streamed to Parquet"
             rates += [_record(name, rate, "searches/CPU-s"), _record(name, peak, GIGABYTES)]
             advance(1)
-    return Measured(rates, growth, costs, began, time.time() - began, beds, waits)
+    read: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+    if names is not None and READING in names:
+        plan = Plan()
+        with tempfile.TemporaryDirectory() as folder:
+            read = measured_reading(plan, Path(folder), shown.task(READING, plan.n_steps))
+            if readers is not None:
+                shutil.copytree(folder, readers, dirs_exist_ok=True)
+    return Measured(rates, growth, costs, began, time.time() - began, beds, waits, *read)
+
+
+def begin_measuring(out: Path) -> None:
+    """Begin a run's folder for `write_measured`, so that readers can be left in it meanwhile.
+
+    Raises:
+        UserError: where the folder exists and is not empty.
+    """
+    begin_run(out, "benchmark")
 
 
 def write_measured(out: Path, measured: Measured) -> None:
@@ -89,6 +117,8 @@ def write_measured(out: Path, measured: Measured) -> None:
     write_table(out, "mechanisms", measured.mechanisms)
     write_table(out, "bandits", measured.bandits)
     write_table(out, "latency", measured.latency)
+    write_table(out, "reading", measured.reading)
+    write_table(out, "gains", measured.gains)
     beside = [each for each in measured.rates if each["ratio"] is not None]
     write_run(
         out,

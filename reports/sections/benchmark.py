@@ -7,11 +7,18 @@ import pandas as pd
 from reports.figures import mechanisms, scaling, speed
 from reports.folder import Run
 from reports.sections.section import Section, picture
-from reports.tables import bandits_table, mechanisms_table, scaling_table, speed_table
+from reports.tables import (
+    bandits_table,
+    gains_table,
+    mechanisms_table,
+    reading_table,
+    scaling_table,
+    speed_table,
+)
 
 
 def benchmark_sections(run: Run) -> list[Section]:
-    """Speed beside the peers, what mechanisms cost, how cost grows: those that the run's tables can fill."""
+    """Speed beside the peers, what mechanisms cost, how cost grows, how queries are read: what the tables can fill."""
     tables, found = run.tables, []
     if "speed" in tables:
         found.append(_speed(tables["speed"]))
@@ -21,6 +28,10 @@ def benchmark_sections(run: Run) -> list[Section]:
         found.append(_bandits(tables["bandits"]))
     if "scaling" in tables:
         found.append(_scaling(tables["scaling"]))
+    if "reading" in tables:
+        found.append(_reading(tables["reading"]))
+    if "gains" in tables:
+        found.append(_gains(tables["gains"]))
     return found
 
 
@@ -82,4 +93,25 @@ def _scaling(table: pd.DataFrame) -> Section:
         ),
         (),
         (scaling_table(table),),
+    )
+
+
+def _reading(table: pd.DataFrame) -> Section:
+    return Section(
+        "reading",
+        "How well queries are read",
+        "New shoppers' first queries, read by each reader and compared with what they say as they were meant.",
+        None,
+        (reading_table(table, "all"),),
+        (reading_table(table, "locale"), reading_table(table, "spelling")),
+    )
+
+
+def _gains(table: pd.DataFrame) -> Section:
+    return Section(
+        "gains",
+        "What ranking gains from reading",
+        "The same learners, trained on the same searches with and without a reader; truth is known in the market.",
+        None,
+        (gains_table(table),),
     )

@@ -15,7 +15,8 @@ def bench(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME]...", help="Only those with this in their name (SARDINE, latency); all by default."
+            metavar="[NAME]...",
+            help="Only those with this in their name (SARDINE, latency); all by default but 'bandits' and 'query'.",
         ),
     ] = None,
     sizes: Annotated[bool, typer.Option("--sizes", help="Also how cost grows with size, and a large market.")] = False,
@@ -25,13 +26,14 @@ def bench(
     """Measure speed, in CPU time on one core."""
     from reports import report
     from scenarios.folder import machine, require_new
-    from scenarios.measure import measure, write_measured
+    from scenarios.measure import begin_measuring, measure, write_measured
     from scenarios.progress import progress_on_stderr
 
     if out is not None:
         require_new(out)
+        begin_measuring(out)
     with stdout_kept_clean(), progress_on_stderr(context.obj) as progress:
-        measured = measure(names or None, sizes, progress)
+        measured = measure(names or None, sizes, progress, None if out is None else out / "readers")
     if out is not None:
         write_measured(out, measured)
         print_note(f"report: {report(out)}")
@@ -44,6 +46,8 @@ def bench(
                 "mechanisms": measured.mechanisms,
                 "bandits": measured.bandits,
                 "latency": measured.latency,
+                "reading": measured.reading,
+                "gains": measured.gains,
             }
         )
         return
@@ -93,3 +97,19 @@ def bench(
             for each in measured.scaling
         ]  # fmt: skip
         print_table(columns, grown, right=columns[1:])
+    if measured.reading:
+        whole = [each for each in measured.reading if each["by"] == "all"]
+        columns = ["misspelling rate", "reader", "term", "right", "standard error"]
+        read = [
+            [number(each["misspelling_rate"]), each["reader"], each["term"], f"{each['value']:.3f}",
+             f"{each['stderr']:.3f}"]
+            for each in whole
+        ]  # fmt: skip
+        print_table(columns, read, right=["misspelling rate", *columns[3:]])
+        columns = ["misspelling rate", "learner", "reader", "value", "gain", "95% interval"]
+        gained = [
+            [number(each["misspelling_rate"]), each["learner"], each["reader"], f"{each['value']:.4f}",
+             f"{each['gain']:+.4f}", f"{each['gain_low']:+.4f} to {each['gain_high']:+.4f}"]
+            for each in measured.gains
+        ]  # fmt: skip
+        print_table(columns, gained, right=["misspelling rate", *columns[3:]])

@@ -17,6 +17,8 @@ OF_OTHER_RUNS = (
     "cells",
     "speed",
     "scaling",
+    "reading",
+    "gains",
     "predictive",
     "examination",
     "parameters",
