@@ -87,16 +87,18 @@ def batch_examples(feature_map: FeatureMap, batch: LogBatch) -> Examples:
 
 
 def in_features_of(feature_map: FeatureMap, given: Examples) -> Examples:
-    """The same examples in other features.
+    """The same examples in the features of this map, made from their pages.
+
+    Examples that do not hold their pages are taken as they are where they have as many features.
 
     Raises:
-        UserError: where the features differ and the examples do not hold the pages that they came from.
+        UserError: where the features are fewer or more and the examples do not hold the pages that they came from.
     """
-    if given.features.shape[-1] == len(feature_map.feature_names):
-        return given
-    if given.page is None or given.slate is None:
+    if given.page is not None and given.slate is not None:
+        return dataclasses.replace(given, features=features(feature_map, given.page, given.slate))
+    if given.features.shape[-1] != len(feature_map.feature_names):
         raise UserError("examples without their pages cannot be told in other features; make them by `examples`.")
-    return dataclasses.replace(given, features=features(feature_map, given.page, given.slate))
+    return given
 
 
 def page_names(page: Page, seed: int) -> hashing.Keys:
