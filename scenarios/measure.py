@@ -33,8 +33,8 @@ class Measured:
     """What was measured; records are rows of tables.
 
     rates: of `scenarios.bench`. scaling: of `scenarios.scaling`. mechanisms: of `scenarios.mechanisms`. bandits: of
-    `scenarios.bandit_beds`. latency: of `scenarios.latency`. reading, gains: of `scenarios.reading`. Each is empty where
-    it was not asked for. began: seconds since the epoch; wall_seconds: what it took.
+    `scenarios.bandit_beds`. latency: of `scenarios.latency`. reading, gains: of `scenarios.reading`. Each is empty
+    where it was not asked for. began: seconds since the epoch; wall_seconds: what it took.
     """
 
     rates: list[dict[str, Any]]
