@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
 import torch
@@ -37,7 +37,14 @@ class ClickNet(Protocol):
 class ClickTraining:
     """A network, its optimiser, and what it is trained on."""
 
-    def __init__(self, net: ClickNet, settings: dict[str, Any], generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        net: ClickNet,
+        settings: dict[str, Any],
+        generator: torch.Generator,
+        shrunk: Mapping[nn.Parameter, float] | None = None,
+        with_pages: bool = False,
+    ) -> None:
         """Start untrained.
 
         Args:
@@ -45,15 +52,19 @@ class ClickTraining:
             settings: `learning_rate` of Adam; `epochs`, passes of a round, more where that would be fewer than
                 LEAST_STEPS steps; `memory` in searches; `seed`.
             generator: Of the order of training.
+            shrunk: Parameters with the share that each loses in a step at the full learning rate.
+            with_pages: Whether the network needs pages beside features.
         """
-        self.net, self.generator = net, generator
-        self.replay, self.epochs = Replay(settings["memory"], settings["seed"]), settings["epochs"]
+        self.net, self.generator, self.epochs = net, generator, settings["epochs"]
+        self.replay = Replay(settings["memory"], settings["seed"], with_pages)
         # A handful of numbers that every click speaks of can, and must, move faster than the network: at its rate the
         # curve is still where it started when the log ends, and what stood low on the page counts as bad.
         rate, curve = settings["learning_rate"], net.examination
-        rest = [each for each in cast(nn.Module, net).parameters() if each is not curve]
+        apart = {id(each) for each in (curve, *(shrunk or {}))}
+        rest = [each for each in cast(nn.Module, net).parameters() if id(each) not in apart]
         groups: list[dict[str, Any]] = [{"params": rest}, {"params": [curve], "lr": CURVE_RATE * rate}]
-        self.optimiser = torch.optim.Adam(groups, lr=rate, fused=True)
+        groups += [{"params": [each], "weight_decay": share / rate} for each, share in (shrunk or {}).items()]
+        self.optimiser = torch.optim.AdamW(groups, lr=rate, weight_decay=0.0, fused=True)
 
     def learn(self, examples: Examples, is_first: bool) -> Examples:
         """Keep a batch of searches, and take one step on it: learning as it goes.

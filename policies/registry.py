@@ -80,6 +80,14 @@ POLICIES: dict[str, Entry] = {
     "ensemble": Entry(
         "bootstrapped ensemble of neural bandits", 0.3, 0.01, "policies.neural:ENSEMBLE", learns=True
     ),
+    "two-tower": Entry(
+        "a vector for the search and one for each item, learned from clicks", 0.3, 0.01, "policies.two_tower:TWO_TOWER",
+        learns=True,
+    ),
+    "cross": Entry(
+        "one network over search and item together, with embeddings of ids", 0.3, 0.01, "policies.cross:CROSS",
+        learns=True,
+    ),
     "ppo-slate": Entry(
         "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.01, "policies.slate_net:SlateScorer",
         learns=True,

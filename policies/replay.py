@@ -2,7 +2,7 @@
 
 Every search has a key hashed from its name; kept are those with the smallest keys. That is a uniform sample of the
 searches without repeats, whatever their order and their batches, and it is the same again when the run is repeated.
-Only what learning needs is kept: features, rewards and what was shown, never pages.
+Only what learning needs is kept: features, rewards, gains and what was shown; pages only for networks that embed ids.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Replay:
         delivered: (n_seen,) the names of those that had one, sorted.
     """
 
-    def __init__(self, memory: int, seed: int) -> None:
+    def __init__(self, memory: int, seed: int, with_pages: bool = False) -> None:
         """Empty; `memory` in searches, `seed` of which are kept.
 
         Raises:
@@ -35,7 +35,7 @@ class Replay:
         """
         if memory < 1:
             raise UserError(f"memory is {memory}; expected the number of searches to keep, 1 or more.")
-        self.memory, self.seed, self.n_seen = memory, seed, 0
+        self.memory, self.seed, self.n_seen, self.with_pages = memory, seed, 0, with_pages
         self.delivered = np.empty(0, dtype=np.uint64)
         self._parts: list[Examples] = []
 
@@ -46,7 +46,15 @@ class Replay:
             self.delivered = np.union1d(self.delivered, examples.id)
             examples = examples if new.all() else take(examples, new)
         key = _keys(examples, self.n_seen, self.seed)
-        light = Examples(examples.features, examples.reward, examples.shown, item=examples.item, id=key)
+        light = Examples(
+            examples.features,
+            examples.reward,
+            examples.shown,
+            item=examples.item,
+            id=key,
+            gain=examples.gain,
+            page=examples.page if self.with_pages else None,
+        )
         self.n_seen += len(light)
         if len(light):
             self._parts.append(light)
