@@ -88,6 +88,14 @@ POLICIES: dict[str, Entry] = {
         "one network over search and item together, with embeddings of ids", 0.3, 0.01, "policies.cross:CROSS",
         learns=True,
     ),
+    "position-aware": Entry(
+        "clicks freed of examination and trust, times what a click is worth", 0.3, 0.01,
+        "policies.position_aware:POSITION_AWARE", learns=True,
+    ),
+    "lambdamart": Entry(
+        "gradient-boosted trees on the order of clicks, by LightGBM", 0.3, 0.01, "policies.lambdamart:LambdaMart",
+        learns=True,
+    ),
     "ppo-slate": Entry(
         "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.01, "policies.slate_net:SlateScorer",
         learns=True,
