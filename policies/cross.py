@@ -69,7 +69,7 @@ class Cross(RankingNet):
         )
         crossed = x0 * self.cross(x0) + x0
         made: Tensor = self.head(torch.relu(self.second(torch.relu(self.first(crossed)))))
-        return (made + self.item_own(searches.item))[..., 0]
+        return (made + self.item_own(searches.item))[..., 0]  # type: ignore[no-any-return]
 
     def cost(self, searches: Searches, feedback: Feedback) -> Tensor:
         """See `RankingNet.cost`."""
