@@ -96,6 +96,10 @@ POLICIES: dict[str, Entry] = {
         "gradient-boosted trees on the order of clicks, by LightGBM", 0.3, 0.01, "policies.lambdamart:LambdaMart",
         learns=True,
     ),
+    "co-view": Entry(
+        "who clicked this also clicked that, mixed with what is clicked much", 0.3, 0.01, "policies.co_view:CoView",
+        learns=True,
+    ),
     "ppo-slate": Entry(
         "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.01, "policies.slate_net:SlateScorer",
         learns=True,

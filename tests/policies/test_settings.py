@@ -31,6 +31,7 @@ def test_without_personalisation_a_shoppers_past_changes_nothing(
         history=steps.page.history[::-1].copy(),
         history_weight=steps.page.history_weight[::-1].copy(),
         last_brand=steps.page.last_brand[::-1].copy(),
+        recent=steps.page.recent[::-1].copy(),
     )
     for personal in (True, False):
         learner = new_learner(name, catalogue, 3, 0, settings={"personal": personal})
