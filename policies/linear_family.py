@@ -55,7 +55,7 @@ class LinearThompson:
                 draws; `personal` of `FeatureMap`; `n_draws` M; `temperature` of each draw's softmax; `scale` of the
                 deviations, which is the standard deviation of the reward's noise where that is known.
         """
-        own = {"n_draws": 8, "temperature": 0.03, "scale": 0.3}
+        own = {"n_draws": 8, "temperature": 0.01, "scale": 0.3}
         self.settings = chosen(self.kind, settings, DEFAULTS | own)
         self.feature_map = FeatureMap(catalogue, self.settings["personal"], self.settings["reader"])
         self.n_slots, self.n_searches = n_slots, 0

@@ -58,46 +58,46 @@ POLICIES: dict[str, Entry] = {
         "linear contextual bandit over shown slots", 0.03, 0.01, "policies.linear:LinearBandit", learns=True
     ),
     "linear-ts": Entry(
-        "linear Thompson sampling, a mixture of posterior draws", 1.0, 0.01, "policies.linear_family:LinearThompson",
+        "linear Thompson sampling, a mixture of posterior draws", 1.0, 0.0001, "policies.linear_family:LinearThompson",
         learns=True,
     ),
     "linear-disjoint": Entry(
-        "linear bandit with a model for each category", 0.03, 0.01, "policies.linear_family:DisjointLinear",
+        "linear bandit with a model for each category", 0.01, 0.0001, "policies.linear_family:DisjointLinear",
         learns=True,
     ),
     "logistic": Entry(
-        "logistic bandit with a Laplace posterior", 0.3, 0.01, "policies.logistic:LogisticBandit", learns=True
+        "logistic bandit with a Laplace posterior", 0.1, 0.0001, "policies.logistic:LogisticBandit", learns=True
     ),
     "neural-linear": Entry(
         "neural contextual bandit with a Bayesian last layer", 0.3, 0.01, "policies.neural:NEURAL_LINEAR", learns=True
     ),
     "neural-ucb": Entry(
-        "neural bandit with an upper bound over all weights", 0.3, 0.01, "policies.neural:NEURAL_UCB", learns=True
+        "neural bandit with an upper bound over all weights", 0.1, 0.0001, "policies.neural:NEURAL_UCB", learns=True
     ),
     "neural-ts": Entry(
         "neural Thompson sampling, a mixture of draws", 1.0, 0.01, "policies.neural:NEURAL_TS", learns=True
     ),
     "ensemble": Entry(
-        "bootstrapped ensemble of neural bandits", 0.3, 0.01, "policies.neural:ENSEMBLE", learns=True
+        "bootstrapped ensemble of neural bandits", 0.1, 0.0001, "policies.neural:ENSEMBLE", learns=True
     ),
     "two-tower": Entry(
-        "a vector for the search and one for each item, learned from clicks", 0.3, 0.01, "policies.two_tower:TWO_TOWER",
-        learns=True,
+        "a vector for the search and one for each item, learned from clicks", 0.13, 0.0001,
+        "policies.two_tower:TWO_TOWER", learns=True,
     ),
     "cross": Entry(
-        "one network over search and item together, with embeddings of ids", 0.3, 0.01, "policies.cross:CROSS",
+        "one network over search and item together, with embeddings of ids", 0.13, 0.0001, "policies.cross:CROSS",
         learns=True,
     ),
     "position-aware": Entry(
-        "clicks freed of examination and trust, times what a click is worth", 0.3, 0.01,
+        "clicks freed of examination and trust, times what a click is worth", 0.08, 0.0001,
         "policies.position_aware:POSITION_AWARE", learns=True,
     ),
     "lambdamart": Entry(
-        "gradient-boosted trees on the order of clicks, by LightGBM", 0.3, 0.01, "policies.lambdamart:LambdaMart",
+        "gradient-boosted trees on the order of clicks, by LightGBM", 0.03, 0.0001, "policies.lambdamart:LambdaMart",
         learns=True,
     ),
     "co-view": Entry(
-        "who clicked this also clicked that, mixed with what is clicked much", 0.3, 0.01, "policies.co_view:CoView",
+        "who clicked this also clicked that, mixed with what is clicked much", 0.1, 0.0001, "policies.co_view:CoView",
         learns=True,
     ),
     "ppo-slate": Entry(
