@@ -44,7 +44,8 @@ def test_planted_slots_and_trust_are_found_and_worth_beside_them(
     seen: Examples, steps: Step, catalogue: PublicCatalogue
 ) -> None:
     """20,000 searches. Clicks at a slot are good to 1%; v and t stand at the ends of attraction, where there is less
-    of it, and the network is flexible: .06. Without the correction the last slot is taken for unseen.
+    of it, and the network is flexible: .06. Of the step in worth it makes a slope: .3. Without the correction the last
+    slot is taken for unseen.
     """
     examples = planted(seen, 20_000, worth=3.0)
     learner = taught(catalogue, examples)
@@ -59,8 +60,8 @@ def test_planted_slots_and_trust_are_found_and_worth_beside_them(
     assert np.abs(trust.numpy() - T).max() < 0.06
     assert torch.equal(score, expected)
     dear = searches.x[..., 9] > 0
-    assert abs(float(log_gain[dear].mean()) - np.log(4)) < 0.2
-    assert abs(float(log_gain[~dear].mean())) < 0.2
+    assert abs(float(log_gain[dear].mean()) - np.log(4)) < 0.3
+    assert abs(float(log_gain[~dear].mean())) < 0.3
     blind = taught(catalogue, examples, trust=False).net
     assert isinstance(blind, PositionAware)
     assert float(blind.slots()[0][2].exp().detach()) < 0.43
