@@ -16,6 +16,7 @@ import onnx
 from policies.examples import page_names
 from policies.kernels.logistic import as_posterior
 from policies.kernels.ridge import Posterior, posterior
+from policies.lambdamart import LambdaMart
 from policies.linear import LinearBandit
 from policies.linear_beliefs import named_noise
 from policies.linear_family import DisjointLinear, LinearThompson
@@ -149,6 +150,10 @@ def _ensemble(g: Graph, scorer: NeuralBandit) -> str:
     return _plus(g, mean, scorer.settings["alpha"], spread)
 
 
+def _lambdamart(g: Graph, scorer: LambdaMart) -> str:
+    return networks.trees(g, scorer.trees.trees, len(scorer.feature_map.feature_names), FEATURES, MASK)
+
+
 def _plus(g: Graph, mean: str, alpha: float, spread: str) -> str:
     return g.op("Add", mean, g.op("Mul", g.number(alpha), spread)) if alpha else mean
 
@@ -204,6 +209,7 @@ EXPORTS: dict[str, Export] = {
     "neural-ucb": Export(_neural_ucb),
     "neural-ts": Export(_neural_ts, {"noise": NOISE_OF_ITEMS}),
     "ensemble": Export(_ensemble),
+    "lambdamart": Export(_lambdamart),
     "ppo-slate": Export(_slate_net),
 }
 _READS_IDS = "its score reads ids of words and items beside features, and no graph is written for those"

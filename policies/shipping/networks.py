@@ -1,13 +1,17 @@
-"""Scores of networks as graphs: what `policies.kernels.mlp`, `ensemble` and `diagonal` compute."""
+"""Scores of networks and of boosted trees as graphs: what `policies.kernels.mlp`, `diagonal` and `trees` compute."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from onnx import numpy_helper
 
 from policies.kernels.mlp import Weights
+from policies.kernels.trees import Trees
 from policies.shipping.graph import Graph
+
+LEQ, LEAF = "BRANCH_LEQ", "LEAF"
 
 
 def array(tensor: torch.Tensor) -> npt.NDArray[np.generic]:
@@ -75,6 +79,55 @@ def mean_and_deviation(g: Graph, values: str) -> tuple[str, str]:
     off = g.op("Sub", values, mean)
     deviation = g.op("Sqrt", g.op("ReduceMean", g.op("Mul", off, off), g.ints(1), having={"keepdims": 0}))
     return g.op("Squeeze", mean, g.ints(1)), deviation
+
+
+def trees(g: Graph, held: Trees, n_features: int, x: str, like: str) -> str:
+    """Sums of boosted trees, in the shape (N, C) of `like`; compared and added in float64."""
+    if not len(held.feature):
+        return g.dot(x, np.zeros(n_features))
+    rows = g.double(g.op("Reshape", x, g.ints(-1, n_features)))
+    made = g.op("TreeEnsembleRegressor", rows, having={"domain": "ai.onnx.ml", "n_targets": 1, **_nodes(held)})
+    return g.op("Reshape", made, g.op("Shape", like))
+
+
+def _nodes(held: Trees) -> dict[str, object]:
+    """Nodes and leaves as the operator takes them: inner node i of a tree is its node i, leaf l comes after them."""
+    n_nodes = held.feature.shape[1]
+    columns: dict[str, list[object]] = {
+        name: [] for name in ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
+    }
+    leaves: dict[str, list[int]] = {"treeids": [], "nodeids": [], "ids": []}
+    weights: list[float] = []
+    for t in range(len(held.feature)):
+        waiting, done = [0], set[int]()
+        while waiting:
+            node = waiting.pop()
+            if node in done:  # a tree of one leaf has it on both sides
+                continue
+            done.add(node)
+            row: tuple[object, ...] = (t, node, 0, 0.0, LEAF, 0, 0)
+            if node < n_nodes:
+                children = (int(held.left[t, node]), int(held.right[t, node]))
+                left, right = (child if child >= 0 else n_nodes - 1 - child for child in children)
+                row = (t, node, int(held.feature[t, node]), float(held.threshold[t, node]), LEQ, left, right)
+                waiting += [left, right]
+            else:
+                for name, one in zip(leaves, (t, node, 0), strict=True):
+                    leaves[name].append(one)
+                weights.append(float(held.leaf[t, node - n_nodes]))
+            for name, cell in zip(columns, row, strict=True):
+                columns[name].append(cell)
+    thresholds = columns.pop("values")
+    return {
+        **{f"nodes_{name}": cells for name, cells in columns.items()},
+        **{f"target_{name}": cells for name, cells in leaves.items()},
+        "nodes_values_as_tensor": _attribute(np.array(thresholds, dtype=np.float64)),
+        "target_weights_as_tensor": _attribute(np.array(weights, dtype=np.float64)),
+    }
+
+
+def _attribute(values: npt.NDArray[np.float64]) -> object:
+    return numpy_helper.from_array(values)
 
 
 def _summed(g: Graph, x: str) -> str:
