@@ -22,6 +22,7 @@ from simenv.play import play, truth
 from simenv.world import Page, World
 
 BATCH = 2048  # candidates per gradient
+TAKEN = 16  # candidates of a page that are learned from, spread over the engine's ranks
 ITEM_RATE = 2e-2  # learning rate of the item effects
 SHRINK = 0.05  # weight decay of the item effects
 
@@ -31,10 +32,10 @@ class PublicOracle:
 
     kind = "public-oracle"
 
-    def __init__(self, world: World, hidden: tuple[int, int] = (96, 48), seed: int = 0) -> None:
-        """Start untrained; `fit_public_oracle` trains it."""
+    def __init__(self, world: World, hidden: tuple[int, int] = (96, 48), seed: int = 0, personal: bool = True) -> None:
+        """Start untrained; `fit_public_oracle` trains it. `personal`: see `FeatureMap`."""
         self.generator = torch.Generator().manual_seed(seed)
-        self.feature_map = FeatureMap(world.catalogue.public())
+        self.feature_map = FeatureMap(world.catalogue.public(), personal)
         self.torso = Torso(len(self.feature_map.feature_names), hidden, self.generator)
         self.head = nn.Linear(hidden[1], 1)
         self.item = nn.Embedding(world.catalogue.n_items, 1)
@@ -58,7 +59,7 @@ class PublicOracle:
 
 
 def fit_public_oracle(
-    world: World, behaviour: Policy, seed: int, shoppers: I64, n_candidates: int = 16, epochs: int = 4
+    world: World, behaviour: Policy, seed: int, shoppers: I64, personal: bool = True, epochs: int = 4
 ) -> PublicOracle:
     """Regress the true worth of candidates on public features, over the contexts that a policy meets.
 
@@ -67,15 +68,16 @@ def fit_public_oracle(
         behaviour: Whose contexts to fit on; the shopper's history depends on what was shown.
         seed: Luck of the shoppers; not that of any log or truth.
         shoppers: (U,) ids.
-        n_candidates: Candidates per page that are taken, spread over the engine's ranks.
+        personal: Whether what the shopper clicked before counts as known. Without it this is the best ranking that is
+            the same for everybody, and what it lacks is what personalisation is worth.
         epochs: Passes.
     """
-    oracle = PublicOracle(world, seed=seed % 2**31)
+    oracle = PublicOracle(world, seed=seed % 2**31, personal=personal)
     rng = np.random.default_rng(seed)
     xs, items, ys = [], [], []
     for step in play(world, behaviour, seed, shoppers):
         known = truth(world, step.state, step.page)
-        positions = rng.integers(0, world.params.n_candidates, (len(step.page), n_candidates))
+        positions = rng.integers(0, world.params.n_candidates, (len(step.page), TAKEN))
         worth = np.take_along_axis(known.attraction * known.value, positions, axis=1)
         real = np.take_along_axis(step.page.candidates, positions, axis=1) >= 0
         with torch.no_grad():

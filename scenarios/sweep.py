@@ -15,15 +15,32 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol, Self
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import stats
 
 from scenarios.config import Learning, Scenario, load_scenario, read_toml, validated
 from scenarios.folder import Row, RunSummary, begin_run, end_run, write_json, write_run, write_table
+from scenarios.paired import BETTER, over_seeds
 from scenarios.progress import Progress
 from simenv.errors import UserError
+
+Tables = dict[str, list[Row]]
+
+
+class Keyed(Protocol):
+    """A piece of work that a worker can be told as JSON, and whose result is found again by its key."""
+
+    @property
+    def key(self) -> str:
+        """Readable, unique, the same for the same settings; a file's name."""
+
+    def model_dump_json(self) -> str:
+        """As pydantic writes it."""
+
+    @classmethod
+    def model_validate_json(cls, json_data: str) -> Self:
+        """As pydantic reads it."""
 
 
 class CellsFailedError(RuntimeError):
@@ -36,7 +53,7 @@ class Sweep(BaseModel):
     Attributes:
         title, question: For the report.
         scenarios: Names or TOML files; every path is taken from where the command runs.
-        policies: Registry names; learners are trained in each cell.
+        policies: Registry names, or names that the scenarios give to learners; learners are trained in each cell.
         seeds: Each gives its own log, training and truth.
         overrides: "key=value" settings for every scenario.
     """
@@ -83,11 +100,8 @@ def run_sweep(path: Path, out: Path, *, workers: int | None, progress: Progress)
     cells = plan(sweep)
     digest = hashlib.sha256("\n".join(cell.key for cell in cells).encode()).hexdigest()
     begin_run(out, digest)
-    waiting = [cell for cell in cells if not _result(out, cell).is_file()]
-    advance = progress.task("run the cells", len(cells))
-    advance(len(cells) - len(waiting))
-    failed = _run(waiting, out, workers, lambda: advance(1))
-    tables = [_tables(out, cell) for cell in cells]
+    failed = run_cells(cells, run_cell, out, workers, progress)
+    tables = [cell_tables(out, cell.key) for cell in cells]
     for name in ("cells", "cell_estimates"):
         write_table(out, name, [row for table in tables for row in table.get(name, [])])
     if failed:
@@ -116,10 +130,6 @@ def run_sweep(path: Path, out: Path, *, workers: int | None, progress: Progress)
 
 def plan(sweep: Sweep) -> list[Cell]:
     """The cells in order, every name and setting checked."""
-    from policies.registry import entry_of
-
-    for policy in sweep.policies:
-        entry_of(policy)
     cells = []
     for spec in sweep.scenarios:
         for seed in sweep.seeds:
@@ -134,7 +144,7 @@ def plan(sweep: Sweep) -> list[Cell]:
     return cells
 
 
-def run_cell(cell: Cell, work: Path) -> dict[str, list[Row]]:
+def run_cell(cell: Cell, work: Path) -> Tables:
     """One cell's rows for the tables `cells` (metrics in long form) and `cell_estimates` (an estimate a row).
 
     Args:
@@ -198,7 +208,7 @@ def finding(tables: Sequence[Mapping[str, Sequence[Row]]]) -> str:
             held[row["verdict"]][0] += bool(row["covers"])
             held[row["verdict"]][1] += 1
     better = [
-        f"{policy} beats its logger in {sum(_is_above_zero(each) for each in by_scenario.values())} of "
+        f"{policy} beats its logger in {sum(over_seeds(each).verdict == BETTER for each in by_scenario.values())} of "
         f"{len(by_scenario)} scenarios"
         for policy, by_scenario in lifts.items()
     ]
@@ -207,26 +217,33 @@ def finding(tables: Sequence[Mapping[str, Sequence[Row]]]) -> str:
     return f"{told} Intervals of the lift that held the truth: {', '.join(kept)}." if kept else told
 
 
-def _is_above_zero(values: Sequence[float]) -> bool:
-    """Whether the 95% t-interval over seeds lies above 0; one seed has no interval."""
-    if len(values) < 2:
-        return False
-    reach = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return bool(np.mean(values) - reach > 0.0)
-
-
 def _learner(base: Scenario, policy: str) -> list[Learning]:
+    """The scenario's learner of that title, else the registered one with its defaults; none for a fixed ranker."""
     from policies.registry import entry_of
 
-    if not entry_of(policy).learns:
-        return []
     listed = [each for each in base.learners if each.title == policy]
-    return [listed[0] if listed else Learning(policy=policy)]
+    return listed or ([Learning(policy=policy)] if entry_of(policy).learns else [])
 
 
-def _run(cells: Sequence[Cell], out: Path, workers: int | None, done: Callable[[], None]) -> list[str]:
-    """Run cells as Ray tasks, at most as many at once as there are workers; returns what failed, in words."""
-    if not cells:
+def run_cells(
+    cells: Sequence[Keyed], perform: Callable[[Any, Path], Tables], out: Path, workers: int | None, progress: Progress
+) -> list[str]:
+    """Run the cells that have no result yet as Ray tasks, each by one worker; their results lie below `out`.
+
+    Args:
+        cells: What to run; any pydantic model that has a key.
+        perform: Makes a cell's tables, given a work folder of its own; a function of a module, for workers import it.
+        out: The run's folder.
+        workers: Cells at a time; all cores where None.
+        progress: Told cells.
+
+    Returns:
+        What failed, in words.
+    """
+    waiting = [cell for cell in cells if not _result(out, cell.key).is_file()]
+    advance = progress.task("run the cells", len(cells))
+    advance(len(cells) - len(waiting))
+    if not waiting:
         return []
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
@@ -238,7 +255,9 @@ def _run(cells: Sequence[Cell], out: Path, workers: int | None, done: Callable[[
     )  # fmt: skip
     try:
         task = ray.remote(num_cpus=1, max_retries=2)(_task)
-        running = {task.remote(cell.model_dump_json(), str(out.resolve())): cell for cell in cells}
+        running = {
+            task.remote(perform, type(cell), cell.model_dump_json(), str(out.resolve())): cell for cell in waiting
+        }
         failed = []
         while running:
             finished, _ = ray.wait(list(running), num_returns=1)
@@ -247,31 +266,31 @@ def _run(cells: Sequence[Cell], out: Path, workers: int | None, done: Callable[[
                 ray.get(finished[0])
             except ray.exceptions.RayError as error:
                 failed.append(f"{cell.key}: {str(error).strip().splitlines()[-1]}")
-            done()
+            advance(1)
         return failed
     finally:
         ray.shutdown()
 
 
-def _task(cell_json: str, out: str) -> None:
+def cell_tables(out: Path, key: str) -> Tables:
+    """What a finished cell left; empty tables for one that did not finish."""
+    path = _result(out, key)
+    return dict(json.loads(path.read_text(encoding="utf-8"))["tables"]) if path.is_file() else {}
+
+
+def _task(perform: Callable[[Any, Path], Tables], kind: type[Keyed], cell_json: str, out: str) -> None:
     """What a worker does: one cell, its work folder removed, its result left whole."""
     import tempfile
 
     os.environ["OMP_NUM_THREADS"] = "1"
-    cell = Cell.model_validate_json(cell_json)
+    cell = kind.model_validate_json(cell_json)
     with tempfile.TemporaryDirectory() as work:
-        tables = run_cell(cell, Path(work))
-    write_json(_result(Path(out), cell), {"cell": cell.key, "tables": tables})
+        tables = perform(cell, Path(work))
+    write_json(_result(Path(out), cell.key), {"cell": cell.key, "tables": tables})
 
 
-def _result(out: Path, cell: Cell) -> Path:
-    return out / "cells" / f"{cell.key}.json"
-
-
-def _tables(out: Path, cell: Cell) -> dict[str, list[Row]]:
-    """What a finished cell left; empty tables for one that did not finish."""
-    path = _result(out, cell)
-    return dict(json.loads(path.read_text(encoding="utf-8"))["tables"]) if path.is_file() else {}
+def _result(out: Path, key: str) -> Path:
+    return out / "cells" / f"{key}.json"
 
 
 def _place(cell: Cell) -> Row:

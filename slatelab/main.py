@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 
 from slatelab.output import print_error, print_interrupted, print_result
 from slatelab.verbs.bench import bench
+from slatelab.verbs.contest import contest
 from slatelab.verbs.data import data
 from slatelab.verbs.demo import demo
 from slatelab.verbs.evaluate import evaluate
@@ -40,6 +41,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "export": export,
     "fit": fit,
     "sweep": sweep,
+    "contest": contest,
     "report": report,
     "list": list_names,
     "data": data,
@@ -139,7 +141,7 @@ def _help_for(arguments: Sequence[str]) -> str:
 
 def _how_to_resume(arguments: Sequence[str]) -> str:
     """Return what to do after Ctrl-C."""
-    if "sweep" in arguments:
+    if "sweep" in arguments or "contest" in arguments:
         return "what is finished is kept; the same command goes on from there."
     if "train" in arguments:
         return "the same command goes on from the last checkpoint, where there is one."

@@ -59,5 +59,6 @@ def test_baselines_and_the_public_oracle_rank_a_real_market(world: World) -> Non
     for name in ("uniform", "popularity", "lexical", "production"):
         policy = load_policy(name, world.catalogue.public(), 3)
         assert policy.name == name
-    oracle = fit_public_oracle(world, load_policy("uniform", world.catalogue.public(), 3), 3, shopper_range(50), 6, 1)
+    uniform = load_policy("uniform", world.catalogue.public(), 3)
+    oracle = fit_public_oracle(world, uniform, 3, shopper_range(50), epochs=1)
     assert np.isfinite(oracle.score(page, None)).all()
