@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import torch
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from policies.examples import Examples
 from policies.replay import Replay
 
-BATCH = 256  # searches per gradient
 LEAST_STEPS = 500  # of a round of training
 CURVE_RATE = 10.0  # learning rate of the examination curve, in those of the network
 
@@ -26,6 +25,9 @@ class ClickNet(Protocol):
     @property
     def loss(self) -> Callable[..., Tensor]:
         """What to make small, of a batch."""
+
+    def own(self) -> list[nn.Parameter]:
+        """What each item has of its own, which is shrunk to 0; empty where items are known by their features alone."""
 
     def standardise(self, x: Tensor) -> None:
         """Set what features are standardised by, from examples (n, F)."""
@@ -42,28 +44,31 @@ class ClickTraining:
         net: ClickNet,
         settings: dict[str, Any],
         generator: torch.Generator,
-        shrunk: Mapping[nn.Parameter, float] | None = None,
         with_pages: bool = False,
     ) -> None:
         """Start untrained.
 
         Args:
             net: The network, on its device.
-            settings: `learning_rate` of Adam; `epochs`, passes of a round, more where that would be fewer than
-                LEAST_STEPS steps; `memory` in searches; `seed`.
+            settings: `learning_rate` of Adam; `weight_decay` of the network, in AdamW's units; `batch`, searches per
+                gradient of a round; `epochs`, passes of a round, more where that would be fewer than LEAST_STEPS steps;
+                `memory` in searches; `seed`; `shrink`, the share of what an item has of its own that a step at the full
+                learning rate takes away, where the network has such.
             generator: Of the order of training.
-            shrunk: Parameters with the share that each loses in a step at the full learning rate.
             with_pages: Whether the network needs pages beside features.
         """
-        self.net, self.generator, self.epochs = net, generator, settings["epochs"]
+        self.net, self.generator, self.epochs, self.rows = net, generator, settings["epochs"], settings["batch"]
         self.replay = Replay(settings["memory"], settings["seed"], with_pages)
         # A handful of numbers that every click speaks of can, and must, move faster than the network: at its rate the
         # curve is still where it started when the log ends, and what stood low on the page counts as bad.
         rate, curve = settings["learning_rate"], net.examination
-        apart = {id(each) for each in (curve, *(shrunk or {}))}
+        apart = {id(each) for each in (curve, *net.own())}
         rest = [each for each in cast(nn.Module, net).parameters() if id(each) not in apart]
-        groups: list[dict[str, Any]] = [{"params": rest}, {"params": [curve], "lr": CURVE_RATE * rate}]
-        groups += [{"params": [each], "weight_decay": share / rate} for each, share in (shrunk or {}).items()]
+        groups: list[dict[str, Any]] = [
+            {"params": rest, "weight_decay": settings["weight_decay"]},
+            {"params": [curve], "lr": CURVE_RATE * rate},
+        ]
+        groups += [{"params": [each], "weight_decay": settings["shrink"] / rate} for each in net.own()]
         self.optimiser = torch.optim.AdamW(groups, lr=rate, weight_decay=0.0, fused=True)
 
     def learn(self, examples: Examples, is_first: bool) -> Examples:
@@ -93,13 +98,13 @@ class ClickTraining:
         if kept is None:
             return None
         batch = self.net.batch(kept)
-        passes = max(self.epochs, -(-LEAST_STEPS * BATCH // len(kept)))
+        passes = max(self.epochs, -(-LEAST_STEPS * self.rows // len(kept)))
         start = [group["lr"] for group in self.optimiser.param_groups]
-        steps = passes * -(-len(kept) // BATCH)
+        steps = passes * -(-len(kept) // self.rows)
         schedule = torch.optim.lr_scheduler.ExponentialLR(self.optimiser, 0.1 ** (1.0 / steps))
         for _ in range(passes):
             order = torch.randperm(len(kept), generator=self.generator).to(batch[0].device)
-            for rows in torch.split(order, BATCH):
+            for rows in torch.split(order, self.rows):
                 self._descend(*(each[rows] for each in batch))
                 schedule.step()
         for group, rate in zip(self.optimiser.param_groups, start, strict=True):

@@ -29,9 +29,10 @@ from simenv.world import Page
 
 # learning_rate: of Adam. epochs: passes of `finish` over what is kept. memory: searches that are kept. seed: of weights
 # and order. personal: of `FeatureMap`. shrink: share of what an item has of its own that a step at the full learning
-# rate takes away, for most items are shown a few times.
+# rate takes away, for most items are shown a few times. weight_decay, batch: of `policies.click_training`.
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 2e-3, "epochs": 5, "memory": 200_000, "seed": 0, "personal": True, "shrink": 0.005,
+    "weight_decay": 0.0, "batch": 256,
 }  # fmt: skip
 
 
@@ -120,8 +121,7 @@ class NetworkRanker:
         generator = torch.Generator().manual_seed(self.settings["seed"])
         net = kind.build(catalogue, self.feature_map.feature_names, n_slots, self.settings, generator)
         self.net = net.to(self.device)
-        shrunk = dict.fromkeys(self.net.own(), self.settings["shrink"])
-        self.training = ClickTraining(self.net, self.settings, generator, shrunk, with_pages=True)
+        self.training = ClickTraining(self.net, self.settings, generator, with_pages=True)
         self.n_searches = 0
 
     def update(self, examples: Examples) -> None:

@@ -35,10 +35,12 @@ from simenv.world import Page
 # hidden: widths of the two hidden layers. learning_rate: of Adam. epochs: passes of `finish` over what is kept.
 # memory: searches that are kept. seed: of weights, order and draws. personal, reader: of `FeatureMap`. Of the kinds:
 # regularisation: lambda, the prior precision. alpha: width of the bound in deviations. n_draws, temperature: of the
-# mixture. scale: of its deviations. n_members: of the ensemble.
+# mixture. scale: of its deviations. n_members: of the ensemble. weight_decay, batch, shrink: of
+# `policies.click_training`. item_effects: whether each item adds something of its own to f.
 DEFAULTS: dict[str, Any] = {
     "hidden": (64, 32), "learning_rate": 2e-3, "epochs": 5, "memory": 200_000, "seed": 0, "personal": True,
     "reader": None,
+    "weight_decay": 0.0, "batch": 256, "shrink": 0.005,
 }  # fmt: skip
 
 
@@ -48,6 +50,7 @@ class Shape:
 
     n_features: int
     n_slots: int
+    n_items: int
     device: torch.device
 
 
@@ -92,7 +95,7 @@ class NeuralBandit:
         self.device = torch.device(settings.get("device", "cpu"))
         self.feature_map = FeatureMap(catalogue, self.settings["personal"], self.settings["reader"]).to(self.device)
         generator = torch.Generator().manual_seed(self.settings["seed"])
-        shape = Shape(len(self.feature_map.feature_names), n_slots, self.device)
+        shape = Shape(len(self.feature_map.feature_names), n_slots, len(catalogue.price), self.device)
         self.belief = kind.build(shape, self.settings, generator)
         self.net = self.belief.net
         self.training = ClickTraining(self.net, self.settings, generator)
@@ -157,7 +160,8 @@ class NeuralBandit:
 
 def _position_based(shape: Shape, settings: Mapping[str, Any], generator: torch.Generator) -> PositionBasedNet:
     hidden = settings["hidden"]
-    net = PositionBasedNet(shape.n_features, shape.n_slots, (hidden[0], hidden[1]), generator)
+    n_items = shape.n_items if settings.get("item_effects") else 0
+    net = PositionBasedNet(shape.n_features, shape.n_slots, (hidden[0], hidden[1]), generator, n_items)
     return net.to(shape.device)
 
 
@@ -168,7 +172,7 @@ def _ensemble(shape: Shape, settings: Mapping[str, Any], generator: torch.Genera
 
 NEURAL_LINEAR = NeuralKind(
     "neural-linear",
-    {"alpha": 0.0, "regularisation": 1.0},
+    {"alpha": 0.0, "regularisation": 1.0, "item_effects": False},
     lambda shape, settings, generator: LastLayer(_position_based(shape, settings, generator), settings),
 )
 NEURAL_UCB = NeuralKind(

@@ -80,9 +80,11 @@ class LastLayer:
         """Precision: prior plus the sum of p (1 - p) phi phi'; float64."""
         precision, device = self._prior.clone(), self._prior.device
         with torch.no_grad():
-            for x, _, shown in _parts(kept, device):
+            shown_items = [torch.split(item, ROWS) for item in self.net.items_of(kept)]
+            for part, (x, _, shown) in enumerate(_parts(kept, device)):
                 phi = self.net.torso(x)
-                weight = information(self.net.head(phi).squeeze(-1), self.net.log_examination()) * shown
+                logit = self.net.head(phi).squeeze(-1) + sum(self.net.item_effect(each[part]) for each in shown_items)
+                weight = information(logit, self.net.log_examination()) * shown
                 z = torch.cat([phi, phi.new_ones((*phi.shape[:-1], 1))], dim=-1).double().reshape(-1, len(precision))
                 precision += scale * z.T @ (weight.double().reshape(-1, 1) * z)
             lower = torch.linalg.cholesky(precision)
@@ -100,6 +102,9 @@ class LastLayer:
             noise = named_noise(page_names(page, self.seed), 0, needs.n_draws, self.root)
             theta = torch.cat([weights.w3, weights.b3.reshape(1)]) + noise @ self.root
             draws = mlp.last_layer_draws(weights, theta, x)
+        if self.net.item is not None:  # known for what it is: the posterior is that of the last layer
+            effect = self.net.item_effect(torch.from_numpy(page.candidates).long().to(mean.device))
+            mean, draws = mean + effect, None if draws is None else draws + effect[:, None]
         return as_estimates(page, mean, spread, draws)
 
     def tensors(self) -> Tensors:

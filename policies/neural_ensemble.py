@@ -63,6 +63,10 @@ class EnsembleNet(nn.Module):
         layers = (self.w1, self.b1, self.w2, self.b2, self.w3, self.b3)
         return Weights(self.mean, self.scale, *(each.detach() for each in layers))
 
+    def own(self) -> list[nn.Parameter]:
+        """Nothing: items are known by their features."""
+        return []
+
     def standardise(self, x: Tensor) -> None:
         """Set what features are standardised by, from examples (n, F)."""
         set_scale(self.mean, self.scale, x)

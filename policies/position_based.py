@@ -8,11 +8,13 @@ never moved an item.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from policies.examples import Examples
 from policies.kernels.mlp import Weights
+from simenv.errors import UserError
 
 
 class Torso(nn.Module):
@@ -37,11 +39,16 @@ class Torso(nn.Module):
 
 
 class PositionBasedNet(nn.Module):
-    """f(x) and the examination curve."""
+    """f(x), what each item adds to it where asked for, and the examination curve."""
 
-    def __init__(self, n_features: int, n_slots: int, hidden: tuple[int, int], generator: torch.Generator) -> None:
-        """Start from f = 0 and an examination that halves by slot 5 or so."""
+    def __init__(
+        self, n_features: int, n_slots: int, hidden: tuple[int, int], generator: torch.Generator, n_items: int = 0
+    ) -> None:
+        """Start from f = 0 and an examination that halves by slot 5 or so; `n_items` 0: items add nothing."""
         super().__init__()
+        self.item = nn.Embedding(n_items, 1) if n_items else None
+        if self.item is not None:
+            nn.init.zeros_(self.item.weight)
         self.torso = Torso(n_features, hidden, generator)
         self.head = nn.Linear(hidden[1], 1)
         nn.init.zeros_(self.head.weight)
@@ -59,17 +66,40 @@ class PositionBasedNet(nn.Module):
         w1, b1, w2, b2, w3, b3 = (each.detach() for each in (*layers, head.weight[0], head.bias[0]))
         return Weights(torso.mean, torso.scale, w1, b1, w2, b2, w3, b3)
 
+    def own(self) -> list[nn.Parameter]:
+        """What each item adds of its own."""
+        return [] if self.item is None else list(self.item.parameters())
+
+    def item_effect(self, item: Tensor) -> Tensor:
+        """What items (..) add to f, by their ids; 0 where items add nothing, and -1 is read as item 0."""
+        if self.item is None:
+            return torch.zeros_like(item, dtype=torch.float32)
+        return self.item(item.clamp(min=0)).squeeze(-1)  # type: ignore[no-any-return]
+
     def standardise(self, x: Tensor) -> None:
         """Set what features are standardised by, from examples (n, F)."""
         set_scale(self.torso.mean, self.torso.scale, x)
 
     def batch(self, kept: Examples) -> tuple[Tensor, ...]:
         """What `loss` is asked for, on the network's device."""
-        return slot_tensors(kept, self.torso.mean.device)
+        return (*slot_tensors(kept, self.torso.mean.device), *self.items_of(kept))
 
-    def loss(self, x: Tensor, reward: Tensor, shown: Tensor) -> Tensor:
-        """Mean negative log-likelihood of a shown slot: x (n, K, F), reward and shown (n, K)."""
-        cost = click_cost(self.head(self.torso(x)).squeeze(-1), self.log_examination(), reward)
+    def items_of(self, kept: Examples) -> tuple[Tensor, ...]:
+        """The ids (n, K) of what was shown, as the one entry of a tuple; none where items add nothing.
+
+        Raises:
+            UserError: where items add something and the examples do not say which they were.
+        """
+        if self.item is None:
+            return ()
+        if kept.item is None:
+            raise UserError("item effects are learned from which items were shown: Examples.item is missing.")
+        return (torch.from_numpy(kept.item.astype(np.int64)).to(self.torso.mean.device),)
+
+    def loss(self, x: Tensor, reward: Tensor, shown: Tensor, item: Tensor | None = None) -> Tensor:
+        """Mean negative log-likelihood of a shown slot: x (n, K, F), reward, shown and the ids of items (n, K)."""
+        logit = self.head(self.torso(x)).squeeze(-1)
+        cost = click_cost(logit if item is None else logit + self.item_effect(item), self.log_examination(), reward)
         return (cost * shown).sum() / shown.sum().clamp(min=1)
 
 

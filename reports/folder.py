@@ -14,13 +14,14 @@ from typing import Any
 
 import pandas as pd
 
-from reports.verdicts import VERDICTS
+from reports.verdicts import OUTCOMES, VERDICTS
 from simenv.errors import UserError
 
 SCHEMA = 1
-KINDS = ("experiment", "evaluation", "sweep", "benchmark", "fit")
+KINDS = ("experiment", "evaluation", "sweep", "benchmark", "fit", "contest")
 ROLES = ("logger", "baseline", "learned", "oracle")
 WEIGHT_KINDS = ("joint", "item-position")
+PLAYS = ("registered", "greedy")
 PREDICTIVE_FLAGS = ("inside", "outside", "far outside")
 TRUE_WORDS = ("true", "1", "1.0")
 FALSE_WORDS = ("false", "0", "0.0", "")
@@ -123,6 +124,22 @@ COLUMNS: dict[str, dict[str, str]] = {
         "category": "text",
         **dict.fromkeys(("log", "mean", "low", "high", "share", "share_low", "share_high"), "number"),
     },
+    "contest_values": {
+        **dict.fromkeys(("world", "policy", "role", "play", "seed"), "text"),
+        **dict.fromkeys(("value", "lift", "lift_stderr"), "number"),
+    },
+    "contest_worlds": {
+        **dict.fromkeys(("world", "reward", "click_model", "logger"), "text"),
+        **dict.fromkeys(("logger_value", "best_public", "best_impersonal", "oracle", "searches"), "number"),
+    },
+    "contest_gaps": {
+        **dict.fromkeys(("world", "policy", "role", "play"), "text"),
+        **dict.fromkeys(("seeds", "value", "share", "low", "high"), "number"),
+    },
+    "contest_pairs": {
+        **dict.fromkeys(("world", "play", "policy", "rival", "verdict", "why"), "text"),
+        **dict.fromkeys(("seeds", "difference", "low", "high"), "number"),
+    },
     "cells": {**dict.fromkeys(("scenario", "policy", "seed", "metric"), "text"), "value": "number"},
 }
 
@@ -132,6 +149,12 @@ LATER = {("truth", "twins_save")}
 WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("estimates", "verdict"): tuple(VERDICTS),
     ("policies", "role"): ROLES,
+    ("contest_values", "role"): ROLES,
+    ("contest_values", "play"): PLAYS,
+    ("contest_gaps", "role"): ROLES,
+    ("contest_gaps", "play"): PLAYS,
+    ("contest_pairs", "play"): PLAYS,
+    ("contest_pairs", "verdict"): tuple(OUTCOMES),
     ("weights", "kind"): WEIGHT_KINDS,
     ("predictive", "flag"): PREDICTIVE_FLAGS,
 }
@@ -185,8 +208,8 @@ def read_facts(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(
             f"'{path.parent}' is not a run's folder: it has no run.json. Expected a folder written by "
-            "`slatelab run`, `slatelab evaluate`, `slatelab sweep`, `slatelab fit` or `slatelab bench`; give that "
-            "folder, or make the run again."
+            "`slatelab run`, `slatelab evaluate`, `slatelab sweep`, `slatelab contest`, `slatelab fit` or `slatelab "
+            "bench`; give that folder, or make the run again."
         )
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))

@@ -30,6 +30,7 @@ KIND_WORDS = {
     "experiment": "Experiment",
     "evaluation": "Evaluation of a log",
     "sweep": "Sweep",
+    "contest": "Contest",
     "benchmark": "Benchmark",
     "fit": "World fitted to a log",
 }
@@ -85,7 +86,7 @@ def write_report(run_dir: Path) -> Path:
 def make_page(run: Run) -> Page:
     """Everything a page shows, figures drawn."""
     names = {name: None for table in run.tables.values() if "policy" in table for name in unique(table["policy"])}
-    styles = policy_styles(names, run.tables.get("policies"))
+    styles = policy_styles(names, run.tables.get("policies", run.tables.get("contest_values")))
     estimates = run.tables.get("estimates")
     judged = None if estimates is None else with_truth(estimates, run.tables.get("truth"))
     return Page(

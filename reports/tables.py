@@ -56,7 +56,7 @@ def policies_table(policies: pd.DataFrame) -> Table:
         )
         for row in records(rows)
     ]
-    return _table(
+    return table_of(
         "Policies, the best first; clicks, carts, purchases and revenue are per search",
         [
             ("policy", list(rows["policy"]), False),
@@ -82,7 +82,7 @@ def learning_table(learning: pd.DataFrame) -> Table:
     ends = [float(curve.mean[-1]) for curve in curves]
     decimals = decimals_for(ends)
     logger = learning.groupby("policy")["logger_value"].mean()
-    return _table(
+    return table_of(
         "Value per search before the first and after the last search learned from",
         [
             ("policy", [curve.policy for curve in curves], False),
@@ -121,12 +121,12 @@ def estimates_table(estimates: pd.DataFrame) -> Table:
     caption = "Estimates"
     if estimates["estimand"].nunique() == 1:
         caption += f" of the {estimates['estimand'].iloc[0]}"
-    return _table(caption, columns, "estimates")
+    return table_of(caption, columns, "estimates")
 
 
 def diagnostics_table(estimates: pd.DataFrame) -> Table:
     """What the verdicts rest on."""
-    return _table(
+    return table_of(
         "Diagnostics of the weights behind each estimate",
         [
             ("log", list(estimates["source"]), False),
@@ -146,7 +146,7 @@ def diagnostics_table(estimates: pd.DataFrame) -> Table:
 def reasons_table(estimates: pd.DataFrame) -> Table:
     """Why an estimate is not trusted, for each that is not."""
     doubted = estimates[estimates["verdict"] != "trust"]
-    return _table(
+    return table_of(
         "Why an estimate is not trusted",
         [
             ("log", list(doubted["source"]), False),
@@ -183,7 +183,7 @@ def truth_table(truth: pd.DataFrame) -> Table:
     "twins save": how many times as many shoppers the difference would need if each policy met others.
     """
     decimals = decimals_for(truth["value"])
-    return _table(
+    return table_of(
         "The truth by estimand",
         [
             ("policy", list(truth["policy"]), False),
@@ -211,13 +211,13 @@ def weights_table(weights: pd.DataFrame, estimates: pd.DataFrame | None) -> Tabl
             )  # fmt: skip
     names = ("log", "policy", "weights", "below 0.1", "10 or more", "largest, at most", "effective rows", "rows")
     columns = [(name, [row[place] for row in rows], place > 2) for place, name in enumerate(names)]
-    return _table("Weights", columns, "weights")
+    return table_of("Weights", columns, "weights")
 
 
 def segments_table(segments: pd.DataFrame) -> Table:
     """Values by segment."""
     decimals = decimals_for(segments["value"])
-    return _table(
+    return table_of(
         "Value per search by segment",
         [
             ("segment", list(segments["segment"]), False),
@@ -234,7 +234,7 @@ def cells_table(cells: pd.DataFrame, metric: str) -> Table:
     """A metric over scenarios and policies."""
     summary = cell_summary(cells[cells["metric"] == metric])
     decimals = decimals_for(summary["mean"])
-    return _table(
+    return table_of(
         f"{in_words(metric)}: mean over seeds",
         [
             ("scenario", list(summary["scenario"]), False),
@@ -249,7 +249,7 @@ def cells_table(cells: pd.DataFrame, metric: str) -> Table:
 
 def speed_table(speed: pd.DataFrame) -> Table:
     """Rates and other measurements, with the peer's figure where there is one."""
-    return _table(
+    return table_of(
         "Measurements, and the peer's figure where there is one",
         [
             ("measurement", list(speed["name"]), False),
@@ -265,7 +265,7 @@ def speed_table(speed: pd.DataFrame) -> Table:
 
 def mechanisms_table(mechanisms: pd.DataFrame) -> Table:
     """What each mechanism adds to the CPU time of a search, by backend."""
-    return _table(
+    return table_of(
         "CPU time of a search with each mechanism alone on",
         [
             ("mechanism", list(mechanisms["mechanism"]), False),
@@ -340,7 +340,7 @@ def gains_table(gains: pd.DataFrame) -> Table:
 
 def scaling_table(scaling: pd.DataFrame) -> Table:
     """CPU time of a step by size."""
-    return _table(
+    return table_of(
         "CPU time of a step where one size grows alone",
         [
             ("what grows", list(scaling["meaning"]), False),
@@ -370,7 +370,7 @@ def _column(values: pd.Series[float], digits: int = 4) -> list[str]:
     return [fixed(value, decimals) for value in values]
 
 
-def _table(caption: str, columns: Sequence[tuple[str, Sequence[str | Cell], bool]], file: str) -> Table:
+def table_of(caption: str, columns: Sequence[tuple[str, Sequence[str | Cell], bool]], file: str) -> Table:
     """Columns as rows of cells, cut to what a page can bear; columns without any value are left out."""
     kept = [column for column in columns if any(_text(value) not in ("", "–") for value in column[1])]
     as_cell: Callable[[str | Cell], Cell] = lambda value: Cell(value) if isinstance(value, str) else value  # noqa: E731

@@ -28,6 +28,18 @@ class Verdict:
     meaning: str
 
 
+OUTCOMES: dict[str, Verdict] = {
+    "better": Verdict(
+        "better", "✔", "trust", "#00795A", "o", False, "The interval of the difference lies above 0."
+    ),
+    "not told apart": Verdict(
+        "not told apart", "▲", "caution", "#A86400", "^", False, "The interval of the difference holds 0."
+    ),
+    "worse": Verdict(
+        "worse", "✖", "reject", "#C0440B", "s", True, "The interval of the difference lies below 0."
+    ),
+}  # fmt: skip
+
 VERDICTS: dict[str, Verdict] = {
     "trust": Verdict(
         "trust",

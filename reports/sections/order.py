@@ -6,6 +6,7 @@ import pandas as pd
 
 from reports.folder import Run
 from reports.sections.benchmark import benchmark_sections
+from reports.sections.contest import contest_sections
 from reports.sections.experiment import experiment_sections
 from reports.sections.fit import fit_sections
 from reports.sections.section import Section
@@ -25,6 +26,7 @@ def sections(run: Run, judged: pd.DataFrame | None, styles: dict[str, PolicyStyl
     return [
         *experiment_sections(run, judged, styles),
         *([] if cells is None else sweep_sections(cells, styles)),
+        *contest_sections(run, styles),
         *benchmark_sections(run),
         *fit_sections(run),
     ]
