@@ -280,7 +280,7 @@ def mechanisms_table(mechanisms: pd.DataFrame) -> Table:
 
 def bandits_table(bandits: pd.DataFrame) -> Table:
     """Regret on published test beds beside what others report."""
-    return _table(
+    return table_of(
         "Regret of bandits on published test beds",
         [
             ("bed", list(bandits["bed"]), False),
