@@ -120,7 +120,6 @@ def plan_contest(contest: Contest) -> list[ContestCell]:
     Raises:
         UserError: for a name that nothing has, or one that is used twice.
     """
-    _check_names(contest)
     cells = []
     for world in contest.worlds:
         settings = {
@@ -135,6 +134,7 @@ def plan_contest(contest: Contest) -> list[ContestCell]:
         for seed in contest.seeds:
             own = judged.model_copy(update={"seed": seed, "baselines": []})
             cells.append(ContestCell(scenario=own, evaluation=evaluation))
+    _check_names(contest)
     keys = [cell.key for cell in cells]
     if len(set(keys)) < len(keys):
         twice = next(key for key in keys if keys.count(key) > 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,7 +37,8 @@ class ContestCell(BaseModel):
     def key(self) -> str:
         """Readable and unique: world, seed, and a digest of all settings."""
         which = str(self.scenario.seed) if self.scenario.learners else "yardsticks"
-        return f"{self.scenario.name}--{which}--{self.scenario.digest()[:12]}"
+        digest = hashlib.sha256(f"{self.scenario.digest()} {self.evaluation}".encode()).hexdigest()
+        return f"{self.scenario.name}--{which}--{digest[:12]}"
 
 
 def run_contest_cell(cell: ContestCell, work: Path) -> Tables:
