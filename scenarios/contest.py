@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,7 +20,7 @@ from scenarios.candidates import seed_of
 from scenarios.config import Learning, Logging, Scenario, TruthBudget, read_toml, validated
 from scenarios.contest_cell import ContestCell, run_contest_cell
 from scenarios.contest_tables import finding, gap_rows, pair_rows
-from scenarios.folder import RunSummary, begin_run, end_run, write_run, write_table
+from scenarios.folder import Row, RunSummary, begin_run, end_run, write_run, write_table
 from scenarios.progress import Progress
 from scenarios.sweep import CellsFailedError, cell_tables, run_cells
 from simenv.errors import UserError
@@ -102,7 +103,7 @@ def run_contest(path: Path, out: Path, *, workers: int | None, progress: Progres
             question=contest.question,
             finding=finding(pairs, gaps, worlds),
             assumptions=_assumptions(contest),
-            notes=_notes(contest),
+            notes=_notes(contest, values),
             config=contest.model_dump(),
             seeds={"evaluation": contest.seed, **{f"seed {seed}": seed for seed in contest.seeds}},
             hashes={"cells": digest},
@@ -155,7 +156,7 @@ def _check_names(contest: Contest) -> None:
 def _assumptions(contest: Contest) -> list[str]:
     return [
         "Intervals are over training seeds, each with a log of fresh shoppers; the shoppers who judge are the same for "
-        "all seeds, and their number is an error that intervals over seeds do not hold: see the standard errors.",
+        "all seeds, and that they are no others is an error that intervals over seeds do not hold; its size is a note.",
         "Greedy plays are what would be deployed once nothing is to be learned any more; gap closed counts them from "
         f"the logger as it runs, which explores, so the table has {contest.logging.policy} played greedily too.",
         "The best ranking on public information is fitted to the hidden truth over the features that learners have. "
@@ -165,9 +166,11 @@ def _assumptions(contest: Contest) -> list[str]:
     ]
 
 
-def _notes(contest: Contest) -> list[str]:
+def _notes(contest: Contest, values: Sequence[Row]) -> list[str]:
+    error = max(row["lift_stderr"] / row["value"] for row in values if row["role"] == "learned")
     return [
         f"{len(contest.seeds)} training seeds in each of {len(contest.worlds)} worlds. Each log has "
-        f"{contest.logging.shoppers:,} shoppers, of whom half are learned from; "
-        f"{contest.truth.shoppers:,} others judge.",
+        f"{contest.logging.shoppers:,} shoppers, half of them learned from; {contest.truth.shoppers:,} others judge.",
+        "With other shoppers to judge, a lift over the logger would differ by a standard error of at most "
+        f"{error:.1%} of the policy's value; policies that show much the same differ by less.",
     ]

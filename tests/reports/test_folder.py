@@ -13,6 +13,10 @@ from simenv.errors import UserError
 
 OF_OTHER_RUNS = (
     "bandits",
+    "contest_values",
+    "contest_worlds",
+    "contest_gaps",
+    "contest_pairs",
     "mechanisms",
     "cells",
     "speed",

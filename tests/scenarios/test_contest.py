@@ -126,9 +126,7 @@ def test_a_plan_has_yardsticks_once_a_world_and_every_seed_on_the_same_judges() 
         ({"comparisons": [{"policy": "linear", "rival": ["popularity"]}]}, "named 'rival'"),
     ],
 )
-def test_mistakes_are_told_before_anything_runs(
-    change: dict[str, Any], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mistakes_are_told_before_anything_runs(change: dict[str, Any], told: str, tmp_path: Path) -> None:
     path = tmp_path / "contest.toml"
     settings = {**SETTINGS, **change}
     if "comparisons" not in change and "learners" in change:
@@ -184,7 +182,7 @@ class InterruptsAfterOneCell(SilentProgress):
 @pytest.mark.ray
 def test_a_contest_runs_to_its_page_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """The cell that was there is taken as it stands (marked here to know it)."""
-    from reports import write_report
+    from reports import report
 
     path, out = tmp_path / "contest.toml", tmp_path / "out"
     path.write_text(TOML)
@@ -202,7 +200,7 @@ def test_a_contest_runs_to_its_page_and_goes_on_where_it_stopped(tmp_path: Path)
     marks = [row["value"] for row in marked["tables"]["values"] if row["policy"] == "popularity"]
     assert [float(row["value"]) for row in rows if row["policy"] == "popularity"] == pytest.approx(marks, rel=1e-12)
     assert {row["seed"] for row in rows if row["role"] == "learned"} == {"3", "4"}
-    page = write_report(out).read_text(encoding="utf-8")
+    page = report(out).read_text(encoding="utf-8")
     assert "Who beats whom" in page
     assert "further gap to the oracle" in page
     with pytest.raises(UserError, match="finished run"):
