@@ -305,7 +305,7 @@ def reading_table(reading: pd.DataFrame, by: str) -> Table:
         for row in records(of_kind)
     }
     keys = list(dict.fromkeys((rate, group, reader) for rate, group, reader, _ in cells))
-    return _table(
+    return table_of(
         "Share of queries that are read right, silence included, ± standard error by shopper",
         [
             ("misspelling rate", [number(rate) for rate, _, _ in keys], True),
@@ -319,7 +319,7 @@ def reading_table(reading: pd.DataFrame, by: str) -> Table:
 
 def gains_table(gains: pd.DataFrame) -> Table:
     """What ranking gains from each reader."""
-    return _table(
+    return table_of(
         "True value per search over the logger's contexts, and the gain over no reader, paired by seed of training",
         [
             ("misspelling rate", [number(value) for value in gains["misspelling_rate"]], True),
