@@ -213,7 +213,12 @@ EXPORTS: dict[str, Export] = {
     "ppo-slate": Export(_slate_net),
 }
 _READS_IDS = "its score reads ids of words and items beside features, and no graph is written for those"
-REFUSED: dict[str, str] = {"two-tower": _READS_IDS, "cross": _READS_IDS, "position-aware": _READS_IDS}
+REFUSED: dict[str, str] = {
+    "two-tower": _READS_IDS,
+    "cross": _READS_IDS,
+    "position-aware": _READS_IDS,
+    "co-view": "its score counts what was clicked together, item by item, and no graph is written for counts",
+}
 
 
 def export_of(policy: str, scorer: Any) -> Export:
