@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from policies.examples import Examples, Shown, batch_examples, examples
 from policies.features import FeatureMap
+from policies.plackett_luce import log_weights
 from policies.ranking import F32, RankingPolicy
 from simenv import hashing
 from simenv.catalogue import I64
@@ -48,6 +49,11 @@ class Learner(Protocol):
 
     def restore(self, tensors: Tensors) -> None:
         """Take a saved state."""
+
+
+def metrics_of(learner: Learner) -> dict[str, float]:
+    """What a learner has to say about its own training, for its card; nothing where it keeps no record."""
+    return dict(getattr(learner, "metrics", {}))
 
 
 def in_half(shopper: I64, half: int) -> npt.NDArray[np.bool_]:
@@ -112,7 +118,8 @@ def learn_online(
         slate = decision.slate
         # An empty slot is told to the environment as a repeat of the first one, or as a hole where nothing was found.
         _, _, terminated, truncated, info = env.step(np.where(slate < 0, slate[:, :1].clip(min=0), slate))
-        shown = Shown(slate, info["clicked"], info["slot_reward"], decision.logp.logp)
+        logw = log_weights(decision.scores, *exploration) if exploration[0] > 0 else None
+        shown = Shown(slate, info["clicked"], info["slot_reward"], decision.logp.logp, logw)
         learner.update(examples(learner.feature_map, take(page, played), take(shown, played)))
         done, over = done + int(played.sum()), terminated | truncated
         if done >= next_round:

@@ -80,6 +80,10 @@ POLICIES: dict[str, Entry] = {
     "ensemble": Entry(
         "bootstrapped ensemble of neural bandits", 0.3, 0.01, "policies.neural:ENSEMBLE", learns=True
     ),
+    "pl-gradient": Entry(
+        "slates trained on an off-policy estimate of their value", 1.0, 0.01,
+        "policies.from_logs.learner:PlackettLuceGradient", learns=True,
+    ),
     "ppo-slate": Entry(
         "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.01, "policies.slate_net:SlateScorer",
         learns=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from policies.device import resolve_device
-from policies.learning import Learner, learn_online, log_examples
+from policies.learning import Learner, learn_online, log_examples, metrics_of
 from policies.persistence import LearnedFrom, load_model, save_model
 from policies.ranking import RankingPolicy, reads_query
 from policies.registry import entry_of, new_learner
@@ -137,4 +137,4 @@ def _train_in_market(
 
 
 def _save(made: Learner, learner: Learning, out: Path, n_slots: int, seen: LearnedFrom) -> None:
-    save_model(made, out, n_slots, seen, metrics={}, exploration=default_exploration(learner))
+    save_model(made, out, n_slots, seen, metrics=metrics_of(made), exploration=default_exploration(learner))
