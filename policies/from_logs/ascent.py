@@ -1,7 +1,7 @@
 """One batch's pull on a policy's log-weights: the surrogate whose gradient is that of an objective.
 
-Item-position weights make the worth of a policy a sum over slots of what stands there: ips is, exactly, the expected worth
-of a slate of which only the logged items pay, `c_ik / mu(a_ik at k)` each at its own slot. Those are the spots of
+Item-position weights make the worth of a policy a sum over slots of what stands there: ips is, exactly, the expected
+worth of a slate of which only the logged items pay, `c_ik / mu(a_ik at k)` each at its own slot. Those are the spots of
 `policies.kernels.pl_rank`, whose gradient is unbiased whatever the samples, without a marginal of the policy ever being
 differentiated; dr adds a gain for every candidate. Weights of prefixes and of whole slates are functions of the logged
 slate alone, and are differentiated as they are.
@@ -31,7 +31,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Pull:
-    """What pulls: coefficient (n, J) of each weight, item (n, C) a model's gains or None, slot (K,) their share by slot."""
+    """What pulls: coefficient (n, J) of each weight; item (n, C) a model's gains or None, times slot (K,)."""
 
     coefficient: Tensor
     item: Tensor | None

@@ -42,6 +42,7 @@ F64 = npt.NDArray[np.float64]
 
 BATCH = 256  # searches per gradient
 SAMPLES = 8  # slates per search of a gradient
+SLOWER = 0.7  # the learning rate of a pass, in those of the one before
 JUDGED = 16  # slates per search of a model's value of a policy
 KNOWN = 8192  # searches that `Whole` is computed from
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -51,8 +52,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "stopping": ("dr", "snips"),
 }
 DEFAULTS: dict[str, Any] = {
-    "objective": "dr", "weights": "item-position", "reward": "clicks", "stopping": "dr", "clip": 100.0, "variance": 10.0,
-    "trust": None, "trust_price": 1.0, "epochs": 10, "patience": 3, "learning_rate": 1e-3, "temperature": 0.3,
+    "objective": "dr", "weights": "item-position", "reward": "clicks", "stopping": "dr", "clip": 100.0, "variance": 3.0,
+    "trust": None, "trust_price": 1.0, "epochs": 4, "patience": 2, "learning_rate": 1e-3, "temperature": 0.3,
     "floor": 0.01, "hidden": (64, 32), "seed": 0, "device": "cpu", "personal": True,
 }  # fmt: skip
 PER_EPOCH = ("held-out estimate", "its standard error", "KL from the logger", "share of pages beyond trust")
@@ -172,6 +173,8 @@ class PlackettLuceGradient:
         if self.settings["objective"] == "regression" or not len(training) or np.isnan(self.history[0, 0]):
             return
         for epoch in range(1, self.settings["epochs"] + 1):
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.settings["learning_rate"] * SLOWER ** (epoch - 1)
             self._pass(training)
             self.history = np.vstack([self.history, self._judge(judging)])
             if self.history[epoch, 0] > self.history[self.kept, 0]:
@@ -236,7 +239,7 @@ class PlackettLuceGradient:
         if own["trust"] is not None:
             loss = loss + own["trust_price"] * torch.relu(divergence(logw, logger) - own["trust"]).mean()
         self.optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
 
     def _whole(self, rows: Logged) -> Whole:
@@ -268,7 +271,7 @@ class PlackettLuceGradient:
             weight = weights(log_pieces(logw, rows.slate, weighing), rows.logmu, weighing, self.settings["clip"])
         if q is not None:
             at = np.take_along_axis(q, np.maximum(rows.slate, 0).astype(np.int64), axis=1) * (rows.slate >= 0)
-            expected = in_pieces(at * self._examination().numpy(force=True).astype(np.float64), weighing)
+            expected = in_pieces((at * self._examination().numpy(force=True)).astype(np.float64), weighing)
         return Pieces(weight, reward, expected)
 
     def _q(self, x: Tensor) -> Tensor:

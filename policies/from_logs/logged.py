@@ -97,8 +97,10 @@ def weights(logpi: F64, logmu: F64, weighing: Weighing, clip: float) -> F64:
     2008), and beyond the clip there is nothing to gain. Both undervalue: rewards that are left out count as 0.
     """
     if weighing == "item-position":
-        return np.exp(logpi - np.maximum(logmu, -np.log(clip)))
-    return np.exp(np.minimum(logpi - logmu, np.log(clip)))
+        logw: F64 = logpi - np.maximum(logmu, -np.log(clip))
+    else:
+        logw = np.minimum(logpi - logmu, np.log(clip))
+    return np.exp(logw, dtype=np.float64)
 
 
 def is_held_out(shopper: I64) -> npt.NDArray[np.bool_]:

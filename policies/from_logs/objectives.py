@@ -7,11 +7,11 @@ With importance weights w_ij of pieces j of row i (slots, or the slate), rewards
     dr     1/n sum_i [E_policy q_i + sum_j w_ij (r_ij - q_ij)]
     poem   ips - variance * sqrt(Var(u) / n), u_i = sum_j w_ij r_ij
 
-The gradient of each is `1/n sum_ij c_ij grad w_ij`, and that of E_policy q_i for dr; only the coefficients c differ, and
-`coefficients` gives them. snips and poem are no sums over rows: what their coefficients need to know of all rows
-(`Whole`) is computed afresh at the start of each pass, and held. *ips* pays a policy for showing what was lucky, and for
-weights above 1 wherever rewards are above 0 (propensity overfitting); snips mends the second, poem distrusts rows that
-pay too well, dr subtracts what was expected.
+The gradient of each is `1/n sum_ij c_ij grad w_ij`, and that of E_policy q_i for dr; only the coefficients c differ,
+and `coefficients` gives them. snips and poem are no sums over rows: what their coefficients need to know of all rows
+(`Whole`) is computed afresh at the start of each pass, and held. *ips* pays a policy for showing what was lucky, and
+for weights above 1 wherever rewards are above 0 (propensity overfitting); snips mends the second, poem distrusts rows
+that pay too well, dr subtracts what was expected.
 
 Horvitz and Thompson, 1952; Swaminathan and Joachims, "The self-normalized estimator for counterfactual learning", 2015,
 and "Batch learning from logged bandit feedback through counterfactual risk minimization" (POEM), 2015; Dudik, Langford
@@ -72,7 +72,8 @@ def coefficients(objective: Objective, pieces: Pieces, known: Whole, variance: f
         return pieces.reward - pieces.q
     if objective == "poem":
         u = (pieces.weight * pieces.reward).sum(axis=1, keepdims=True)
-        return pieces.reward * (1.0 - variance * (u - known.mean) / (known.sd * np.sqrt(known.n)))
+        trusted: F64 = 1.0 - variance * (u - known.mean) / (known.sd * np.sqrt(known.n))
+        return pieces.reward * trusted
     return pieces.reward
 
 

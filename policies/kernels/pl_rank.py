@@ -1,9 +1,9 @@
 """Gradients of what a Plackett-Luce ranking is worth, from sampled slates, with little variance.
 
-The worth of a slate y is `sum_k g(y_k, k)`, where a candidate d brings `g(d, k) = weight_k * item_d` at slot k, and besides
-a spot amount at one slot, where there is one (that is what inverse propensities make of a logged slate: only what stood
-there is known of the slot). With m_d the candidate's log-weight, P_k the chances of the choice at slot k given what stands
-above, and rank(d) = K for what is not on the slate,
+The worth of a slate y is `sum_k g(y_k, k)`, where a candidate d brings `g(d, k) = weight_k * item_d` at slot k, and
+besides a spot amount at one slot, where there is one (that is what inverse propensities make of a logged slate: only
+what stood there is known of the slot). With m_d the candidate's log-weight, P_k the chances of the choice at slot k
+given what stands above, and rank(d) = K for what is not on the slate,
 
     dV/dm_d = E_y[ F_rank(d) - b_rank(d) + sum_{k <= rank(d)} P_k(d) (g(d, k) - E_k g - (F_k - b_k)) ]
 
@@ -11,10 +11,10 @@ where F_k is what the slots below k bring (the first two terms only for what is 
 choice itself brings is told exactly, and only what follows it is left to the samples. Every slate's part is made of
 running sums over the slots alone, so that its cost is that of looking at the candidates once: Oosterhuis,
 "Learning-to-rank at the speed of sampling: Plackett-Luce gradient estimation with minimal computational complexity"
-(PL-Rank-3), 2022. Two control variates are added: the expectation E_k g in place of what the sample's choice brings, and the
-mean b_k of F_k over the row's other samples (Kool, van Hoof and Welling, "Buy 4 REINFORCE samples, get a baseline for
-free!", 2019); without them rewards that are all alike still make noise. The sums run in units of the mass that is left,
-which keeps them finite at any scale of scores.
+(PL-Rank-3), 2022. Two control variates are added: the expectation E_k g in place of what the sample's choice brings,
+and the mean b_k of F_k over the row's other samples (Kool, van Hoof and Welling, "Buy 4 REINFORCE samples, get a
+baseline for free!", 2019); without them rewards that are all alike still make noise. The sums run in units of the mass
+that is left, which keeps them finite at any scale of scores.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Sampled:
     """Sampled slates and the chances on their way.
 
     slate: (N, S, K) with 0 at empty slots. empty: the same, bool. log_mass: (N, S, K) log of the weight that is left to
-    choose from at each slot; 0 at empty ones. rest: (N, S, C) P(d at slot K | above) of what is not on the slate, else 0.
+    choose from at each slot; 0 at empty ones. rest: (N, S, C) P_K(d) of what is not on the slate, else 0.
     """
 
     slate: Tensor

@@ -48,7 +48,7 @@ def repeated(logw: Tensor, gains: Gains, row: int, n: int) -> tuple[Tensor, Gain
 
 
 def pl_rank_2(logw: Tensor, slates: Tensor, item: Tensor, weight: Tensor, variates: bool) -> Tensor:
-    """PL-Rank-2 from its formula, slot by slot, with chances of all candidates at every slot: (N, S, C), slow and plain.
+    """PL-Rank-2 from its formula, with chances of all candidates at every slot: (N, S, C), slow and plain.
 
     With or without the control variates of ours.
     """
@@ -149,7 +149,9 @@ def test_holes_short_rows_and_ties_at_any_scale(scale: float) -> None:
     for row, hole in enumerate(holes):
         here = [c for c in range(C) if c not in hole]
         shown = list(itertools.permutations(here, min(K, len(here))))
-        slates = torch.nn.functional.pad(torch.tensor(shown).reshape(len(shown), -1), (0, K - min(K, len(here))), value=-1)
+        slates = torch.nn.functional.pad(
+            torch.tensor(shown).reshape(len(shown), -1), (0, K - min(K, len(here))), value=-1
+        )
         slates = slates.long()
         expected, p = exact(logw, gains, row, slates)
         many, same = repeated(logw, gains, row, len(slates))
@@ -166,6 +168,6 @@ def test_chances_at_slots_are_those_of_the_enumeration() -> None:
     _, p = exact(logw, gains, 1)
     at = torch.tensor([4, 0, 2])
     made = slot_chance(logw[1].expand(60, C), EVERY[:, None], at.expand(60, K))
-    expected = ((EVERY == at) * p[:, None]).sum(dim=0)
+    expected = ((at == EVERY) * p[:, None]).sum(dim=0)
     torch.testing.assert_close((made * p[:, None]).sum(dim=0), expected, atol=1e-12, rtol=0)
     assert slot_chance(logw[:1], EVERY[:1, None], torch.tensor([[-1, -1, -1]])).eq(1.0).all()
