@@ -132,7 +132,7 @@ class PlackettLuceGradient:
         """What the last round of training saw, pass by pass, for the card."""
         said = {f"{name}, pass {e}": float(row[i]) for e, row in enumerate(self.history)
                 for i, name in enumerate(PER_EPOCH) if np.isfinite(row[i])}  # fmt: skip
-        return said | {"pass kept": float(self.kept)}
+        return said | {"pass kept": float(self.kept)} if said else {}
 
     def update(self, examples: Examples) -> None:
         """Keep a batch of searches; one step of the click model and, once there is a warm start, one of the policy.
@@ -188,11 +188,10 @@ class PlackettLuceGradient:
         return self._over(page, lambda x: self.policy(x) / self.settings["temperature"])
 
     def tensors(self) -> dict[str, npt.NDArray[np.generic]]:
-        """What a saved model holds: both networks and what was seen while training; not the log."""
+        """What a saved model holds: both networks; not the log, nor the record of training, which is in the card."""
         made = {f"model.{name}": value for name, value in self.model.tensors().items()}
         made |= {f"policy.{name}": value.cpu().numpy() for name, value in self.policy.state_dict().items()}
-        state = (self.n_searches, self.is_warm, self.scale, self.kept)
-        return made | {"history": self.history, "state": np.array(state, dtype=np.float64)}
+        return made | {"state": np.array((self.n_searches, self.is_warm, self.scale), dtype=np.float64)}
 
     def restore(self, tensors: dict[str, npt.NDArray[np.generic]]) -> None:
         """Take the networks of a saved model of the same shape.
@@ -204,9 +203,8 @@ class PlackettLuceGradient:
                  for part in ("model.", "policy.")}  # fmt: skip
         self.model.restore(given["model."])
         self.policy.load_state_dict({name: torch.from_numpy(np.array(v)) for name, v in given["policy."].items()})
-        state = [float(each) for each in tensors["state"]]
-        self.n_searches, self.is_warm, self.scale, self.kept = int(state[0]), bool(state[1]), state[2], int(state[3])
-        self.history = np.array(tensors["history"], dtype=np.float64)
+        n_searches, is_warm, scale = (float(each) for each in tensors["state"])
+        self.n_searches, self.is_warm, self.scale = int(n_searches), bool(is_warm), scale
 
     def _follow_model(self) -> None:
         self.policy.torso.load_state_dict(self.model.net.torso.state_dict())

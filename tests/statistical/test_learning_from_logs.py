@@ -5,6 +5,7 @@ Prints the table of docs/learning-from-logs.md: run with -s.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,7 @@ class Measured:
     logger: float
 
 
-def measure(setting: Setting) -> Measured:
+def measure(setting: Setting, seeds: Sequence[int] = range(SEEDS)) -> Measured:
     """Every training seed has its own log of shoppers that no other has seen; all are judged on the same shoppers."""
     world = load_world(setting.world)
     catalogue = world.catalogue.public()
@@ -62,9 +63,9 @@ def measure(setting: Setting) -> Measured:
     tried: dict[str, dict[str, object]] = {name: {"objective": name} for name in OBJECTIVES}
     tried |= setting.extra
     targets: dict[str, RankingPolicy] = {}
-    estimates = {name: np.empty(SEEDS) for name in tried}
+    estimates: dict[str, list[float]] = {name: [] for name in tried}
     entry = POLICIES["pl-gradient"]
-    for seed in range(SEEDS):
+    for seed in seeds:
         feature_map = new_learner("linear", catalogue, world.params.n_slots, 0).feature_map
         steps = play(world, logger, 3000 + seed, shopper_range(SHOPPERS))
         batches = [step_examples(feature_map, step, exploration) for step in steps]
@@ -75,16 +76,17 @@ def measure(setting: Setting) -> Measured:
             learner.finish()
             learner.kept_rows.clear()
             learner.model.seen.clear()
-            estimates[name][seed] = learner.history[learner.kept, 0]
+            estimates[name].append(float(learner.history[learner.kept, 0]))
             print(setting.world, setting.temperature, seed, name, learner.history[:, 0].round(3), flush=True)
             targets[f"{name}/{seed}"] = RankingPolicy(name, learner, entry.temperature, entry.floor)
             targets[f"{name}/{seed}/greedy"] = RankingPolicy(name, learner, 0.0)
     worth = on_logger_contexts(world, logger, targets, seed=303, shoppers=shopper_range(JUDGES), n_draws=1)
     trained, greedy = (
-        {name: np.array([worth[f"{name}/{seed}{end}"].value for seed in range(SEEDS)]) for name in tried}
+        {name: np.array([worth[f"{name}/{seed}{end}"].value for seed in seeds]) for name in tried}
         for end in ("", "/greedy")
     )
-    return Measured(trained, greedy, estimates, worth["production"].value)
+    by_name = {name: np.array(values) for name, values in estimates.items()}
+    return Measured(trained, greedy, by_name, worth["production"].value)
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:

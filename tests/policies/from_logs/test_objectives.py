@@ -109,7 +109,7 @@ def test_on_a_given_log_the_gradient_is_that_of_the_estimate(objective: Objectiv
         expected_q = (slate_chances(logw) @ (torch.from_numpy(page["q"])[:, EVERY] * torch.from_numpy(EXAMINATION))
                       .sum(dim=2)[..., None])[:, 0, 0]  # fmt: skip
         found = estimate(objective, pieces, expected_q.detach().numpy(), np.arange(n))
-        assert found.value == pytest.approx(float(value), rel=1e-9)
+        assert found.value == pytest.approx(float(value.detach()), rel=1e-9)
 
 
 def slate_chances(logw: Tensor) -> Tensor:
