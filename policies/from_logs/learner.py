@@ -1,14 +1,13 @@
 """A ranking that is trained to be worth the most by what a log says, and stops when held-out shoppers say so.
 
-First a click model is fitted to what was shown (`policies.neural`): its ranking is the warm start, and its expected
-rewards are the model that doubly robust estimates lean on. Then the policy climbs the gradient of an off-policy
-objective (`policies.from_logs.objectives`), within a trust region around the logger where one is set. A fifth of the
-shoppers is never learned from: after every pass an off-policy estimate of the policy's value over them, clustered by
-shopper, says whether it was worth it; the best pass is kept, the warm start counting as pass 0.
+First a click model is fitted to what was shown (`policies.click_training`): its ranking is the warm start, and its
+expected rewards are the model that doubly robust estimates lean on. Then the policy climbs the gradient of an
+off-policy objective (`policies.from_logs.objectives`), within a trust region around the logger where one is set. A
+fifth of the shoppers is never learned from: after every pass an off-policy estimate of the policy's value over them,
+clustered by shopper, says whether it was worth it; the best pass is kept, the warm start counting as pass 0.
 
-It is not a better regression: what it adds is that it aims at the value of its own slates and not at the fit of every
-click, which pays where the model is wrong and the log explores enough to say so. Where it is right or the log explores
-little, the regression is hard to beat; docs/learning-from-logs.md has the measured table.
+It is not a better regression: what it adds is that it aims at the value of its own slates, which includes how sure to
+be of them. Ranked greedily, the click model is hard to beat; docs/learning-from-logs.md has the measured table.
 """
 
 from __future__ import annotations
@@ -24,12 +23,14 @@ import torch
 from torch import Tensor, nn
 
 from policies import plackett_luce, plackett_luce_torch
+from policies.click_training import ClickTraining
 from policies.examples import Examples
-from policies.features import CHUNK, page_tensors
+from policies.features import CHUNK, FeatureMap, page_tensors
 from policies.from_logs.ascent import Pull, Seen, divergence, surrogate
 from policies.from_logs.logged import Logged, in_pieces, is_held_out, log_pieces, logged, weights
 from policies.from_logs.objectives import OBJECTIVES, Estimate, Pieces, Whole, coefficients, estimate, whole
-from policies.neural import NeuralLinearBandit, Torso
+from policies.kernels.feedback import first_deliveries
+from policies.position_based import PositionBasedNet, Torso
 from policies.ranking import F32
 from policies.settings import chosen
 from simenv.catalogue import PublicCatalogue
@@ -45,6 +46,7 @@ SAMPLES = 8  # slates per search of a gradient
 SLOWER = 0.7  # the learning rate of a pass, in those of the one before
 JUDGED = 16  # slates per search of a model's value of a policy
 KNOWN = 8192  # searches that `Whole` is computed from
+MODEL: dict[str, Any] = {"learning_rate": 2e-3, "epochs": 5, "memory": 200_000}  # how the click model is trained
 CHOICES: dict[str, tuple[str, ...]] = {
     "objective": OBJECTIVES,
     "weights": ("item-position", "prefix", "joint"),
@@ -81,7 +83,7 @@ class PlackettLuceGradient:
         policy: The network that ranks.
         history: (E, 4) float64, `PER_EPOCH` for each pass of the last round, the start first.
         kept: Which pass was kept.
-        n_searches: How many searches it was given, held-out ones included.
+        n_searches: How many searches it was given, held-out ones included; a second delivery of one does not count.
     """
 
     kind = "pl-gradient"
@@ -111,16 +113,17 @@ class PlackettLuceGradient:
         self.device = torch.device(own.pop("device"))
         self.settings: dict[str, Any] = own | {"hidden": list(own["hidden"])}
         hidden = (own["hidden"][0], own["hidden"][1])
-        self.model = NeuralLinearBandit(
-            catalogue, n_slots, hidden, seed=own["seed"], device=str(self.device), personal=own["personal"]
-        )
-        self.feature_map = self.model.feature_map
         self.generator = torch.Generator().manual_seed(own["seed"])
-        self.policy = copy.deepcopy(ScoreNet(self.model.net.torso, self.model.net.head))
+        self.feature_map = FeatureMap(catalogue, own["personal"]).to(self.device)
+        n_features = len(self.feature_map.feature_names)
+        self.model = PositionBasedNet(n_features, n_slots, hidden, self.generator).to(self.device)
+        self.training = ClickTraining(self.model, MODEL | {"seed": own["seed"]}, self.generator)
+        self.policy = copy.deepcopy(ScoreNet(self.model.torso, self.model.head))
         self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=own["learning_rate"])
         self.kept_rows: list[Logged] = []
         self.history, self.kept = np.empty((0, len(PER_EPOCH))), 0
-        self.n_searches, self.n_slots, self.is_warm, self.scale = 0, n_slots, False, 1.0
+        self.delivered = np.empty(0, dtype=np.uint64)
+        self.n_searches, self.n_learned, self.n_slots, self.is_warm, self.scale = 0, 0, n_slots, False, 1.0
 
     @staticmethod
     def empty(catalogue: PublicCatalogue, n_slots: int, settings: Mapping[str, Any]) -> PlackettLuceGradient:
@@ -140,6 +143,12 @@ class PlackettLuceGradient:
         Raises:
             UserError: where the examples do not say what the logger might have shown; see `logged`.
         """
+        if examples.id is not None:
+            new = first_deliveries(examples.id, self.delivered)
+            self.delivered = np.union1d(self.delivered, examples.id)
+            examples = examples if new.all() else take(examples, new)
+        if not len(examples):
+            return
         rows = logged(examples, self.settings["reward"], self.settings["weights"])
         if self.settings["reward"] == "gain" and not self.n_searches:
             self.scale = max(float(np.abs(rows.reward).max()), 1e-12)
@@ -151,7 +160,8 @@ class PlackettLuceGradient:
         # In shares of the largest gain seen: a likelihood that is linear in the reward finds means in (0, 1), whatever
         # the rewards are (Papke and Wooldridge, "Econometric methods for fractional response variables", 1996).
         reward = (rows.reward / self.scale).astype(np.float32)
-        self.model.update(take(dataclasses.replace(examples, reward=reward), learned))
+        self.training.learn(take(dataclasses.replace(examples, reward=reward), learned), is_first=not self.n_learned)
+        self.n_learned += int(learned.sum())
         if not self.is_warm or self.settings["objective"] == "regression":
             self._follow_model()
         else:
@@ -163,7 +173,7 @@ class PlackettLuceGradient:
             return
         rows = join(self.kept_rows)
         held = is_held_out(rows.page.shopper)
-        self.model.finish()
+        self.training.round()
         if not self.is_warm or self.settings["objective"] == "regression":
             self._follow_model()
         self.is_warm = True
@@ -189,9 +199,13 @@ class PlackettLuceGradient:
 
     def tensors(self) -> dict[str, npt.NDArray[np.generic]]:
         """What a saved model holds: both networks; not the log, nor the record of training, which is in the card."""
-        made = {f"model.{name}": value for name, value in self.model.tensors().items()}
-        made |= {f"policy.{name}": value.cpu().numpy() for name, value in self.policy.state_dict().items()}
-        return made | {"state": np.array((self.n_searches, self.is_warm, self.scale), dtype=np.float64)}
+        made: dict[str, npt.NDArray[np.generic]] = {
+            f"{part}.{name}": value.cpu().numpy()
+            for part, net in (("model", self.model), ("policy", self.policy))
+            for name, value in net.state_dict().items()
+        }  # fmt: skip
+        state = np.array((self.n_searches, self.n_learned, self.is_warm, self.scale), dtype=np.float64)
+        return made | {"state": state, "delivered": self.delivered}
 
     def restore(self, tensors: dict[str, npt.NDArray[np.generic]]) -> None:
         """Take the networks of a saved model of the same shape.
@@ -199,16 +213,21 @@ class PlackettLuceGradient:
         Raises:
             ValueError, RuntimeError, KeyError: for another shape, or something missing.
         """
-        given = {part: {name[len(part) :]: value for name, value in tensors.items() if name.startswith(part)}
-                 for part in ("model.", "policy.")}  # fmt: skip
-        self.model.restore(given["model."])
-        self.policy.load_state_dict({name: torch.from_numpy(np.array(v)) for name, v in given["policy."].items()})
-        n_searches, is_warm, scale = (float(each) for each in tensors["state"])
-        self.n_searches, self.is_warm, self.scale = int(n_searches), bool(is_warm), scale
+        for part, net in (("model.", self.model), ("policy.", self.policy)):
+            own = {name: torch.from_numpy(np.array(v)) for name, v in tensors.items() if name.startswith(part)}
+            net.load_state_dict({name.removeprefix(part): value for name, value in own.items()})
+        n_searches, n_learned, is_warm, scale = (float(each) for each in tensors["state"])
+        self.n_searches, self.n_learned, self.is_warm, self.scale = (
+            int(n_searches),
+            int(n_learned),
+            bool(is_warm),
+            scale,
+        )
+        self.delivered = np.array(tensors["delivered"], dtype=np.uint64)
 
     def _follow_model(self) -> None:
-        self.policy.torso.load_state_dict(self.model.net.torso.state_dict())
-        self.policy.head.load_state_dict(self.model.net.head.state_dict())
+        self.policy.torso.load_state_dict(self.model.torso.state_dict())
+        self.policy.head.load_state_dict(self.model.head.state_dict())
 
     def _pass(self, training: Logged) -> None:
         known = self._whole(training)
@@ -274,11 +293,11 @@ class PlackettLuceGradient:
 
     def _q(self, x: Tensor) -> Tensor:
         """The model's reward of candidates at the first slot."""
-        made: Tensor = self.scale * torch.sigmoid(self.model.net.head(self.model.net.torso(x)).squeeze(-1))
+        made: Tensor = self.scale * torch.sigmoid(self.model.head(self.model.torso(x)).squeeze(-1))
         return made
 
     def _examination(self) -> Tensor:
-        return self.model.net.log_examination().detach().exp()
+        return self.model.log_examination().detach().exp()
 
     def _as_log_weights(self, scores: Tensor, page: Page) -> Tensor:
         hole = torch.from_numpy(page.candidates < 0).to(scores.device)

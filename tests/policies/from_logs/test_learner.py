@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from policies import neural
+from policies import click_training
 from policies.examples import Examples, step_examples
 from policies.from_logs.learner import PER_EPOCH, PlackettLuceGradient
 from policies.from_logs.logged import is_held_out
@@ -39,7 +40,7 @@ def some(seen: Examples) -> Examples:
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """A click model of 40 steps is enough for what is asked here."""
-    monkeypatch.setattr(neural, "LEAST_STEPS", 40)
+    monkeypatch.setattr(click_training, "LEAST_STEPS", 40)
 
 
 @pytest.mark.parametrize("objective", ["regression", "ips", "snips", "dr", "poem"])
@@ -68,8 +69,8 @@ def test_nothing_is_learned_from_shoppers_who_judge(some: Examples, catalogue: P
     assert 0.1 < held.mean() < 0.3
     other = dataclasses.replace(some, reward=np.where(held[:, None] & some.shown, 1 - some.reward, some.reward))
     one, two = taught(catalogue, some, patience=9), taught(catalogue, other, patience=9)
-    for name, value in one.model.tensors().items():
-        assert np.array_equal(value, two.model.tensors()[name])
+    for name, value in one.model.state_dict().items():
+        assert torch.equal(value, two.model.state_dict()[name])
     assert np.array_equal(one.history[:, 2], two.history[:, 2])  # how far from the logger each pass is
     assert (one.history[:, 0] != two.history[:, 0]).all()
 
@@ -116,6 +117,15 @@ def test_a_saved_model_ranks_alike_says_what_it_saw_and_goes_on(
     restored.update(take(some, slice(0, 256)))
     moved = np.abs(restored.score(steps.page, None) - before).max()
     assert 0 < moved < 3.0  # one step of Adam, not a new start
+
+
+def test_a_search_that_is_delivered_twice_counts_once(some: Examples, catalogue: PublicCatalogue) -> None:
+    once, twice = (PlackettLuceGradient(catalogue, 3, {}) for _ in range(2))
+    for learner in (once, twice):
+        learner.update(some)
+    twice.update(take(some, slice(0, 300)))
+    assert once.n_searches == twice.n_searches == len(some)
+    assert all(np.array_equal(value, twice.tensors()[name]) for name, value in once.tensors().items())
 
 
 def test_it_goes_on_online_from_its_warm_start(some: Examples, steps: Step, catalogue: PublicCatalogue) -> None:
