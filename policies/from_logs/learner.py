@@ -187,7 +187,7 @@ class PlackettLuceGradient:
                 group["lr"] = self.settings["learning_rate"] * SLOWER ** (epoch - 1)
             self._pass(training)
             self.history = np.vstack([self.history, self._judge(judging)])
-            if self.history[epoch, 0] > self.history[self.kept, 0]:
+            if self._rank(epoch) > self._rank(self.kept):
                 best, self.kept = copy.deepcopy(self.policy.state_dict()), epoch
             elif epoch - self.kept >= self.settings["patience"]:
                 break
@@ -228,6 +228,11 @@ class PlackettLuceGradient:
     def _follow_model(self) -> None:
         self.policy.torso.load_state_dict(self.model.torso.state_dict())
         self.policy.head.load_state_dict(self.model.head.state_dict())
+
+    def _rank(self, epoch: int) -> tuple[float, float]:
+        """What makes a pass worth keeping: to be inside the trust region on average, or nearest to it; then its worth."""
+        trust, (value, _, apart, _) = self.settings["trust"], self.history[epoch]
+        return (0.0 if trust is None else -max(float(apart) - trust, 0.0)), float(value)
 
     def _pass(self, training: Logged) -> None:
         known = self._whole(training)

@@ -39,7 +39,7 @@ class Setting:
 
 SETTINGS = {
     "default": Setting("default", 0.7, {}),
-    "narrow log": Setting("default", 0.2, {"dr, trust 1 nat": {"trust": 1.0}}),
+    "narrow log": Setting("default", 0.2, {}),
     "cascade": Setting("cascade", 0.7, {"dr, prefix": {"weights": "prefix"}}),
 }
 

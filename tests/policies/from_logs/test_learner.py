@@ -91,6 +91,9 @@ def test_a_trust_region_keeps_the_policy_near_the_logger(some: Examples, catalog
     assert bound.history[-1, 2] < 0.5 * min(free.history[-1, 2], bound.history[0, 2])
     assert bound.history[-1, 3] < bound.history[0, 3]
     assert np.isnan(free.history[:, 3]).all()
+    assert (
+        bound.kept == bound.history[:, 2].argmin()
+    )  # .05 nats are out of reach: the nearest is kept, whatever its worth
 
 
 def test_gains_are_told_in_their_own_unit(some: Examples, catalogue: PublicCatalogue) -> None:
