@@ -230,7 +230,7 @@ class PlackettLuceGradient:
         self.policy.head.load_state_dict(self.model.head.state_dict())
 
     def _rank(self, epoch: int) -> tuple[float, float]:
-        """What makes a pass worth keeping: to be inside the trust region on average, or nearest to it; then its worth."""
+        """What makes a pass worth keeping: being inside the trust region on average, or near it; then its value."""
         trust, (value, _, apart, _) = self.settings["trust"], self.history[epoch]
         return (0.0 if trust is None else -max(float(apart) - trust, 0.0)), float(value)
 
