@@ -145,11 +145,12 @@ class PlackettLuceGradient:
         """
         if examples.id is not None:
             new = first_deliveries(examples.id, self.delivered)
-            self.delivered = np.union1d(self.delivered, examples.id)
             examples = examples if new.all() else take(examples, new)
         if not len(examples):
             return
         rows = logged(examples, self.settings["reward"], self.settings["weights"])
+        if examples.id is not None:
+            self.delivered = np.union1d(self.delivered, examples.id)
         if self.settings["reward"] == "gain" and not self.n_searches:
             self.scale = max(float(np.abs(rows.reward).max()), 1e-12)
         self.kept_rows.append(rows)

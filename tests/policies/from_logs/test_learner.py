@@ -106,7 +106,7 @@ def test_gains_are_told_in_their_own_unit(some: Examples, catalogue: PublicCatal
 
 
 def test_a_saved_model_ranks_alike_says_what_it_saw_and_goes_on(
-    some: Examples, steps: Step, catalogue: PublicCatalogue, tmp_path: Path
+    seen: Examples, some: Examples, steps: Step, catalogue: PublicCatalogue, tmp_path: Path
 ) -> None:
     learner = taught(catalogue, some)
     save_model(learner, tmp_path / "m", 3, LearnedFrom("", "", 0, None, learner.n_searches), metrics_of(learner))
@@ -117,7 +117,9 @@ def test_a_saved_model_ranks_alike_says_what_it_saw_and_goes_on(
     before = restored.score(steps.page, None)
     assert before.tobytes() == learner.score(steps.page, None).tobytes()
     assert isinstance(restored, PlackettLuceGradient)
-    restored.update(take(some, slice(0, 256)))
+    restored.update(take(some, slice(0, 256)))  # delivered again: nothing new
+    assert restored.score(steps.page, None).tobytes() == before.tobytes()
+    restored.update(take(seen, slice(1000, 1256)))
     moved = np.abs(restored.score(steps.page, None) - before).max()
     assert 0 < moved < 3.0  # one step of Adam, not a new start
 
@@ -135,7 +137,7 @@ def test_it_goes_on_online_from_its_warm_start(some: Examples, steps: Step, cata
     learner = taught(catalogue, some, epochs=1)
     before = learner.score(steps.page, None)
     learn_online(learner, SearchVectorEnv(64, world_params("tiny")), 5, 500, (1.0, 0.01), finish_every=300)
-    assert learner.n_searches >= len(some) + 500
+    assert learner.n_searches > len(some)  # shoppers of both have the same ids, so some pages have one name
     after = learner.score(steps.page, None)
     assert np.isfinite(after).all()
     assert not np.array_equal(before, after)
