@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from policies.features import FeatureMap, features
+from policies.plackett_luce import log_weights
 from simenv import hashing
 from simenv.errors import UserError
 from simenv.log.batch import LogBatch
@@ -24,7 +25,8 @@ class Examples:
     empty slot, which teaches nothing. Where known: item (n, K) int32 ids, -1 for an empty slot; day (n,) int32;
     id (n,) uint64, the search's name, by which a second delivery of it is known; gain (n, K) float32, what the market
     counts for the slot, which is not the click; the page; slate (n, K) int32 positions into its candidates, -1 for an
-    empty slot; logp (n, K) float64, the conditional log-propensities of who showed them.
+    empty slot; logp (n, K) float64, the conditional log-propensities of who showed them; logw (n, C) float64, their
+    Plackett-Luce log-weights of all candidates, -inf at holes.
     """
 
     features: npt.NDArray[np.float32]
@@ -37,6 +39,7 @@ class Examples:
     page: Page | None = None
     slate: npt.NDArray[np.int32] | None = None
     logp: npt.NDArray[np.float64] | None = None
+    logw: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         """Number of searches, n."""
@@ -48,13 +51,14 @@ class Shown:
     """What was shown on n pages and what came of it; (n, K) each.
 
     slate: int32 positions, -1 for an empty slot. clicked: bool. gain: float64, what the market counts.
-    logp: float64, conditional log-propensities.
+    logp: float64, conditional log-propensities. logw: (n, C) float64, log-weights of all candidates.
     """
 
     slate: npt.NDArray[np.int32]
     clicked: npt.NDArray[np.bool_]
     gain: npt.NDArray[np.float64] | None = None
     logp: npt.NDArray[np.float64] | None = None
+    logw: npt.NDArray[np.float64] | None = None
 
 
 def examples(feature_map: FeatureMap, page: Page, shown: Shown) -> Examples:
@@ -72,18 +76,33 @@ def examples(feature_map: FeatureMap, page: Page, shown: Shown) -> Examples:
         page=page,
         slate=slate,
         logp=shown.logp,
+        logw=shown.logw,
     )
 
 
-def step_examples(feature_map: FeatureMap, step: Step) -> Examples:
-    """Examples of one step of `simenv.play`."""
+def step_examples(feature_map: FeatureMap, step: Step, exploration: tuple[float, float] | None = None) -> Examples:
+    """Examples of one step of `simenv.play`.
+
+    Args:
+        feature_map: Features.
+        step: Of the play.
+        exploration: Temperature > 0 and floor of the policy that played, without which its weights are not known.
+    """
     decision, outcome = step.decision, step.outcome
-    return examples(feature_map, step.page, Shown(decision.slate, outcome.clicked, outcome.reward, decision.logp.logp))
+    logw = None if exploration is None else log_weights(decision.scores, *exploration)
+    shown = Shown(decision.slate, outcome.clicked, outcome.reward, decision.logp.logp, logw)
+    return examples(feature_map, step.page, shown)
 
 
 def batch_examples(feature_map: FeatureMap, batch: LogBatch) -> Examples:
-    """Examples of some rows of a log."""
-    return examples(feature_map, batch.page, Shown(batch.slate, batch.clicked, batch.reward, batch.logp.logp))
+    """Examples of some rows of a log; without weights where a greedy policy wrote some of them."""
+    logw = np.empty(batch.scores.shape) if (batch.temperature > 0).all() else None
+    for temperature, floor in np.unique(np.stack([batch.temperature, batch.floor], axis=1), axis=0):
+        if logw is not None:
+            rows = (batch.temperature == temperature) & (batch.floor == floor)
+            logw[rows] = log_weights(batch.scores[rows], float(temperature), float(floor))
+    shown = Shown(batch.slate, batch.clicked, batch.reward, batch.logp.logp, logw)
+    return examples(feature_map, batch.page, shown)
 
 
 def in_features_of(feature_map: FeatureMap, given: Examples) -> Examples:
@@ -102,8 +121,11 @@ def in_features_of(feature_map: FeatureMap, given: Examples) -> Examples:
 
 
 def page_names(page: Page, seed: int) -> hashing.Keys:
-    """One key a row that names the page of the search, (N,) uint64, under a seed."""
+    """One key a row that names the page of the search, (N,) uint64, under a seed.
+
+    Day and second are part of the name: a simulated shopper of the same number in another play is somebody else.
+    """
     key = hashing.absorb(hashing.stream(seed, "page name"), page.shopper)
-    for part in (page.visit, page.search, page.page):
+    for part in (page.visit, page.day, page.time, page.search, page.page):
         key = hashing.absorb(key, part)
     return key

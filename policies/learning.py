@@ -48,6 +48,11 @@ class Learner(Protocol):
         """Take a saved state."""
 
 
+def metrics_of(learner: Learner) -> dict[str, float]:
+    """What a learner has to say about its own training, for its card; nothing where it keeps no record."""
+    return dict(getattr(learner, "metrics", {}))
+
+
 def in_half(shopper: I64, half: int) -> npt.NDArray[np.bool_]:
     """Which shoppers belong to a half of the population (0: learning, 1: evaluation).
 

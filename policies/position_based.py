@@ -38,6 +38,13 @@ class Torso(nn.Module):
         return torch.relu(self.second(torch.relu(self.first(x))))
 
 
+def weights_of(torso: Torso, head: nn.Linear) -> Weights:
+    """The numbers of a torso and its head as kernels take them; they share memory with the network's."""
+    layers = (torso.first.weight, torso.first.bias, torso.second.weight, torso.second.bias)
+    w1, b1, w2, b2, w3, b3 = (each.detach() for each in (*layers, head.weight[0], head.bias[0]))
+    return Weights(torso.mean, torso.scale, w1, b1, w2, b2, w3, b3)
+
+
 class PositionBasedNet(nn.Module):
     """f(x), what each item adds to it where asked for, and the examination curve."""
 
@@ -61,10 +68,7 @@ class PositionBasedNet(nn.Module):
 
     def weights(self) -> Weights:
         """The numbers of f as kernels take them; they share memory with the network's."""
-        torso, head = self.torso, self.head
-        layers = (torso.first.weight, torso.first.bias, torso.second.weight, torso.second.bias)
-        w1, b1, w2, b2, w3, b3 = (each.detach() for each in (*layers, head.weight[0], head.bias[0]))
-        return Weights(torso.mean, torso.scale, w1, b1, w2, b2, w3, b3)
+        return weights_of(self.torso, self.head)
 
     def own(self) -> list[nn.Parameter]:
         """What each item adds of its own."""

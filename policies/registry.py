@@ -100,6 +100,10 @@ POLICIES: dict[str, Entry] = {
         "who clicked this also clicked that, mixed with what is clicked much", 0.1, 0.0001, "policies.co_view:CoView",
         learns=True,
     ),
+    "pl-gradient": Entry(
+        "slates trained on an off-policy estimate of their value", 1.0, 0.01,
+        "policies.from_logs.learner:PlackettLuceGradient", learns=True,
+    ),
     "ppo-slate": Entry(
         "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.01, "policies.slate_net:SlateScorer",
         learns=True,

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from policies.checkpoint import damaged, read_checkpoint, remove_checkpoint, write_checkpoint
 from policies.examples import Examples, Shown, batch_examples, examples
 from policies.learning import Learner, in_half
+from policies.plackett_luce import log_weights
 from policies.ranking import RankingPolicy, reads_query
 from simenv.catalogue import I64
 from simenv.columns import take
@@ -184,7 +185,9 @@ class Market:
         _, _, terminated, truncated, info = env.step(np.where(slate < 0, slate[:, :1].clip(min=0), slate))
         self._over = terminated | truncated
         self._met.append(page.shopper[played & (page.visit == 0) & (page.search == 0) & (page.page == 0)])
-        shown = Shown(slate, info["clicked"], info["slot_reward"], decision.logp.logp)
+        temperature, floor = self.policy.temperature, self.policy.floor
+        logw = log_weights(decision.scores, temperature, floor) if temperature > 0 else None
+        shown = Shown(slate, info["clicked"], info["slot_reward"], decision.logp.logp, logw)
         return examples(self.feature_map, take(page, played), take(shown, played))
 
     def standing(self) -> tuple[Standing, npt.NDArray[np.bool_], I64]:

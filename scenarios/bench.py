@@ -318,4 +318,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         "searches/CPU-s", _learner("neural-ts")
     ),
     "neural ensemble of 10, 50 candidates, from ids": Benchmark("searches/CPU-s", _learner("ensemble")),
+    "PL-Rank gradients, 100 candidates, slates of 10, 10 samples, drawing included": Benchmark(
+        "queries/CPU-s", _kernel("pl-rank"), "PL-Rank-3, its author's code in numpy, the same", 3_890.0
+    ),
 }

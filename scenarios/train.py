@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from policies.device import resolve_device
-from policies.learning import Learner
+from policies.learning import Learner, metrics_of
 from policies.persistence import VERSIONS_OF, LearnedFrom, load_model, save_model, shoppers_digest
 from policies.ranking import RankingPolicy
 from policies.registry import entry_of, new_learner
@@ -211,4 +211,4 @@ def _train_in_market(
 def _save(
     made: Learner, learner: Learning, out: Path, n_slots: int, seen: LearnedFrom, metrics: dict[str, float]
 ) -> None:
-    save_model(made, out, n_slots, seen, metrics, exploration=default_exploration(learner))
+    save_model(made, out, n_slots, seen, metrics | metrics_of(made), exploration=default_exploration(learner))

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from policies.kernels import diagonal, ensemble, mlp, ridge
 from policies.kernels.mlp import Weights
+from policies.kernels.pl_rank import Gains, pl_rank
 from policies.kernels.ridge import Posterior
 from policies.kernels.slates import draw_slates
 
 F, K, ITEMS = 32, 10, 20_000
-HIDDEN, MEMBERS, STEP = (64, 32), 10, 512
+HIDDEN, MEMBERS, STEP, SAMPLES = (64, 32), 10, 512, 10
 
 Work = Callable[[], object]
 
@@ -106,6 +107,19 @@ def ensemble_update(n: int, n_candidates: int) -> Work:
     return work
 
 
+def pl_rank_gradient(n: int, n_candidates: int) -> Work:
+    """Gradients of a ranking's worth from ten slates each, drawing them included, in float32."""
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(n, n_candidates, generator=generator)
+    gains = Gains(torch.rand(n, n_candidates, generator=generator), 1.0 / torch.arange(2.0, K + 2.0).log2())
+
+    def work() -> Tensor:
+        drawn = draw_slates(scores.repeat_interleave(SAMPLES, dim=0), K, generator)[0]
+        return pl_rank(scores, drawn.reshape(n, SAMPLES, K), gains)
+
+    return work
+
+
 JOBS: dict[str, Callable[[int, int], Work]] = {
     "linucb": linucb,
     "lints": lints,
@@ -116,6 +130,7 @@ JOBS: dict[str, Callable[[int, int], Work]] = {
     "neural-ucb": neural_ucb,
     "ensemble": ensemble_scores,
     "ensemble-update": ensemble_update,
+    "pl-rank": pl_rank_gradient,
 }
 
 

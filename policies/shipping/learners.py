@@ -14,6 +14,7 @@ import numpy.typing as npt
 import onnx
 
 from policies.examples import page_names
+from policies.from_logs.learner import PlackettLuceGradient
 from policies.kernels.logistic import as_posterior
 from policies.kernels.ridge import Posterior, posterior
 from policies.lambdamart import LambdaMart
@@ -24,6 +25,7 @@ from policies.logistic import LogisticBandit
 from policies.neural import NeuralBandit
 from policies.neural_beliefs import Diagonal, LastLayer
 from policies.neural_ensemble import Members
+from policies.position_based import weights_of
 from policies.shipping import networks
 from policies.shipping.graph import MASKED, Graph
 from policies.slate_net import SlateScorer
@@ -57,6 +59,9 @@ class Export:
 
     scores: Callable[[Graph, Any], str]
     inputs: Mapping[str, Input] = field(default_factory=dict)
+
+
+_READS_IDS = "its score reads ids of words and items beside features, and no graph is written for those"
 
 
 def _linear(g: Graph, scorer: LinearBandit) -> str:
@@ -118,6 +123,8 @@ def _disjoint(g: Graph, scorer: DisjointLinear) -> str:
 
 def _neural_linear(g: Graph, scorer: NeuralBandit) -> str:
     belief = cast(LastLayer, scorer.belief)
+    if scorer.settings["item_effects"]:
+        raise UserError(f"policy '{scorer.kind}' with item_effects cannot be exported: {_READS_IDS}.")
     net, alpha = belief.net.weights(), scorer.settings["alpha"]
     two = networks.hidden_layers(g, net, FEATURES)[2]
     root = networks.array(belief.root)
@@ -152,6 +159,12 @@ def _ensemble(g: Graph, scorer: NeuralBandit) -> str:
 
 def _lambdamart(g: Graph, scorer: LambdaMart) -> str:
     return networks.trees(g, scorer.trees.trees, len(scorer.feature_map.feature_names), FEATURES, MASK)
+
+
+def _policy_gradient(g: Graph, scorer: PlackettLuceGradient) -> str:
+    net = weights_of(scorer.policy.torso, scorer.policy.head)
+    value = networks.value(g, net, networks.hidden_layers(g, net, FEATURES)[2])
+    return g.op("Div", value, g.number(scorer.settings["temperature"]))
 
 
 def _plus(g: Graph, mean: str, alpha: float, spread: str) -> str:
@@ -210,9 +223,9 @@ EXPORTS: dict[str, Export] = {
     "neural-ts": Export(_neural_ts, {"noise": NOISE_OF_ITEMS}),
     "ensemble": Export(_ensemble),
     "lambdamart": Export(_lambdamart),
+    "pl-gradient": Export(_policy_gradient),
     "ppo-slate": Export(_slate_net),
 }
-_READS_IDS = "its score reads ids of words and items beside features, and no graph is written for those"
 REFUSED: dict[str, str] = {
     "two-tower": _READS_IDS,
     "cross": _READS_IDS,

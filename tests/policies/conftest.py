@@ -37,7 +37,8 @@ def steps(tiny: World, catalogue: PublicCatalogue) -> Step:
 def seen(steps: Step, catalogue: PublicCatalogue) -> Examples:
     """The same pages as examples."""
     feature_map = new_learner("linear", catalogue, 3, 0).feature_map
-    return step_examples(feature_map, steps)
+    production = POLICIES["production"]
+    return step_examples(feature_map, steps, (production.temperature, production.floor))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from policies.learning import in_half, log_examples
+from policies.plackett_luce import conditional
 from policies.registry import named_policy, new_learner
 from policies.training import Market, Plan, Watch, train
 from simenv.catalogue import PublicCatalogue
@@ -45,6 +46,9 @@ def test_examples_of_a_log_are_those_of_the_play(log: Log, tiny: World, catalogu
     steps = join(list(play(tiny, named_policy("production", catalogue), 11, shopper_range(200))))
     assert whole.reward.sum() == steps.outcome.clicked.sum()
     assert np.isclose(whole.features.sum(), sum(float(half.features.sum()) for half in halves), rtol=1e-4)
+    assert whole.logw is not None
+    assert whole.slate is not None
+    assert np.allclose(conditional(whole.logw, whole.slate).logp, whole.logp, atol=1e-9)
 
 
 class Watched(SearchVectorEnv):

@@ -20,6 +20,10 @@ def test_a_job_decides_for_every_context(name: str) -> None:
         assert isinstance(made, torch.Tensor)
         assert made.shape == (MEMBERS,)
         assert torch.isfinite(made).all()
+    elif name == "pl-rank":
+        assert isinstance(made, torch.Tensor)
+        assert made.shape == (300, 12)
+        assert (made.abs().sum(dim=1) > 0).all()
     else:
         assert isinstance(made, torch.Tensor)
         assert made.shape == (300,)
