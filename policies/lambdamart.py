@@ -62,13 +62,13 @@ class LambdaMart:
         """
         defaults = {
             "trees": 200, "leaves": 31, "learning_rate": 0.05, "leaf_size": 50, "label": "clicks", "memory": 200_000,
-            "seed": 0, "personal": True,
+            "seed": 0, "personal": True, "reader": None,
         }  # fmt: skip
         self.settings: dict[str, Any] = chosen(self.kind, settings, defaults)
         if self.settings["label"] not in LABELS:
             raise UserError(f"lambdamart: label is '{self.settings['label']}'; expected one of {', '.join(LABELS)}.")
         self.device = torch.device(settings.get("device", "cpu"))
-        self.feature_map = FeatureMap(catalogue, self.settings["personal"]).to(self.device)
+        self.feature_map = FeatureMap(catalogue, self.settings["personal"], self.settings["reader"]).to(self.device)
         self.n_slots, self.n_searches = n_slots, 0
         self.replay = Replay(self.settings["memory"], self.settings["seed"], with_pages=True)
         self.trees = self._sum(no_trees())
