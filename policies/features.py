@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from policies.query.block import READ_FEATURES, ReaderBlock, query_bytes, reader_block
+from policies.session.block import RECENT_FIELDS, session_block
 from simenv.catalogue import PublicCatalogue, price_spread
 from simenv.world import Page
 
@@ -25,7 +26,7 @@ PAGE_FIELDS = (
     "discount",
 )  # fmt: skip
 N_LOCALES, N_DEVICES = 10, 3
-READER = "reader."  # before the names of the reader's tensors in a saved model
+READER, SESSION = "reader.", "session."  # before the names of their tensors in a saved model
 PERSONAL = ("last_brand_match", "style_fit", "price_gap", "style_fit_sure", "history_sure")  # and the history itself
 
 
@@ -37,7 +38,11 @@ class FeatureMap(torch.nn.Module):
     """
 
     def __init__(
-        self, catalogue: PublicCatalogue, personal: bool = True, reader: str | Mapping[str, Any] | None = None
+        self,
+        catalogue: PublicCatalogue,
+        personal: bool = True,
+        reader: str | Mapping[str, Any] | None = None,
+        session: str | Mapping[str, Any] | None = None,
     ) -> None:
         """Hold the catalogue's public columns as tables (buffers: they move with the module, they are not saved).
 
@@ -47,6 +52,8 @@ class FeatureMap(torch.nn.Module):
                 locale and device who ask the same are ranked for alike.
             reader: Whose readings of the queries are features too: "dictionary", or what `QueryEncoder.as_json` says of
                 an encoder. Of the latter `restore` brings the weights, and pages must carry the queries.
+            session: What reads the shopper's last clicks: "counts", or what `described_shape` of `policies.session`
+                says of a session model, whose weights `restore` brings.
         """
         super().__init__()
         for name in ("category", "department", "brand", "colour"):
@@ -64,13 +71,15 @@ class FeatureMap(torch.nn.Module):
         kept = [f for f, name in enumerate(self._all_names) if name not in PERSONAL and not name.startswith("history_")]
         self.register_buffer("kept", torch.tensor(kept), persistent=False)
         self.reader = None if reader is None else reader_block(catalogue, reader)
+        self.session = None if session is None else session_block(catalogue, session)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         """The F names, in order."""
         names = self._all_names
         own = names if self.personal else tuple(names[f] for f in self.kept.tolist())  # type: ignore[operator]
-        return own if self.reader is None else (*own, *READ_FEATURES)
+        read = () if self.reader is None else READ_FEATURES
+        return (*own, *read, *(() if self.session is None else self.session.names))
 
     @property
     def reads_query(self) -> bool:
@@ -78,15 +87,19 @@ class FeatureMap(torch.nn.Module):
         return type(self.reader) is ReaderBlock
 
     def tensors(self) -> dict[str, npt.NDArray[np.generic]]:
-        """What a saved model must hold of the features: the weights of the reader, where there is one."""
-        held = {} if self.reader is None else self.reader.tensors()
-        return {f"{READER}{name}": value for name, value in held.items()}
+        """What a saved model must hold of the features: the weights of what reads queries or last clicks."""
+        made = {}
+        for prefix, block in ((READER, self.reader), (SESSION, self.session)):
+            held = {} if block is None else block.tensors()
+            made.update({f"{prefix}{name}": value for name, value in held.items()})
+        return made
 
     def restore(self, tensors: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        """Take the weights of the reader from those of `tensors` that are its own; torch raises `RuntimeError`."""
-        if self.reader is not None:
-            own = {name.removeprefix(READER): value for name, value in tensors.items() if name.startswith(READER)}
-            self.reader.restore(own)
+        """Take what `tensors` gives of the tensors of this; torch raises `RuntimeError` where they do not fit."""
+        for prefix, block in ((READER, self.reader), (SESSION, self.session)):
+            if block is not None:
+                own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+                block.restore(own)
 
     @property
     def _all_names(self) -> tuple[str, ...]:
@@ -152,12 +165,13 @@ class FeatureMap(torch.nn.Module):
             [torch.stack([c.float() for c in columns], dim=2), style, context[:, None, :].expand(n, m, -1)], dim=2
         )
         made = made if self.personal else made[..., self.kept]  # type: ignore[index]
-        return made if self.reader is None else torch.cat([made, self.reader(page, item)], dim=2)
+        read = [block(page, item) for block in (self.reader, self.session) if block is not None]
+        return torch.cat([made, *read], dim=2) if read else made
 
 
 def page_tensors(page: Page, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-    """The fields that features need, as tensors; `query` where the page carries it, as `query_bytes`."""
-    made = {name: _tensor(getattr(page, name)).to(device) for name in PAGE_FIELDS}
+    """The fields that features may need, as tensors; `query` where the page carries it, as `query_bytes`."""
+    made = {name: _tensor(getattr(page, name)).to(device) for name in (*PAGE_FIELDS, *RECENT_FIELDS)}
     return made if page.query is None else made | {"query": torch.from_numpy(query_bytes(page.query)).to(device)}
 
 

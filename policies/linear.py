@@ -50,6 +50,7 @@ class LinearBandit:
         alpha: float = 0.0,
         personal: bool = True,
         reader: str | Mapping[str, Any] | None = None,
+        session: str | Mapping[str, Any] | None = None,
     ) -> None:
         """Start from the prior.
 
@@ -60,11 +61,13 @@ class LinearBandit:
             alpha: Width of the confidence bound in standard deviations of the estimate (0 = no bonus).
             personal: See `FeatureMap`.
             reader: See `FeatureMap`.
+            session: See `FeatureMap`.
         """
-        self.feature_map = FeatureMap(catalogue, personal, reader)
+        self.feature_map = FeatureMap(catalogue, personal, reader, session)
         self.n_features, self.n_slots = len(self.feature_map.feature_names), n_slots
         self.settings: dict[str, Any] = {
             "regularisation": regularisation, "alpha": alpha, "personal": personal, "reader": reader,
+            "session": session,
         }  # fmt: skip
         self.alpha = alpha
         size = self.n_features + n_slots
@@ -75,7 +78,8 @@ class LinearBandit:
     @staticmethod
     def empty(catalogue: PublicCatalogue, n_slots: int, settings: Mapping[str, Any]) -> LinearBandit:
         """Untrained, from the settings of a saved one or from defaults. Nothing is random: a seed is ignored."""
-        own = chosen("linear", settings, {"regularisation": 10.0, "alpha": 0.0, "personal": True, "reader": None})
+        defaults = {"regularisation": 10.0, "alpha": 0.0, "personal": True, "reader": None, "session": None}
+        own = chosen("linear", settings, defaults)
         return LinearBandit(catalogue, n_slots, **own)
 
     def update(self, examples: Examples) -> None:

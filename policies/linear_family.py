@@ -33,6 +33,7 @@ from simenv.world import Page
 
 DEFAULTS: dict[str, Any] = {
     "regularisation": 10.0, "half_life": None, "window": None, "seed": 0, "personal": True, "reader": None,
+    "session": None,
 }  # fmt: skip
 
 
@@ -57,7 +58,7 @@ class LinearThompson:
         """
         own = {"n_draws": 8, "temperature": 0.01, "scale": 0.3}
         self.settings = chosen(self.kind, settings, DEFAULTS | own)
-        self.feature_map = FeatureMap(catalogue, self.settings["personal"], self.settings["reader"])
+        self.feature_map = FeatureMap(catalogue, *(self.settings[name] for name in ("personal", "reader", "session")))
         self.n_slots, self.n_searches = n_slots, 0
         self.feedback = _feedback(self.settings, (1, len(self.feature_map.feature_names) + n_slots))
         self._arm = np.zeros(len(catalogue.category), dtype=np.int64)
@@ -114,7 +115,7 @@ class DisjointLinear:
             settings: As of `LinearThompson`, without its last three; `alpha`, the width of the bound in deviations.
         """
         self.settings = chosen(self.kind, settings, DEFAULTS | {"alpha": 0.0})
-        self.feature_map = FeatureMap(catalogue, self.settings["personal"], self.settings["reader"])
+        self.feature_map = FeatureMap(catalogue, *(self.settings[name] for name in ("personal", "reader", "session")))
         self.n_slots, self.n_searches = n_slots, 0
         self.arm = np.unique(catalogue.category, return_inverse=True)[1].reshape(-1).astype(np.int64)
         size = len(self.feature_map.feature_names) + n_slots

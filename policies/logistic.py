@@ -51,9 +51,10 @@ class LogisticBandit:
                 deviations of the log-odds (0 = none); `seed` of posterior draws; `personal` of
                 `FeatureMap`.
         """
-        defaults = {"regularisation": 1.0, "alpha": 0.0, "seed": 0, "personal": True, "reader": None}
+        defaults = {"regularisation": 1.0, "alpha": 0.0, "seed": 0, "personal": True, "reader": None, "session": None}
         self.settings: dict[str, Any] = chosen(self.kind, settings, defaults)
-        self.feature_map, self.n_searches = FeatureMap(catalogue, self.settings["personal"], self.settings["reader"]), 0
+        own = (self.settings[name] for name in ("personal", "reader", "session"))
+        self.feature_map, self.n_searches = FeatureMap(catalogue, *own), 0
         size = len(self.feature_map.feature_names) + n_slots
         self.prior = torch.zeros(size, dtype=torch.float64), self.settings["regularisation"] * torch.eye(size).double()
         self.mean, self.precision = self.prior

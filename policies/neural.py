@@ -33,13 +33,13 @@ from simenv.decision import Truth
 from simenv.world import Page
 
 # hidden: widths of the two hidden layers. learning_rate: of Adam. epochs: passes of `finish` over what is kept.
-# memory: searches that are kept. seed: of weights, order and draws. personal, reader: of `FeatureMap`. Of the kinds:
-# regularisation: lambda, the prior precision. alpha: width of the bound in deviations. n_draws, temperature: of the
-# mixture. scale: of its deviations. n_members: of the ensemble. weight_decay, batch, shrink: of
+# memory: searches that are kept. seed: of weights, order and draws. personal, reader, session: of `FeatureMap`. Of the
+# kinds: regularisation: lambda, the prior precision. alpha: width of the bound in deviations. n_draws, temperature: of
+# the mixture. scale: of its deviations. n_members: of the ensemble. weight_decay, batch, shrink: of
 # `policies.click_training`. item_effects: whether each item adds something of its own to f.
 DEFAULTS: dict[str, Any] = {
     "hidden": (64, 32), "learning_rate": 2e-3, "epochs": 5, "memory": 200_000, "seed": 0, "personal": True,
-    "reader": None,
+    "reader": None, "session": None,
     "weight_decay": 0.0, "batch": 256, "shrink": 0.005,
 }  # fmt: skip
 
@@ -93,7 +93,8 @@ class NeuralBandit:
         self.settings = chosen(kind.kind, settings, DEFAULTS | dict(kind.own))
         self.settings["hidden"] = list(self.settings["hidden"])
         self.device = torch.device(settings.get("device", "cpu"))
-        self.feature_map = FeatureMap(catalogue, self.settings["personal"], self.settings["reader"]).to(self.device)
+        own = (self.settings[name] for name in ("personal", "reader", "session"))
+        self.feature_map = FeatureMap(catalogue, *own).to(self.device)
         generator = torch.Generator().manual_seed(self.settings["seed"])
         shape = Shape(len(self.feature_map.feature_names), n_slots, len(catalogue.price), self.device)
         self.belief = kind.build(shape, self.settings, generator)

@@ -24,7 +24,7 @@ from safetensors.numpy import load_file, save_file
 from policies.exploration.estimates import Exploration
 from policies.exploration.registry import exploration as scheme_of
 from policies.exploration.registry import name_of
-from policies.features import READER
+from policies.features import READER, SESSION
 from policies.learning import Learner
 from policies.ranking import RankingPolicy, Scorer
 from policies.registry import CARD_FILE, POLICIES, restored_learner
@@ -174,7 +174,7 @@ def load_model(folder: Path, catalogue: PublicCatalogue, n_slots: int) -> Rankin
         if bad:
             raise ValueError(f"{bad[0]} holds a number that is NaN or infinite")
         scorer.feature_map.restore(tensors)
-        scorer.restore({name: value for name, value in tensors.items() if not name.startswith(READER)})
+        scorer.restore({name: value for name, value in tensors.items() if not name.startswith((READER, SESSION))})
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise UserError(
             f"'{folder / MODEL_FILE}' is damaged or of another shape ({str(error).splitlines()[0]}). Train it again."

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError, unknown_name
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from policies.ranking import RankingPolicy, Scorer
 
 CARD_FILE = "card.json"
+# Settings that may name the folder of a saved model whose outputs are features, and who reads it.
+SAVED_PARTS = {"reader": "policies.query.saving:read_reader", "session": "policies.session.saving:read_session"}
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,8 @@ def new_learner(
         n_slots: K.
         seed: Of everything that it draws.
         device: A torch device.
-        settings: In place of its defaults; `reader` is "dictionary" or the folder of a saved encoder.
+        settings: In place of its defaults; `reader` is "dictionary" or the folder of a saved encoder, `session`
+            "counts" or the folder of a saved session model.
 
     Raises:
         UserError: for an unknown name or setting, or a policy that has nothing to learn.
@@ -148,14 +154,15 @@ def new_learner(
         learners = ", ".join(each for each, other in POLICIES.items() if other.learns)
         raise UserError(f"policy '{name}' has nothing to learn; expected one of {learners}.")
     given = {**(settings or {}), "seed": seed, "device": device}
-    reader, weights = given.get("reader"), None
-    if isinstance(reader, Path) or (isinstance(reader, str) and Path(reader).is_dir()):
-        from policies.query.saving import read_reader
-
-        given["reader"], weights = read_reader(Path(reader))
+    weights: dict[str, npt.NDArray[np.generic]] = {}
+    for setting, read in SAVED_PARTS.items():
+        folder = given.get(setting)
+        if isinstance(folder, Path) or (isinstance(folder, str) and Path(folder).is_dir()):
+            given[setting], held = _class(read)(Path(folder))
+            weights |= {f"{setting}.{name}": value for name, value in held.items()}
     made: Learner = _class(entry.made_by).empty(catalogue, n_slots, given)
-    if weights is not None:
-        made.feature_map.restore({f"reader.{name}": value for name, value in weights.items()})
+    if weights:
+        made.feature_map.restore(weights)
     return made
 
 
