@@ -55,20 +55,22 @@ class LambdaMart:
             n_slots: K.
             settings: `trees` at most; `leaves` of each at most; `learning_rate`; `leaf_size`, the fewest slots in a
                 leaf; `label`, "clicks" or "gain" (clicked without gain, with a gain up to the median, above it);
-                `memory` in searches; `seed` of which are kept; `personal` of `FeatureMap`; `device` to rank on.
+                `memory` in searches; `seed` of which are kept; `personal`, `reader` and
+                `session` of `FeatureMap`; `device` to rank on.
 
         Raises:
             UserError: for an unknown label or setting.
         """
         defaults = {
             "trees": 200, "leaves": 31, "learning_rate": 0.05, "leaf_size": 50, "label": "clicks", "memory": 200_000,
-            "seed": 0, "personal": True, "reader": None,
+            "seed": 0, "personal": True, "reader": None, "session": None,
         }  # fmt: skip
         self.settings: dict[str, Any] = chosen(self.kind, settings, defaults)
         if self.settings["label"] not in LABELS:
             raise UserError(f"lambdamart: label is '{self.settings['label']}'; expected one of {', '.join(LABELS)}.")
         self.device = torch.device(settings.get("device", "cpu"))
-        self.feature_map = FeatureMap(catalogue, self.settings["personal"], self.settings["reader"]).to(self.device)
+        seen = (self.settings[name] for name in ("personal", "reader", "session"))
+        self.feature_map = FeatureMap(catalogue, *seen).to(self.device)
         self.n_slots, self.n_searches = n_slots, 0
         self.replay = Replay(self.settings["memory"], self.settings["seed"], with_pages=True)
         self.trees = self._sum(no_trees())

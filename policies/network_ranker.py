@@ -28,11 +28,11 @@ from simenv.decision import Truth
 from simenv.world import Page
 
 # learning_rate: of Adam. epochs: passes of `finish` over what is kept. memory: searches that are kept. seed: of weights
-# and order. personal, reader: of `FeatureMap`. shrink: share of what an item has of its own that a step at the full learning
-# rate takes away, for most items are shown a few times. weight_decay, batch: of `policies.click_training`.
+# and order. personal, reader, session: of `FeatureMap`. shrink: share of what an item has of its own that a step at the
+# full rate takes away, for most items are shown a few times. weight_decay, batch: of `policies.click_training`.
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 2e-3, "epochs": 5, "memory": 200_000, "seed": 0, "personal": True, "shrink": 0.005,
-    "weight_decay": 0.0, "batch": 256, "reader": None,
+    "weight_decay": 0.0, "batch": 256, "reader": None, "session": None,
 }  # fmt: skip
 
 
@@ -117,7 +117,8 @@ class NetworkRanker:
         self.kind = kind.kind
         self.settings = chosen(kind.kind, settings, DEFAULTS | dict(kind.own))
         self.device = torch.device(settings.get("device", "cpu"))
-        self.feature_map = FeatureMap(catalogue, self.settings["personal"], self.settings["reader"]).to(self.device)
+        seen = (self.settings[name] for name in ("personal", "reader", "session"))
+        self.feature_map = FeatureMap(catalogue, *seen).to(self.device)
         generator = torch.Generator().manual_seed(self.settings["seed"])
         net = kind.build(catalogue, self.feature_map.feature_names, n_slots, self.settings, generator)
         self.net = net.to(self.device)

@@ -59,7 +59,7 @@ DEFAULTS: dict[str, Any] = {
     "objective": "dr", "weights": "item-position", "reward": "clicks", "stopping": "dr", "clip": 100.0, "variance": 3.0,
     "trust": None, "trust_price": 1.0, "epochs": 4, "patience": 2, "learning_rate": 1e-3, "temperature": 0.3,
     "floor": 0.01, "hidden": (64, 32), "seed": 0, "device": "cpu", "personal": True,
-    "reader": None,
+    "reader": None, "session": None,
 }  # fmt: skip
 PER_EPOCH = ("held-out estimate", "its standard error", "KL from the logger", "share of pages beyond trust")
 
@@ -102,7 +102,7 @@ class PlackettLuceGradient:
                 on a page may diverge from the logger's for free (None: without end), and `trust_price` of a nat more,
                 in mean rewards of a search; `epochs` at most, and `patience`, how many without a better estimate;
                 `learning_rate`; `temperature` of the warm start's log-odds; `floor` of the policy that is to be shown;
-                `hidden` widths; `seed`; `personal` and `reader` of `FeatureMap`.
+                `hidden` widths; `seed`; `personal`, `reader`, `session` of `FeatureMap`.
 
         Raises:
             UserError: for a setting that does not exist or a choice that is not one.
@@ -117,7 +117,7 @@ class PlackettLuceGradient:
         self.settings: dict[str, Any] = own | {"hidden": list(own["hidden"])}
         hidden = (own["hidden"][0], own["hidden"][1])
         self.generator = torch.Generator().manual_seed(own["seed"])
-        self.feature_map = FeatureMap(catalogue, own["personal"], own["reader"]).to(self.device)
+        self.feature_map = FeatureMap(catalogue, own["personal"], own["reader"], own["session"]).to(self.device)
         n_features = len(self.feature_map.feature_names)
         self.model = PositionBasedNet(n_features, n_slots, hidden, self.generator).to(self.device)
         self.training = ClickTraining(self.model, MODEL | {"seed": own["seed"]}, self.generator)
