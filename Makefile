@@ -13,30 +13,32 @@ export RAY_USAGE_STATS_ENABLED := 0
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow check bench clean
+.PHONY: help setup tools demo test slow check bench clean
 
 help:  ## list these targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: .venv/.installed  ## make .venv and install everything (a minute and a half plus downloads, 2.1 GB)
+setup: .venv/.installed  ## make .venv and install what running needs (a minute and a half plus downloads, 2.1 GB)
+
+tools: .venv/.tools  ## setup, and what tests and checks need beside it
 
 demo: setup  ## simulate a market, learn, evaluate offline, compare with the truth; ends with a report
 	@if [ -f runs/demo/run.json ]; then echo "Removing the demo's last run."; rm -r runs/demo; fi
 	-$(BIN)/slatelab data obd
 	$(BIN)/slatelab demo --out runs/demo
 
-test: setup  ## the fast tests
+test: tools  ## the fast tests
 	$(BIN)/pytest -m "not slow and not gpu" -n $(WORKERS) --dist loadgroup -q
 
-slow: setup  ## the statistical tests: coverage over thousands of seeds, whole runs
+slow: tools  ## the statistical tests: coverage over thousands of seeds, whole runs
 	$(BIN)/pytest -m "slow and not gpu" -n $(WORKERS) --dist loadgroup -q
 
-check: setup  ## style and types
+check: tools  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup  ## measure speed
+bench: tools  ## measure speed
 	$(BIN)/slatelab bench
 
 clean:  ## remove .venv, runs and caches
@@ -53,6 +55,11 @@ clean:  ## remove .venv, runs and caches
 	@echo "Making .venv with $$($(PYTHON) --version) and installing into it (a minute and a half, plus downloads) ..."
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install -c constraints.txt torch setuptools
-	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[fast,dev]'
+	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[fast]'
 	@touch $@
 	@echo "Installed."
+
+.venv/.tools: .venv/.installed
+	@echo "Installing what tests and checks need ..."
+	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[fast,dev]'
+	@touch $@

@@ -87,7 +87,12 @@ def whole_and_killed(name: str, folder: Path, catalogue: PublicCatalogue, finish
     return whole, model_bytes(learner, source, metrics, folder / "killed")
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+HEAVY = ("ensemble", "two-tower", "cross", "position-aware", "pl-gradient", "neural-ts")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in LEARNERS]
+)
 def test_a_killed_training_comes_to_the_same_model(name: str, tmp_path: Path, catalogue: PublicCatalogue) -> None:
     whole, killed = whole_and_killed(name, tmp_path, catalogue, finish_every=100)
     assert killed == whole
