@@ -101,9 +101,26 @@ def draw_slates(logit: Tensor, n_slots: int, generator: torch.Generator) -> tupl
         noise = torch.rand(own.shape, dtype=own.dtype, device=own.device, generator=generator)
         # 1 - u is in (0, 1]; its exponential 0 would win every race, and is moved to the smallest number there is.
         noise.neg_().log1p_().neg_().clamp_(min=tiny).log_()
-        slate[part] = torch.topk(own - noise, n_slots, dim=1).indices
+        slate[part] = _first(noise.sub_(own), n_slots)
         logp[part] = conditional(own, slate[part])
     return slate, logp
+
+
+def _first(arrival: Tensor, n_slots: int) -> Tensor:
+    """Positions (N, K) int64 of the K that arrive first, in their order, of (N, C) without NaN.
+
+    On a CPU whole rows of integers are sorted, which NumPy does three times as fast as torch selects: a float32's bits
+    in the upper half, put into an order of integers by turning those below the sign of negative ones, and the position
+    in the lower half.
+    """
+    if arrival.dtype != torch.float32 or arrival.device.type != "cpu":
+        return arrival.topk(n_slots, dim=1, largest=False).indices
+    bits = arrival.numpy().view(np.int32)
+    key = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64)
+    key <<= 32
+    key |= np.arange(arrival.shape[1])
+    key.sort(axis=1)
+    return torch.from_numpy(key[:, :n_slots] & 0xFFFFFFFF)
 
 
 def conditional(logit: Tensor, slate: Tensor) -> Tensor:

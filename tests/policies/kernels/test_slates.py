@@ -10,6 +10,7 @@ import torch
 from scipy import stats
 
 from policies import plackett_luce
+from policies.kernels import slates
 from policies.kernels.slates import conditional, draw_named, draw_slates
 from simenv import hashing
 
@@ -45,6 +46,15 @@ def test_the_same_generator_gives_the_same_slates() -> None:
     one, other, third = (draw_slates(scores, 4, torch.Generator().manual_seed(s))[0] for s in (1, 1, 2))
     assert torch.equal(one, other)
     assert not torch.equal(one, third)
+
+
+def test_sorting_and_selecting_draw_the_same_slates() -> None:
+    """The same race in float32, which is sorted, and in float64, which is selected; at any sign, size and hole."""
+    generator = torch.Generator().manual_seed(0)
+    arrival = torch.randn(500, 40, generator=generator) * 10.0 ** torch.randint(-30, 30, (500, 1), generator=generator)
+    arrival[torch.rand(arrival.shape, generator=generator) < 0.3] = torch.inf
+    assert (arrival.isfinite().sum(dim=1) >= 10).all()
+    assert torch.equal(slates._first(arrival, 10), slates._first(arrival.double(), 10))
 
 
 @pytest.mark.parametrize("shape", [(700, 40, 10), (5, 5, 5), (3, 2, 4), (1, 1, 1)])
