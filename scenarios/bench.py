@@ -1,13 +1,12 @@
 """Speed on this machine, next to what was measured of the peers.
 
 Every figure is a rate per CPU-second on one core, the median of a few rounds in this very process, so that a busy
-machine does not change it much. Peers' figures were measured on another machine with their own code (sources beside
-each); a ratio of two figures of one run is exact, a ratio to a peer is a scale.
+machine does not change it much. Peers that are installed are measured in the same run; the figures of others were
+measured on another machine with their own code (sources beside each): a ratio to those is a scale.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 import time
 from collections.abc import Callable
@@ -15,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from scenarios.mechanisms import FULL, C, K, N, searches_per_second, sized
+from scenarios.bench_kernels import KERNELS
+from scenarios.bench_peers import PEERS
+from scenarios.benchmark import Benchmark
+from scenarios.mechanisms import FULL, K, N, searches_per_second, sized
 from simenv.compiled.backend import Backend
 from simenv.errors import UserError
 from simenv.peers.interest_evolution import InterestEvolution
@@ -28,47 +30,44 @@ from simenv.worlds import world_params
 ROUNDS = 3
 
 
-@dataclasses.dataclass(frozen=True)
-class Benchmark:
-    """A measurement: what one round does, and the peer's figure for the like.
-
-    Attributes:
-        unit: Of the rate.
-        rate: Runs one round and returns units per CPU-second.
-        peer: Whose figure stands beside, with the version; "" where nobody does the like.
-        peer_value: Their figure in the same unit.
-    """
-
-    unit: str
-    rate: Callable[[], float]
-    peer: str = ""
-    peer_value: float | None = None
-
-
 def benchmarks(names: list[str] | None) -> list[dict[str, Any]]:
-    """Run benchmarks.
+    """Run benchmarks; those of packages that are not installed are left out (`skipped`).
 
     Args:
         names: Which, from BENCHMARKS: whole names, or parts of them that stand for all they are part of; all where
             None.
 
     Returns:
-        A record each: name, value, unit, peer, peer_value, ratio (None where there is no peer).
+        A record each: name, value, unit, peer, peer_value, ratio (None where there is no peer). A peer that was
+        measured, too, stands beside with what it did in this run.
 
     Raises:
         UserError: for a name that no benchmark's holds.
     """
-    chosen = [each for each in BENCHMARKS if names is None or any(each in _named(name) for name in names)]
+    chosen = {name: BENCHMARKS[name] for name in _chosen(names) if BENCHMARKS[name].can_run}
+    values = {name: statistics.median(one.rate() for _ in range(ROUNDS)) for name, one in chosen.items()}
     records = []
-    for name in chosen:
-        one = BENCHMARKS[name]
-        value = statistics.median(one.rate() for _ in range(ROUNDS))
-        ratio = None if one.peer_value is None else value / one.peer_value
+    for name, one in chosen.items():
+        peer = f"{one.beside} (this run)" if one.beside in values else one.peer
+        peer_value = values.get(one.beside, one.peer_value)
+        ratio = None if peer_value is None else values[name] / peer_value
         records.append(
-            {"name": name, "value": value, "unit": one.unit, "peer": one.peer, "peer_value": one.peer_value,
+            {"name": name, "value": values[name], "unit": one.unit, "peer": peer, "peer_value": peer_value,
              "ratio": ratio}
         )  # fmt: skip
     return records
+
+
+def skipped(names: list[str] | None) -> list[str]:
+    """What `benchmarks` leaves out of these, each with the package that is missing."""
+    return [
+        f"{name} ({one.needs} is not installed)" for name in _chosen(names) if not (one := BENCHMARKS[name]).can_run
+    ]
+
+
+def _chosen(names: list[str] | None) -> list[str]:
+    """The benchmarks that names stand for, in their order in BENCHMARKS."""
+    return [each for each in BENCHMARKS if names is None or any(each in _named(name) for name in names)]
 
 
 def _named(name: str) -> list[str]:
@@ -122,32 +121,6 @@ def _peer(name: str, size: tuple[int, int] | None = None, backend: PeerBackend =
     return rate
 
 
-def _slates() -> float:
-    """Draw slates of 10 of 100 from given scores, with their exact log-probabilities."""
-    from policies import plackett_luce
-    from simenv import hashing
-
-    scores = np.random.default_rng(0).normal(size=(N, C)).astype(np.float32)
-    names, keys = np.tile(np.arange(C), (N, 1)), hashing.absorb(0, np.arange(N))
-    start = time.process_time()
-    logw = plackett_luce.log_weights(scores, 1.0, 0.02)
-    plackett_luce.conditional(logw, plackett_luce.draw(logw, K, keys, names))
-    return N / (time.process_time() - start)
-
-
-def _marginals() -> float:
-    """Marginal propensities of logged slates of 5 of 50, by race quadrature."""
-    from policies import plackett_luce
-    from simenv import hashing
-
-    scores = np.random.default_rng(0).normal(size=(2048, 50)).astype(np.float32)
-    logw = plackett_luce.log_weights(scores, 1.0, 0.02)
-    slate = plackett_luce.draw(logw, 5, hashing.absorb(0, np.arange(2048)), np.tile(np.arange(50), (2048, 1)))
-    start = time.process_time()
-    plackett_luce.marginal(logw, slate)
-    return 2048 / (time.process_time() - start)
-
-
 def _estimators() -> float:
     """IPS, SNIPS, DM and DR with intervals, lifts, diagnostics and verdicts, checks included; 1,000,000 rows."""
     from offpolicy import Evidence, evaluate
@@ -164,50 +137,6 @@ def _estimators() -> float:
     )  # fmt: skip
     evaluate(evidence, ["ips", "snips", "dm", "dr"])
     return n / (time.process_time() - start)
-
-
-def _learner(name: str) -> Callable[[], float]:
-    """Score 50 candidates of each search end to end from ids, with an untrained learner of that name."""
-
-    def rate() -> float:
-        from policies.registry import new_learner
-        from simenv.world import begin, make_world, observe
-
-        world = make_world(world_params("default"))
-        learner = new_learner(name, world.catalogue.public(), world.params.n_slots, 0)
-        page = observe(world, begin(world, 0, np.arange(2048, dtype=np.int64)))
-        start = time.process_time()
-        learner.score(page, None)
-        return len(page) / (time.process_time() - start)
-
-    return rate
-
-
-def _named_slates() -> float:
-    """As `_slates`, by the kernel that draws the same slates from the same names."""
-    from policies.kernels.slates import draw_named
-    from simenv import hashing
-
-    scores = np.random.default_rng(0).normal(size=(N, C)).astype(np.float32)
-    names, keys = np.tile(np.arange(C), (N, 1)), hashing.absorb(0, np.arange(N))
-    draw_named(scores[:64], (1.0, 0.02), K, keys[:64], names[:64])  # loads torch
-    start = time.process_time()
-    draw_named(scores, (1.0, 0.02), K, keys, names)
-    return N / (time.process_time() - start)
-
-
-def _kernel(job: str) -> Callable[[], float]:
-    """A job of `policies.kernels.jobs` over 4,096 contexts of 100 candidates; its inputs are made before the clock."""
-
-    def rate() -> float:
-        from policies.kernels.jobs import JOBS
-
-        work = JOBS[job](N, C)
-        start = time.process_time()
-        work()
-        return N / (time.process_time() - start)
-
-    return rate
 
 
 _RECSIM = "RecSim 0.2.4 interest evolution, 100 candidates, slate 10"
@@ -271,54 +200,9 @@ BENCHMARKS: dict[str, Benchmark] = {
         "searches/CPU-s", _peer("sardine"), "SARDINE 1.0.8 SlateTopK-BoredInf-v0, the better of two runs", 9272.0
     ),
     "RecoGym, 10 products": Benchmark("ads/CPU-s", _peer("recogym"), "RecoGym 0.1.3.0 reco-gym-v1, the same", 6247.0),
-    "Plackett-Luce slates of 10 of 100: draw and log-probability": Benchmark("slates/CPU-s", _slates),
-    "marginal propensities of slates of 5 of 50": Benchmark("slates/CPU-s", _marginals),
     "IPS, SNIPS, DM, DR over 1,000,000 rows": Benchmark(
         "rows/CPU-s", _estimators, "obp 0.5.7: point estimates only of IPS, DM, DR, DRos and SNIPS", 1e6 / 0.933
     ),
-    "linear bandit, 50 candidates, from ids": Benchmark("searches/CPU-s", _learner("linear")),
-    "neural-linear bandit, 50 candidates, from ids": Benchmark("searches/CPU-s", _learner("neural-linear")),
-    "linear Thompson sampling, mixture of 8 draws, 50 candidates, from ids": Benchmark(
-        "searches/CPU-s", _learner("linear-ts")
-    ),
-    "Plackett-Luce slates of 10 of 100, the same from names by the fast kernel": Benchmark(
-        "slates/CPU-s", _named_slates
-    ),
-    "Plackett-Luce slates of 10 of 100, float32 and a generator's luck": Benchmark("slates/CPU-s", _kernel("slates")),
-    "LinUCB on given features, 100 candidates of 32": Benchmark(
-        "decisions/CPU-s", _kernel("linucb"), "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before", 10_400.0
-    ),
-    "LinTS on given features, 100 candidates of 32": Benchmark(
-        "decisions/CPU-s", _kernel("lints"), "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before", 10_400.0
-    ),
-    "LinTS from ids, 100 candidates of 32 features, 20,000 items": Benchmark(
-        "decisions/CPU-s",
-        _kernel("lints-from-ids"),
-        "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before",
-        10_400.0,
-    ),
-    "NeuralLinear on given features, network 32-64-32, 100 candidates of 32": Benchmark(
-        "decisions/CPU-s",
-        _kernel("neural-linear"),
-        "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before",
-        10_400.0,
-    ),
-    "NeuralLinear by Thompson sampling, the same": Benchmark("decisions/CPU-s", _kernel("neural-linear-ts")),
-    "NeuralUCB diagonal on given features, network 32-64-32, 100 candidates of 32": Benchmark(
-        "decisions/CPU-s", _kernel("neural-ucb"), "Vowpal Wabbit 9.11.9 squarecb, 100 actions, parsed before", 10_400.0
-    ),
-    "ensemble of 10 networks 32-64-32, 100 candidates of 32": Benchmark(
-        "decisions/CPU-s", _kernel("ensemble"), "Vowpal Wabbit 9.11.9 bag 5, 100 actions, parsed before", 2_900.0
-    ),
-    "ensemble of 10 networks 32-64-32, updates of 512 examples": Benchmark(
-        "examples/CPU-s", _kernel("ensemble-update")
-    ),
-    "NeuralUCB bandit, 50 candidates, from ids": Benchmark("searches/CPU-s", _learner("neural-ucb")),
-    "neural Thompson sampling, mixture of 8 draws, 50 candidates, from ids": Benchmark(
-        "searches/CPU-s", _learner("neural-ts")
-    ),
-    "neural ensemble of 10, 50 candidates, from ids": Benchmark("searches/CPU-s", _learner("ensemble")),
-    "PL-Rank gradients, 100 candidates, slates of 10, 10 samples, drawing included": Benchmark(
-        "queries/CPU-s", _kernel("pl-rank"), "PL-Rank-3, its author's code in numpy, the same", 3_890.0
-    ),
+    **KERNELS,
+    **PEERS,
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scenarios.bandit_beds import bandit_beds, n_policies
-from scenarios.bench import benchmarks
+from scenarios.bench import benchmarks, skipped
 from scenarios.folder import RunSummary, begin_run, end_run, write_run, write_table
 from scenarios.latency import latencies, latency_kinds
 from scenarios.mechanisms import mechanism_costs, n_rounds
@@ -34,7 +34,8 @@ class Measured:
 
     rates: of `scenarios.bench`. scaling: of `scenarios.scaling`. mechanisms: of `scenarios.mechanisms`. bandits: of
     `scenarios.bandit_beds`. latency: of `scenarios.latency`. reading, gains: of `scenarios.reading`. Each is empty
-    where it was not asked for. began: seconds since the epoch; wall_seconds: what it took.
+    where it was not asked for. began: seconds since the epoch; wall_seconds: what it took. skipped: the benchmarks
+    that were left out, each with the package that is missing.
     """
 
     rates: list[dict[str, Any]]
@@ -46,6 +47,7 @@ class Measured:
     latency: list[dict[str, Any]] = field(default_factory=list)
     reading: list[dict[str, Any]] = field(default_factory=list)
     gains: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
 
 def measure(
@@ -64,7 +66,7 @@ def measure(
     began, shown = time.time(), progress or SilentProgress()
     apart = (MECHANISMS, BANDITS, LATENCY, READING)
     plain = None if names is None else [name for name in names if name not in apart]
-    rates = [] if plain == [] else benchmarks(plain)
+    rates, left_out = ([], []) if plain == [] else (benchmarks(plain), skipped(plain))
     costs: list[dict[str, Any]] = []
     if names is None or MECHANISMS in names:
         costs = mechanism_costs(shown.task(MECHANISMS, n_rounds()))
@@ -93,7 +95,7 @@ def measure(
             read = measured_reading(plan, Path(folder), shown.task(READING, plan.n_steps))
             if readers is not None:
                 shutil.copytree(folder, readers, dirs_exist_ok=True)
-    return Measured(rates, growth, costs, began, time.time() - began, beds, waits, *read)
+    return Measured(rates, growth, costs, began, time.time() - began, beds, waits, *read, left_out)
 
 
 def begin_measuring(out: Path) -> None:
@@ -129,8 +131,13 @@ def write_measured(out: Path, measured: Measured) -> None:
             title="Speed on this machine",
             question="How fast is it, and how does its cost grow?",
             finding=_finding(beside),
-            assumptions=["Peers' figures were measured on another machine with their own code; a ratio is a scale."],
-            notes=["Rates are per CPU-second on one core, the median of a few rounds in one process."],
+            assumptions=[
+                "Peers' figures not of this run are of another machine and their own code; a ratio to those is a scale."
+            ],
+            notes=[
+                "Rates are per CPU-second on one core, the median of a few rounds in one process.",
+                *(f"Left out: {each}." for each in measured.skipped),
+            ],
             config={"benchmarks": [each["name"] for each in measured.rates]},
             seeds={},
             hashes={},

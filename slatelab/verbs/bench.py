@@ -34,6 +34,8 @@ def bench(
         begin_measuring(out)
     with stdout_kept_clean(), progress_on_stderr(context.obj) as progress:
         measured = measure(names or None, sizes, progress, None if out is None else out / "readers")
+    for each in measured.skipped:
+        print_note(f"left out: {each}")
     if out is not None:
         write_measured(out, measured)
         print_note(f"report: {report(out)}")
@@ -48,6 +50,7 @@ def bench(
                 "latency": measured.latency,
                 "reading": measured.reading,
                 "gains": measured.gains,
+                "skipped": measured.skipped,
             }
         )
         return

@@ -9,7 +9,8 @@ import pytest
 
 from reports import report
 from scenarios import bandit_beds, bench, scaling
-from scenarios.bench import Benchmark
+from scenarios.bench_peers import PEERS
+from scenarios.benchmark import Benchmark
 from scenarios.measure import Measured, measure, write_measured
 from scenarios.mechanisms import FULL, MECHANISMS
 from simenv.errors import UserError
@@ -38,6 +39,31 @@ def test_a_part_of_a_name_stands_for_all_that_hold_it(monkeypatch: pytest.Monkey
     assert len(bench.benchmarks(["turns", "standing", "taking turns, 5"])) == len(bench.benchmarks(None)) == 3
     with pytest.raises(UserError, match=r"no benchmark has 'flying' in its name\. Known: taking turns, 5; taking"):
         bench.benchmarks(["flying"])
+
+
+def test_a_peer_measured_in_the_same_run_stands_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its figure of this run is preferred, also where it is run later; one that is not installed is named."""
+    some = {
+        "ours": Benchmark("x/s", lambda: 6.0, "theirs 1.0, elsewhere", 1.0, beside="theirs"),
+        "theirs": Benchmark("x/s", lambda: 2.0, needs="numpy"),
+        "others": Benchmark("x/s", lambda: 2.0, needs="no_such_package"),
+    }
+    monkeypatch.setattr(bench, "BENCHMARKS", some)
+    assert [(each["name"], each["peer"], each["ratio"]) for each in bench.benchmarks(None)] == [
+        ("ours", "theirs (this run)", 3.0),
+        ("theirs", "", None),
+    ]
+    alone = bench.benchmarks(["ours"])[0]
+    assert (alone["peer"], alone["ratio"]) == ("theirs 1.0, elsewhere", 6.0)
+    measured = measure(["o"], with_sizes=False)
+    assert measured.skipped == bench.skipped(None) == ["others (no_such_package is not installed)"]
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_a_peers_bandit_decides_where_it_is_installed(name: str) -> None:
+    if not PEERS[name].can_run:
+        pytest.skip(f"{PEERS[name].needs} is not installed")
+    assert PEERS[name].rate() > 0
 
 
 def test_growth_is_drawn_with_its_line(tmp_path: Path) -> None:
