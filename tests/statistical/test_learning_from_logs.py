@@ -1,7 +1,7 @@
 """Learning from logs against known truth: what each objective brings, where, and where its own estimate is wrong.
 
 Prints the table of docs/learning-from-logs.md where SLATELAB_WHOLE_TABLE is set: run with -s. Else the tests take what
-they need: fewer objectives, seeds and markets.
+they need: fewer objectives and markets.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from simenv.worlds import load_world
 pytestmark = pytest.mark.slow
 
 WHOLE = "SLATELAB_WHOLE_TABLE" in os.environ
-SEEDS = 5 if WHOLE else 3
+SEEDS = 5
 SHOPPERS = 1_000  # of one training log: about 8,000 searches
 JUDGES = 600  # shoppers of truth
 OBJECTIVES = ("regression", "ips", "snips", "dr", "poem") if WHOLE else ("regression", "dr")
