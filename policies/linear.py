@@ -21,6 +21,7 @@ import torch
 from policies.examples import Examples
 from policies.exploration.estimates import Estimates, Needs
 from policies.features import CHUNK, FeatureMap, page_tensors
+from policies.kernels.feedback import first_deliveries
 from policies.kernels.ridge import Posterior
 from policies.linear_beliefs import beliefs
 from policies.ranking import F32
@@ -37,7 +38,7 @@ class LinearBandit:
     Attributes:
         precision: (P, P) float64, lambda I plus the sum of z z', where z is (features, slot indicator).
         moment: (P,) float64, the sum of z times the reward.
-        n_searches: How many searches it has learned from.
+        n_searches: How many searches it has learned from; a second delivery of one does not count.
     """
 
     kind = "linear"
@@ -74,6 +75,7 @@ class LinearBandit:
         self.precision = regularisation * np.eye(size)
         self.moment = np.zeros(size)
         self.n_searches = 0
+        self._delivered = np.empty(0, dtype=np.uint64)
 
     @staticmethod
     def empty(catalogue: PublicCatalogue, n_slots: int, settings: Mapping[str, Any]) -> LinearBandit:
@@ -84,6 +86,12 @@ class LinearBandit:
 
     def update(self, examples: Examples) -> None:
         """Learn from a batch of searches."""
+        if examples.id is not None:
+            new = first_deliveries(examples.id, self._delivered)
+            self._delivered = np.union1d(self._delivered, examples.id)
+            examples = examples if new.all() else take(examples, new)
+        if not len(examples):
+            return
         shown = examples.shown.reshape(-1)
         slot = np.tile(np.eye(self.n_slots), (len(examples), 1))
         z = np.concatenate([examples.features.reshape(len(slot), -1).astype(np.float64), slot], axis=1)[shown]
@@ -117,7 +125,12 @@ class LinearBandit:
 
     def tensors(self) -> dict[str, npt.NDArray[np.generic]]:
         """What a saved model holds."""
-        return {"precision": self.precision, "moment": self.moment, "n_searches": np.array(self.n_searches)}
+        return {
+            "precision": self.precision,
+            "moment": self.moment,
+            "n_searches": np.array(self.n_searches),
+            "delivered": self._delivered,
+        }
 
     def restore(self, tensors: dict[str, npt.NDArray[np.generic]]) -> None:
         """Take the state of a saved model of the same shape.
@@ -133,6 +146,7 @@ class LinearBandit:
         self.precision = precision
         self.moment = np.array(tensors["moment"], dtype=np.float64)
         self.n_searches = int(tensors["n_searches"].item())
+        self._delivered = np.array(tensors["delivered"], dtype=np.uint64)
 
     def posterior(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """The estimate (P,) and L^-1 (P, P), with precision = L L', so that |L^-1 z| is the deviation of z."""

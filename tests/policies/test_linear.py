@@ -32,6 +32,17 @@ def test_one_by_one_all_at_once_or_backwards_is_the_same(seen: Examples, catalog
         assert other.n_searches == whole.n_searches == 200
 
 
+def test_a_search_that_is_delivered_twice_counts_once(seen: Examples, catalogue: PublicCatalogue) -> None:
+    """Also where a saved model was told of it; the same bytes, for nothing is added."""
+    some = take(seen, slice(0, 100))
+    once, twice, restored = (taught(catalogue, batches) for batches in ([some], [some, take(some, slice(20, 60))], []))
+    restored.restore(once.tensors())
+    restored.update(take(some, slice(50, 100)))
+    for other in (twice, restored):
+        assert other.n_searches == once.n_searches == 100
+        assert all(np.array_equal(value, other.tensors()[name]) for name, value in once.tensors().items())
+
+
 def test_the_estimate_is_ridge_regression(seen: Examples, catalogue: PublicCatalogue) -> None:
     learner = taught(catalogue, [seen])
     slot = np.tile(np.eye(3), (len(seen), 1))
