@@ -1,9 +1,9 @@
 """What a trained network does not know about its own score: the posterior of its last layer, or a diagonal over all.
 
 Both are computed afresh from the current network after each round of training; nothing stale is ever added to them.
-A look at a slot counts by what it tells of the log-odds, `p (1 - p)` at p = examination * sigmoid(f): little where the
-slot is hardly seen. Of a restored model the past searches are gone, and the precision that it was saved with stands
-for them.
+A look at a slot counts by what it tells of the log-odds (`policies.position_based.information`): little where the slot
+is hardly seen. Of a restored model the past searches are gone, and the precision that it was saved with stands for
+them.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class LastLayer:
         """Nothing: the features have moved, and the next round computes the posterior afresh."""
 
     def refresh(self, kept: Examples, scale: float) -> None:
-        """Precision: prior plus the sum of p (1 - p) phi phi'; float64."""
+        """Precision: prior plus the sum of information times phi phi'; float64."""
         precision, device = self._prior.clone(), self._prior.device
         with torch.no_grad():
             shown_items = [torch.split(item, ROWS) for item in self.net.items_of(kept)]
@@ -125,7 +125,7 @@ class Diagonal:
     """NeuralUCB and NeuralTS: a diagonal precision over every weight of the network (`policies.kernels.diagonal`).
 
     Attributes:
-        precision: (p,) float64, U = lambda + sum p (1 - p) g^2 / m. It grows when feedback arrives, never when a page
+        precision: (p,) float64, U = lambda + sum information g^2 / m. It grows when feedback arrives, never when a page
             is ranked.
     """
 

@@ -120,9 +120,14 @@ def click_cost(logit: Tensor, log_examination: Tensor, reward: Tensor) -> Tensor
 
 
 def information(logit: Tensor, log_examination: Tensor) -> Tensor:
-    """What a look at a slot tells of its log-odds: p (1 - p) at p = examination * sigmoid(logit)."""
-    p = torch.sigmoid(logit) * log_examination.exp()
-    return p * (1.0 - p)
+    """What a look at a slot tells of its log-odds: the Fisher information p (1 - a)^2 / (1 - p), a = sigmoid(logit).
+
+    p = examination * a is the chance of a click. At the first slot p = a, and it is a (1 - a). Further down it is less
+    than p (1 - p), which is what is told of the log-odds of p: who did not click what attracts did not look.
+    """
+    log_p = log_examination + torch.nn.functional.logsigmoid(logit)
+    missed = torch.sigmoid(-logit)
+    return log_p.exp() * missed * (missed / -torch.expm1(log_p.clamp(max=-1e-6))).clamp(max=1.0)
 
 
 def slot_tensors(kept: Examples, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

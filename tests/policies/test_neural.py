@@ -9,6 +9,7 @@ import torch
 from policies.examples import Examples
 from policies.features import page_tensors
 from policies.neural import NEURAL_LINEAR, NeuralBandit
+from policies.position_based import click_cost, information
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import take
 from simenv.play import Step
@@ -63,9 +64,10 @@ def test_the_posterior_is_computed_afresh_and_not_added_to(seen: Examples, catal
     x, shown = (torch.from_numpy(part[:500]) for part in (seen.features, seen.shown))
     with torch.no_grad():
         phi = learner.net.torso(x)
-        p = torch.sigmoid(learner.net.head(phi).squeeze(-1)) * learner.net.log_examination().exp()
+        attraction = torch.sigmoid(learner.net.head(phi).squeeze(-1))
+        p = attraction * learner.net.log_examination().exp()
         z = with_one(phi).double()[shown]
-        weight = (p * (1 - p)).double()[shown]
+        weight = (p * (1 - attraction) ** 2 / (1 - p)).double()[shown]
     precision = torch.eye(z.shape[1], dtype=torch.float64) + z.T @ (weight[:, None] * z)
     root = learner.belief.root.double()
     assert torch.allclose(root @ precision @ root.T, torch.eye(len(root), dtype=torch.float64), atol=1e-3)
@@ -112,3 +114,18 @@ def test_the_likelihood_is_finite_where_the_network_is_sure(seen: Examples, cata
         loss.backward()
         assert torch.isfinite(loss)
         assert all(torch.isfinite(p.grad).all() for p in learner.net.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("examined", [1.0, 0.6, 0.1])
+def test_a_look_tells_what_the_curvature_of_its_likelihood_is_on_average(examined: float) -> None:
+    """The expected second derivative of the cost in f, in float64 to a millionth; p (1 - p) is up to 5 times as much."""
+    f = torch.linspace(-6.0, 3.0, 19, dtype=torch.float64, requires_grad=True)
+    log_examined = torch.tensor(examined, dtype=torch.float64).log()
+    p = examined * torch.sigmoid(f).detach()
+    expected = torch.zeros_like(p)
+    for reward, chance in ((1.0, p), (0.0, 1.0 - p)):
+        cost = click_cost(f, log_examined, torch.full_like(p, reward))
+        (slope,) = torch.autograd.grad(cost.sum(), f, create_graph=True)
+        (curvature,) = torch.autograd.grad(slope.sum(), f)
+        expected += chance * curvature
+    assert torch.allclose(information(f.detach(), log_examined), expected, rtol=1e-6, atol=0.0)

@@ -127,7 +127,7 @@ def test_draws_have_the_stated_spread_and_are_a_pages_own(
 def test_the_diagonal_is_the_sum_over_what_was_shown_and_no_more(
     name: str, seen: Examples, steps: Step, catalogue: PublicCatalogue
 ) -> None:
-    """After a round: lambda plus p (1 - p) g^2 / m of the current network, however many rounds there were."""
+    """After a round: lambda plus information times g^2 / m of the current network, however many rounds there were."""
     learner, some = made(name, catalogue, {"regularisation": 3.0}), take(seen, slice(0, 200))
     cold = learner.estimates(steps.page, None, Needs(spread=True)).spread
     x = features(learner.feature_map, steps.page, np.tile(np.arange(8), (len(steps.page), 1)))
