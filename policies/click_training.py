@@ -37,7 +37,11 @@ class ClickNet(Protocol):
 
 
 class ClickTraining:
-    """A network, its optimiser, and what it is trained on."""
+    """A network, its optimiser, and what it is trained on.
+
+    Attributes:
+        is_scaled: Whether what features are standardised by is set; true of a restored network that has learned.
+    """
 
     def __init__(
         self,
@@ -69,14 +73,16 @@ class ClickTraining:
             {"params": [curve], "lr": CURVE_RATE * rate},
         ]
         groups += [{"params": [each], "weight_decay": settings["shrink"] / rate} for each in net.own()]
+        self.is_scaled = False
         self.optimiser = torch.optim.AdamW(groups, lr=rate, weight_decay=0.0, fused=True)
 
-    def learn(self, examples: Examples, is_first: bool) -> Examples:
+    def learn(self, examples: Examples) -> Examples:
         """Keep a batch of searches, and take one step on it: learning as it goes.
+
+        The first batch in which something was shown decides for good what features are standardised by.
 
         Args:
             examples: Searches; a second delivery of one is left out.
-            is_first: Whether features are still to be standardised, which the first searches decide for good.
 
         Returns:
             Those that are new.
@@ -84,8 +90,9 @@ class ClickTraining:
         new = self.replay.add(examples)
         if not new.shown.any():
             return new
-        if is_first:
+        if not self.is_scaled:
             self.net.standardise(torch.from_numpy(new.features[new.shown]))
+            self.is_scaled = True
         self._descend(*self.net.batch(new))
         return new
 

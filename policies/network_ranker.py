@@ -127,7 +127,7 @@ class NetworkRanker:
 
     def update(self, examples: Examples) -> None:
         """Keep a batch of searches, and take one optimiser step on it."""
-        self.n_searches += len(self.training.learn(examples, is_first=not self.n_searches))
+        self.n_searches += len(self.training.learn(examples))
 
     def finish(self) -> None:
         """Train on everything kept, in random order."""
@@ -157,3 +157,4 @@ class NetworkRanker:
         n_searches, delivered = int(held.pop("n_searches").item()), np.array(held.pop("delivered"), dtype=np.uint64)
         self.net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in held.items()})
         self.n_searches, self.training.replay.delivered = n_searches, delivered
+        self.training.is_scaled = n_searches > 0

@@ -104,7 +104,7 @@ class NeuralBandit:
 
     def update(self, examples: Examples) -> None:
         """Keep a batch of searches, and take one optimiser step on it."""
-        new = self.training.learn(examples, is_first=not self.n_searches)  # a restored model has its own scale
+        new = self.training.learn(examples)
         if len(new):
             self.belief.learned(new)
         self.n_searches += len(new)
@@ -150,6 +150,7 @@ class NeuralBandit:
         """
         held = dict(tensors)
         self.n_searches = int(held.pop("n_searches").item())
+        self.training.is_scaled = self.n_searches > 0
         self.training.replay.delivered = np.array(held.pop("delivered"), dtype=np.uint64)
         believed = {name: held.pop(name) for name in self.belief.tensors()}
         self.belief.restore(believed)

@@ -164,7 +164,7 @@ class PlackettLuceGradient:
         # In shares of the largest gain seen: a likelihood that is linear in the reward finds means in (0, 1), whatever
         # the rewards are (Papke and Wooldridge, "Econometric methods for fractional response variables", 1996).
         reward = (rows.reward / self.scale).astype(np.float32)
-        self.training.learn(take(dataclasses.replace(examples, reward=reward), learned), is_first=not self.n_learned)
+        self.training.learn(take(dataclasses.replace(examples, reward=reward), learned))
         self.n_learned += int(learned.sum())
         if not self.is_warm or self.settings["objective"] == "regression":
             self._follow_model()
@@ -228,6 +228,7 @@ class PlackettLuceGradient:
             scale,
         )
         self.delivered = np.array(tensors["delivered"], dtype=np.uint64)
+        self.training.is_scaled = self.n_learned > 0
 
     def _follow_model(self) -> None:
         self.policy.torso.load_state_dict(self.model.torso.state_dict())

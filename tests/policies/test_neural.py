@@ -118,7 +118,7 @@ def test_the_likelihood_is_finite_where_the_network_is_sure(seen: Examples, cata
 
 @pytest.mark.parametrize("examined", [1.0, 0.6, 0.1])
 def test_a_look_tells_what_the_curvature_of_its_likelihood_is_on_average(examined: float) -> None:
-    """The expected second derivative of the cost in f, in float64 to a millionth; p (1 - p) is up to 5 times as much."""
+    """The expected second derivative of the cost in f, in float64 to a millionth; p (1 - p) is more than that."""
     f = torch.linspace(-6.0, 3.0, 19, dtype=torch.float64, requires_grad=True)
     log_examined = torch.tensor(examined, dtype=torch.float64).log()
     p = examined * torch.sigmoid(f).detach()

@@ -11,11 +11,13 @@ import torch
 
 from policies import plackett_luce, plackett_luce_torch
 from policies.check import check_policy
+from policies.examples import Examples
 from policies.features import page_tensors
-from policies.registry import POLICIES, named_policy
+from policies.registry import POLICIES, named_policy, new_learner
 from policies.slate_net import SlateNet
 from simenv import hashing
 from simenv.catalogue import PublicCatalogue
+from simenv.columns import take
 from simenv.log import Log, write_log
 from simenv.play import play, shopper_range
 from simenv.world import World, begin, make_world, observe
@@ -100,3 +102,25 @@ def test_a_log_of_such_searches_is_written_and_read_and_weighs_them_one(
         assert (batch.reward[nothing] == 0.0).all()
         assert np.isfinite(weight).all()
     assert met > 20
+
+
+@pytest.mark.parametrize("name", ["neural-linear", "ensemble", "cross", "position-aware", "pl-gradient"])
+def test_features_are_standardised_by_the_first_searches_that_found_something(
+    name: str, seen: Examples, catalogue: PublicCatalogue
+) -> None:
+    some, nothing = take(seen, slice(20, 120)), take(seen, slice(0, 20))
+    nothing = dataclasses.replace(
+        nothing,
+        shown=np.zeros_like(nothing.shown), reward=np.zeros_like(nothing.reward), gain=np.zeros_like(nothing.reward),
+        slate=np.full_like(nothing.reward, -1, dtype=np.int32), item=np.full_like(nothing.reward, -1, dtype=np.int32),
+        logp=np.zeros(nothing.reward.shape),
+    )  # fmt: skip
+    plain, late = (new_learner(name, catalogue, 3, 1) for _ in range(2))
+    plain.update(some)
+    late.update(nothing)
+    late.update(some)
+    means = [key for key in plain.tensors() if key.endswith("mean")]
+    assert means
+    for key in means:
+        assert np.abs(late.tensors()[key]).max() > 0.1
+        assert np.array_equal(late.tensors()[key], plain.tensors()[key])
