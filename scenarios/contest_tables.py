@@ -94,6 +94,9 @@ def finding(pairs: Sequence[Row], gaps: Sequence[Row], worlds: Sequence[Row]) ->
         told.append(f"Played greedily, {policy} beats {each}{alike}, of {len(worlds)} worlds")
     first = worlds[0]
     gap = first["best_public"] - first["logger_value"]
+    if gap <= 0:
+        told.append(f"in {first['world']} the best ranking on public information is not better than {first['logger']}")
+        return f"{'; '.join(told)}."
     for policy in dict.fromkeys(row["policy"] for row in greedy):
         own_gap = next(
             row for row in gaps if (row["world"], row["policy"], row["play"]) == (first["world"], policy, GREEDY)

@@ -84,6 +84,14 @@ def test_the_gap_is_from_the_logger_to_the_best_public_ranking() -> None:
     assert np.isnan(none["share"])
 
 
+@pytest.mark.parametrize("best", [1.0, 0.9])
+def test_a_first_world_without_a_gap_is_told_in_words(best: float) -> None:
+    line = {"world": "a", "logger": "random", "logger_value": 1.0, "best_public": best, "oracle": 1.2}
+    pairs = [{"world": "a", "play": "greedy", "policy": "linear", "rival": "random", "verdict": "worse"}]
+    told = finding(pairs, [], [line])
+    assert told.endswith("in a the best ranking on public information is not better than random.")
+
+
 def test_a_comparison_that_is_not_won_says_what_the_run_knows_of_it() -> None:
     """Against itself without personalisation, where hardly anything personal is to be known: 2% of the gap."""
     learners = [Learning(policy="own"), Learning(policy="own", name="alike", settings={"personal": False})]
