@@ -21,6 +21,24 @@ def test_an_unknown_setting_is_refused_by_name(name: str, catalogue: PublicCatal
         new_learner(name, catalogue, 3, 0, settings={"lambda": 1})
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("linear", {"alpha": "much"}, "'alpha' is 'much'; expected a number"),
+        ("linear", {"session": 3}, "'session' is 3; expected a name or a folder"),
+        ("neural-ucb", {"hidden": 64}, "'hidden' is 64; expected a list"),
+        ("neural-ucb", {"epochs": 2.5}, "'epochs' is 2.5; expected a whole number"),
+        ("lambdamart", {"trees": True}, "'trees' is True; expected a whole number"),
+        ("co-view", {"personal": "no"}, "'personal' is 'no'; expected true or false"),
+    ],
+)
+def test_a_setting_of_another_kind_is_refused_before_training(
+    name: str, settings: dict[str, object], message: str, catalogue: PublicCatalogue
+) -> None:
+    with pytest.raises(UserError, match=f"policy '{name}': setting {message}"):
+        new_learner(name, catalogue, 3, 0, settings=settings)
+
+
 @pytest.mark.parametrize("name", BANDITS)
 def test_without_personalisation_a_shoppers_past_changes_nothing(
     name: str, seen: Examples, steps: Step, catalogue: PublicCatalogue
