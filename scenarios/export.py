@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from policies.persistence import load_model, read_card
+from policies.shipping.learners import export_of
 from policies.shipping.onnx_export import Checked, export_policy
 from scenarios.progress import Progress
 from simenv.columns import join, take
 from simenv.errors import UserError
 from simenv.log import Log
 from simenv.play import play, shopper_range
-from simenv.world import Page
 from simenv.worlds import WORLDS, load_world
 
 PAGES = 1000  # that an export is compared over
@@ -38,18 +38,16 @@ def export_model(model: Path, out: Path, *, world: str | None, log: Path | None,
     if log is not None:
         opened = Log.open(log)
         policy = load_model(model, opened.catalogue(), n_slots)
-        page = _pages_of_log(opened)
+        export_of(policy.name, policy.scorer)  # refuses at once what is not exported
+        page = next(iter(opened.batches(batch=PAGES, want_query=policy.reads_query))).page
     else:
         name = world or _world_of(model, str(card["learned_from"]["world_hash"]))
         market = load_world(name)
         policy = load_model(model, market.catalogue.public(), n_slots)
+        export_of(policy.name, policy.scorer)
         progress.note(f"play {SHOPPERS} shoppers of world {name} for pages to compare over")
         page = join([step.page for step in play(market, policy, LUCK, shopper_range(SHOPPERS))])
     return export_policy(policy, n_slots, card, out, take(page, slice(0, PAGES)))
-
-
-def _pages_of_log(log: Log) -> Page:
-    return next(iter(log.batches(batch=PAGES))).page
 
 
 def _world_of(model: Path, world_hash: str) -> str:
@@ -62,6 +60,6 @@ def _world_of(model: Path, world_hash: str) -> str:
         if params.digest() == world_hash:
             return name
     raise UserError(
-        f"model '{model}' learned in none of the named worlds as they are now, so its catalogue is not known. Say "
-        "which: --world NAME_OR_FILE, or --log FOLDER."
+        f"model '{model}' learned in none of the named worlds as they are now, so its catalogue is not known (a log of "
+        "fewer days counts as another market). Say which: --world NAME_OR_FILE, or --log FOLDER."
     )
