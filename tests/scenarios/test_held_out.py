@@ -20,7 +20,7 @@ from scenarios.contest_cell import ContestCell
 from scenarios.held_out import unseen_half
 from scenarios.progress import Advance, SilentProgress
 from scenarios.run import run_scenario
-from scenarios.sweep import Cell
+from scenarios.sweep import Cell, run_cell
 from scenarios.train import Keeping, train_policy
 from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
@@ -114,7 +114,9 @@ def test_a_part_that_does_not_say_what_it_saw_is_not_judged_from_a_log(
         unseen_half(str(model), Log.open(log_folder))
 
 
-def test_a_run_refuses_a_part_that_saw_those_who_judge(tmp_path: Path, catalogue: PublicCatalogue) -> None:
+def test_a_run_and_a_cell_of_a_sweep_refuse_a_part_that_saw_those_who_judge(
+    tmp_path: Path, catalogue: PublicCatalogue
+) -> None:
     """By the seed of the run's own log."""
     from scenarios.candidates import seed_of
     from scenarios.config import load_scenario
@@ -126,6 +128,8 @@ def test_a_run_refuses_a_part_that_saw_those_who_judge(tmp_path: Path, catalogue
     session_of(session, catalogue, own)
     with pytest.raises(UserError, match="nobody is left to judge it"):
         run_scenario(named, tmp_path / "run", seed=0, overrides=[], progress=SilentProgress())
+    with pytest.raises(UserError, match="nobody is left to judge it"):
+        run_cell(Cell(scenario=load_scenario(named, 0), policy="linear", seed=0), tmp_path)
 
 
 def test_a_cell_is_another_where_a_part_of_the_same_path_is(tmp_path: Path, catalogue: PublicCatalogue) -> None:
