@@ -6,12 +6,16 @@ process that is killed while it writes leaves the last whole checkpoint as it wa
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -82,6 +86,19 @@ def read_checkpoint(path: Path, training: dict[str, Any]) -> Checkpoint:
                 "arguments, or remove the file to start from the beginning."
             )
     return Checkpoint(found, nodes, arrays)
+
+
+def weights_digest(tensors: Mapping[str, npt.NDArray[np.generic]]) -> str:
+    """The first 16 digits of a SHA-256 over names, types, shapes and numbers; "none" where there are no tensors.
+
+    For weights that a training is given and does not learn, a reader's say: another's of the same shape would fit
+    into a checkpoint without a word.
+    """
+    made = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        made.update(f"{name} {value.dtype.str} {value.shape}\n".encode())
+        made.update(np.ascontiguousarray(value).tobytes())
+    return made.hexdigest()[:16] if tensors else "none"
 
 
 def remove_checkpoint(path: Path) -> None:

@@ -48,12 +48,13 @@ class FeatureMap(torch.nn.Module):
 
         Args:
             catalogue: Public columns.
-            personal: Whether to make features of what the shopper clicked before. Without them all shoppers of a
-                locale and device who ask the same are ranked for alike.
+            personal: Whether to make features of the shopper's history in the mean. Without them, and without
+                `session`, all shoppers of a locale and device who ask the same are ranked for alike.
             reader: Whose readings of the queries are features too: "dictionary", or what `QueryEncoder.as_json` says of
                 an encoder. Of the latter `restore` brings the weights, and pages must carry the queries.
             session: What reads the shopper's last clicks: "counts", or what `described_shape` of `policies.session`
-                says of a session model, whose weights `restore` brings.
+                says of a session model, whose weights `restore` brings. Its features are personal, also where
+                `personal` is False.
         """
         super().__init__()
         for name in ("category", "department", "brand", "colour"):

@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from policies.exploration.registry import name_of
 from policies.features import READER, SESSION
 from policies.learning import Learner
 from policies.ranking import RankingPolicy, Scorer
-from policies.registry import CARD_FILE, POLICIES, restored_learner
+from policies.registry import CARD_FILE, POLICIES, SAVED_PARTS, restored_learner
 from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
 
@@ -64,6 +65,21 @@ class LearnedFrom:
 def shoppers_digest(shoppers: npt.NDArray[np.integer]) -> str:
     """SHA-256 over the sorted ids, each once: the same for the same people, whatever their order and their searches."""
     return hashlib.sha256(np.unique(shoppers).astype("<i8").tobytes()).hexdigest()
+
+
+def parts_learned_from(settings: Mapping[str, Any]) -> dict[str, dict[str, Any] | None]:
+    """What the saved parts inside a learner (its reader, its session model) have seen, by the setting of each.
+
+    A learner's settings hold the card of each part, and so does its own card.
+
+    Returns:
+        The fields of `LearnedFrom` of each part; None for one that does not say.
+    """
+    cards = {part: settings[part] for part in SAVED_PARTS if isinstance(settings.get(part), Mapping)}
+    told = {part: card.get("learned_from") for part, card in cards.items()}
+    fields = set(LearnedFrom.__dataclass_fields__)
+    return {part: dict(seen) if isinstance(seen, Mapping) and set(seen) == fields else None
+            for part, seen in told.items()}  # fmt: skip
 
 
 def save_model(

@@ -155,15 +155,20 @@ def new_learner(
         raise UserError(f"policy '{name}' has nothing to learn; expected one of {learners}.")
     given = {**(settings or {}), "seed": seed, "device": device}
     weights: dict[str, npt.NDArray[np.generic]] = {}
-    for setting, read in SAVED_PARTS.items():
-        folder = given.get(setting)
-        if isinstance(folder, Path) or (isinstance(folder, str) and Path(folder).is_dir()):
-            given[setting], held = _class(read)(Path(folder))
-            weights |= {f"{setting}.{name}": value for name, value in held.items()}
+    for setting, folder in part_folders(given).items():
+        given[setting], held = _class(SAVED_PARTS[setting])(folder)
+        weights |= {f"{setting}.{name}": value for name, value in held.items()}
     made: Learner = _class(entry.made_by).empty(catalogue, n_slots, given)
     if weights:
         made.feature_map.restore(weights)
     return made
+
+
+def part_folders(settings: Mapping[str, Any]) -> dict[str, Path]:
+    """The folders of saved parts that settings of a learner name, by setting."""
+    given = {setting: settings.get(setting) for setting in SAVED_PARTS}
+    return {setting: Path(value) for setting, value in given.items()
+            if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_dir())}  # fmt: skip
 
 
 def restored_learner(kind: str, catalogue: PublicCatalogue, n_slots: int, settings: dict[str, Any]) -> Learner:

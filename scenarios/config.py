@@ -139,8 +139,22 @@ class Scenario(_Strict):
         return self
 
     def digest(self) -> str:
-        """SHA-256 of the resolved scenario: a begun run goes on only where it is equal."""
-        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the resolved scenario: a begun run goes on only where it is equal.
+
+        Of a saved reader or session model that learners name it counts what the folder holds, not where it stands
+        alone.
+        """
+        from policies.registry import part_folders
+
+        parts = [folder for learner in self.learners for folder in part_folders(learner.settings).values()]
+        held = {str(folder): _content(folder) for folder in parts}
+        said = self.model_dump() | ({"parts": held} if held else {})
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _content(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file in a folder, by its name."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
 
 
 LIBRARY = Path(__file__).parent / "library"

@@ -131,7 +131,8 @@ def _why(
 
 
 def _is_personal(learner: Learning) -> bool:
-    return bool(learner.settings.get("personal", True))
+    """Whether it knows what its shopper clicked: by the history in the mean, or by what reads the last clicks."""
+    return bool(learner.settings.get("personal", True)) or learner.settings.get("session") is not None
 
 
 def _by_name(values: Sequence[Row]) -> Values:

@@ -14,12 +14,11 @@ import numpy as np
 from offpolicy import Evidence, evaluate
 from offpolicy.estimators import ESTIMATORS, estimator
 from offpolicy.obd import read_obd
-from policies.learning import in_half
-from policies.persistence import read_card, shoppers_digest
-from policies.registry import CARD_FILE, load_policy
+from policies.registry import load_policy
 from scenarios.config import Estimation
 from scenarios.evidence import join_log
 from scenarios.folder import Row, RunSummary, begin_run, end_run, write_run, write_table
+from scenarios.held_out import unseen_half
 from scenarios.progress import Progress
 from simenv.errors import UserError
 from simenv.log import Log
@@ -189,41 +188,6 @@ def evaluate_open_bandit(
         started=started,
         wall_seconds=time.monotonic() - clock,
     )
-
-
-def unseen_half(policy: str, log: Log) -> tuple[int | None, list[str]]:
-    """Which half of a log's shoppers a policy may be judged on, with a note; None for all of them.
-
-    Raises:
-        UserError: where it learned from all of them, or where the log is not what its manifest says.
-    """
-    if not (Path(policy) / CARD_FILE).is_file():
-        return None, []
-    seen = read_card(Path(policy))["learned_from"]
-    # Shoppers of one seed are the same people in every world and over any number of days.
-    same_people = log.seed is not None and seen["seed"] == log.seed
-    if seen["log_hash"] != log.verified_digest() and not same_people and not _same_shoppers(seen, log):
-        return None, []
-    if seen["half"] is None:
-        raise UserError(
-            f"model '{policy}' learned from the shoppers of this log; judging it on them would flatter it. Evaluate on "
-            "another log, or train on one half of the shoppers."
-        )
-    other = 1 - int(seen["half"])
-    return other, [f"The model learned from one half of this log's shoppers; it is judged on the other half ({other})."]
-
-
-def _same_shoppers(seen: dict[str, Any], log: Log) -> bool:
-    """Whether a log of real shoppers, under another hash, holds the very ones that a model learned from.
-
-    Such are the same searches written anew, or another week of the same panel. Simulated shoppers are told apart by
-    their seed: equal ids of two seeds are two people.
-    """
-    if log.seed is not None or seen["seed"] is not None or not seen["shoppers"]:
-        return False
-    shoppers = log.shoppers()
-    learned = shoppers if seen["half"] is None else shoppers[in_half(shoppers, int(seen["half"]))]
-    return shoppers_digest(learned) == str(seen["shoppers"])
 
 
 def estimate_rows(source: str, policy: str, evidence: Evidence, settings: Estimation) -> list[Row]:

@@ -18,6 +18,7 @@ import numpy as np
 from scipy import stats
 
 from policies.examples import step_examples
+from policies.persistence import LearnedFrom, shoppers_digest
 from policies.query.baseline import corrector
 from policies.query.encoder import QueryEncoder
 from policies.query.material import Labels, Material, asked_pages, product_titles
@@ -88,9 +89,11 @@ def measured_reading(plan: Plan, folder: Path, advance: Advance) -> tuple[list[d
         Rows of the tables `reading` and `gains`.
     """
     world = misspelling_world(WORLDS["default"].queries.misspelling_rate)
-    encoders = trained_readers(world, plan, advance)
+    encoders, searches = trained_readers(world, plan, advance)
+    shoppers = shoppers_digest(shopper_range(plan.shoppers))
+    learned = LearnedFrom("", world.params.digest(), SEEDS["searches"], None, searches, shoppers)
     for name, encoder in encoders.items():
-        save_reader(encoder, folder / name, {"world": world.catalogue.digest(), "shoppers": plan.shoppers})
+        save_reader(encoder, folder / name, learned)
     scores = []
     for rate in plan.rates:
         scores += reading_scores(misspelling_world(rate), rate, encoders, plan.asked)
@@ -108,8 +111,8 @@ def misspelling_world(rate: float) -> World:
     return make_world(dataclasses.replace(params, queries=dataclasses.replace(params.queries, misspelling_rate=rate)))
 
 
-def trained_readers(world: World, plan: Plan, advance: Advance) -> dict[str, QueryEncoder]:
-    """An encoder trained from clicks and titles, and one from labels, on the same searches under the logger."""
+def trained_readers(world: World, plan: Plan, advance: Advance) -> tuple[dict[str, QueryEncoder], int]:
+    """An encoder trained from clicks and titles, and one from labels, on the same searches; and how many they are."""
     catalogue = world.catalogue.public()
     pages, labels = asked_pages(world, named_policy(LOGGER, catalogue), SEEDS["searches"], shopper_range(plan.shoppers))
     sizes, titles = (world.demand.n_values, len(world.demand.locales)), product_titles(world)
@@ -119,7 +122,7 @@ def trained_readers(world: World, plan: Plan, advance: Advance) -> dict[str, Que
         course = plan.course if known is None else dataclasses.replace(plan.course, epochs=plan.label_epochs)
         made[name] = train_encoder(Material(pages, titles, known), catalogue, sizes, course)
         advance(1)
-    return made
+    return made, len(pages)
 
 
 def reading_scores(

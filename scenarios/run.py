@@ -33,6 +33,7 @@ from scenarios.evaluate import (
 )
 from scenarios.evidence import join_log
 from scenarios.folder import Row, RunSummary, begin_run, end_run, write_run, write_table
+from scenarios.held_out import unseen_half
 from scenarios.progress import Progress
 from scenarios.train import train_on_half
 from simenv.log import Log, write_log
@@ -147,6 +148,7 @@ def _cast(scenario: Scenario, world: World, logger: RankingPolicy, log: Log, out
     for learner in scenario.learners:
         folder = out / "models" / learner.title
         made = train_on_half(scenario, learner, world, log, LEARNING, folder, progress)
+        unseen_half(str(folder), log)  # a reader or session model inside it may have seen those who judge
         learned[learner.title] = dataclasses.replace(made, name=learner.title)
     progress.note("fit the best ranking on public information (a yardstick that sees hidden truth)")
     shoppers = population(scenario, world, scenario.truth.oracle_shoppers)

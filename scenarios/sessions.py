@@ -25,6 +25,7 @@ from scipy import stats
 
 from policies.examples import Examples, in_features_of, step_examples
 from policies.features import FeatureMap
+from policies.persistence import LearnedFrom
 from policies.ranking import RankingPolicy
 from policies.registry import POLICIES, named_policy, new_learner
 from policies.session.encoder import READERS
@@ -79,7 +80,8 @@ def measured(world: World, seed: int, plan: Plan) -> dict[str, float]:
     whole = FeatureMap(catalogue)
     seen = join([step_examples(whole, step) for step in play(world, logger, own, shopper_range(plan.learning))])
     with tempfile.TemporaryDirectory() as folder:
-        saved = _session_models(seen, catalogue, own, Path(folder))
+        learned = LearnedFrom("", world.params.digest(), own, None, len(seen))
+        saved = _session_models(seen, catalogue, own, learned, Path(folder))
         targets: dict[str, Policy] = {way: _ranker(way, saved, seen, catalogue, own) for way in WAYS}
     judged = shopper_range(plan.judged, first=plan.learning)
     ratios = on_logger_contexts(world, logger, targets, own, judged, n_draws=1)
@@ -146,12 +148,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(tables(lines))
 
 
-def _session_models(seen: Examples, catalogue: PublicCatalogue, seed: int, folder: Path) -> dict[str, str]:
+def _session_models(
+    seen: Examples, catalogue: PublicCatalogue, seed: int, learned: LearnedFrom, folder: Path
+) -> dict[str, str]:
     """Folders of a session model of each kind."""
     made = {}
     for kind in READERS:
         net = train_session(seen, catalogue, Course(kind=kind, seed=seed)).net
-        made[kind] = str(save_session(net, folder / kind, {"searches": len(seen)}))
+        made[kind] = str(save_session(net, folder / kind, learned))
     return made
 
 

@@ -156,6 +156,7 @@ def run_cell(cell: Cell, work: Path) -> Tables:
     from scenarios.candidates import logging_policy, population, seed_of
     from scenarios.evaluate import estimate_rows, flat
     from scenarios.evidence import join_log
+    from scenarios.held_out import unseen_half
     from scenarios.progress import SilentProgress
     from scenarios.train import train_on_half
     from simenv.log import Log, write_log
@@ -172,6 +173,7 @@ def run_cell(cell: Cell, work: Path) -> Tables:
     policy: RankingPolicy
     if scenario.learners:
         policy = train_on_half(scenario, scenario.learners[0], world, log, 0, work / "model", silent)
+        unseen_half(str(work / "model"), log)  # a reader or session model inside it may have seen those who judge
     else:
         policy = named_policy(cell.policy, catalogue)
     played = population(scenario, world, scenario.truth.shoppers)
@@ -256,7 +258,8 @@ def run_cells(
     try:
         task = ray.remote(num_cpus=1, max_retries=2)(_task)
         running = {
-            task.remote(perform, type(cell), cell.model_dump_json(), str(out.resolve())): cell for cell in waiting
+            task.remote(perform, type(cell), cell.model_dump_json(), _result(out.resolve(), cell.key)): cell
+            for cell in waiting
         }
         failed = []
         while running:
@@ -278,7 +281,7 @@ def cell_tables(out: Path, key: str) -> Tables:
     return dict(json.loads(path.read_text(encoding="utf-8"))["tables"]) if path.is_file() else {}
 
 
-def _task(perform: Callable[[Any, Path], Tables], kind: type[Keyed], cell_json: str, out: str) -> None:
+def _task(perform: Callable[[Any, Path], Tables], kind: type[Keyed], cell_json: str, result: Path) -> None:
     """What a worker does: one cell, its work folder removed, its result left whole."""
     import tempfile
 
@@ -286,7 +289,9 @@ def _task(perform: Callable[[Any, Path], Tables], kind: type[Keyed], cell_json: 
     cell = kind.model_validate_json(cell_json)
     with tempfile.TemporaryDirectory() as work:
         tables = perform(cell, Path(work))
-    write_json(_result(Path(out), cell.key), {"cell": cell.key, "tables": tables})
+    if cell.key != result.stem:
+        raise UserError("a reader or session model that the cell names was changed while it ran. Run again.")
+    write_json(result, {"cell": cell.key, "tables": tables})
 
 
 def _result(out: Path, key: str) -> Path:

@@ -6,6 +6,7 @@ import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
 
+from policies.checkpoint import weights_digest
 from policies.device import resolve_device
 from policies.learning import Learner, metrics_of
 from policies.persistence import VERSIONS_OF, LearnedFrom, load_model, save_model, shoppers_digest
@@ -125,7 +126,7 @@ def _train_from_log(job: _Job, log: Log, half: int) -> None:
     made = _untrained(job, log.catalogue(), n_slots)
     log_hash = log.verified_digest()
     source = LogHalf(made, log, half)
-    plan = _plan(job, None, None, {"log": log_hash, "half": half, "settings": made.settings})
+    plan = _plan(job, made, None, None, {"log": log_hash, "half": half})
     metrics = _watched(job, made, source, plan, "from the log")
     seen = LearnedFrom(log_hash, log.world_hash, log.seed, half, made.n_searches, shoppers_digest(source.shoppers()))
     _save(made, job.learner, job.out, n_slots, seen, metrics)
@@ -137,8 +138,8 @@ def _train_online(job: _Job, world: World) -> None:
     made = _untrained(job, world.catalogue.public(), n_slots)
     env = SearchVectorEnv(ROWS, job.scenario.world, episode="shopper")
     source = Market(made, env, job.seed, default_exploration(job.learner))
-    which = {"world": world.params.digest(), "searches": searches, "settings": made.settings}
-    plan = _plan(job, searches, max(1, searches // ROUNDS), which)
+    which = {"world": world.params.digest(), "searches": searches}
+    plan = _plan(job, made, searches, max(1, searches // ROUNDS), which)
     metrics = _watched(job, made, source, plan, "in the market")
     seen = LearnedFrom("", world.params.digest(), job.seed, None, made.n_searches, shoppers_digest(source.shoppers()))
     _save(made, job.learner, job.out, n_slots, seen, metrics)
@@ -149,7 +150,7 @@ def _untrained(job: _Job, catalogue: PublicCatalogue, n_slots: int) -> Learner:
     return new_learner(job.learner.policy, catalogue, n_slots, job.seed % 2**31, job.device, job.learner.settings)
 
 
-def _plan(job: _Job, searches: int | None, finish_every: int | None, which: dict[str, object]) -> Plan:
+def _plan(job: _Job, made: Learner, searches: int | None, finish_every: int | None, which: dict[str, object]) -> Plan:
     """The plan, with all that a checkpoint must agree in to be gone on from."""
     if not job.keeping.checkpoint_every:
         return Plan(searches, finish_every)
@@ -160,6 +161,8 @@ def _plan(job: _Job, searches: int | None, finish_every: int | None, which: dict
         "device": job.device,
         "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
         **which,
+        "reader and session weights": weights_digest(made.feature_map.tensors()),  # before their long descriptions
+        "settings": made.settings,
     }
     path = job.out.with_name(f"{job.out.name}.checkpoint")
     return Plan(searches, finish_every, path, job.keeping.checkpoint_every, training)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from policies.persistence import LearnedFrom
 from policies.query.encoder import QueryEncoder, encoder_from_json
 from simenv.errors import UserError
 
@@ -27,20 +28,20 @@ READER_SCHEMA = 1
 Tensors = Mapping[str, npt.NDArray[np.generic]]
 
 
-def save_reader(encoder: QueryEncoder, folder: Path, learned_from: Mapping[str, Any]) -> Path:
+def save_reader(encoder: QueryEncoder, folder: Path, learned_from: LearnedFrom) -> Path:
     """Write an encoder's folder, whole or not at all.
 
     Args:
         encoder: A trained encoder.
         folder: To be made; it must not exist.
-        learned_from: What it has seen, for the card: numbers and names.
+        learned_from: What it has seen: rankers that read by it are not judged on those shoppers either.
 
     Raises:
         UserError: where the folder exists.
     """
     if folder.exists():
         raise UserError(f"'{folder}' exists already; a reader is never overwritten. Choose another or remove it.")
-    card = {"schema": READER_SCHEMA, **encoder.as_json(), "learned_from": dict(learned_from)}
+    card = {"schema": READER_SCHEMA, **encoder.as_json(), "learned_from": vars(learned_from)}
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     draft.mkdir(parents=True)
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from policies.persistence import LearnedFrom
 from policies.session.encoder import SessionNet, described_shape
 from simenv.errors import UserError
 
@@ -25,20 +25,20 @@ CARD_FILE, WEIGHTS_FILE = "session.json", "session.safetensors"
 SESSION_SCHEMA = 1
 
 
-def save_session(net: SessionNet, folder: Path, learned_from: Mapping[str, Any]) -> Path:
+def save_session(net: SessionNet, folder: Path, learned_from: LearnedFrom) -> Path:
     """Write a session model's folder, whole or not at all.
 
     Args:
         net: A trained model.
         folder: To be made; it must not exist.
-        learned_from: What it has seen, for the card: numbers and names.
+        learned_from: What it has seen: rankers that read by it are not judged on those shoppers either.
 
     Raises:
         UserError: where the folder exists.
     """
     if folder.exists():
         raise UserError(f"'{folder}' exists already; a model is never overwritten. Choose another or remove it.")
-    card = {"schema": SESSION_SCHEMA, **described_shape(net), "learned_from": dict(learned_from)}
+    card = {"schema": SESSION_SCHEMA, **described_shape(net), "learned_from": vars(learned_from)}
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     draft.mkdir(parents=True)
     try:

@@ -107,6 +107,17 @@ def test_a_comparison_that_is_not_won_says_what_the_run_knows_of_it() -> None:
     assert "a further 100% of that gap" in told
 
 
+def test_a_ranker_that_reads_the_last_clicks_is_personal_without_the_history_in_the_mean() -> None:
+    """So that the reason why it does not beat one that knows nobody tells what personalisation is worth."""
+    reads = Learning(policy="own", settings={"personal": False, "session": "counts"})
+    learners = [reads, Learning(policy="own", name="alike", settings={"personal": False})]
+    values = rows_of(own=[1.5, 1.51, 1.5], alike=[1.51, 1.49, 1.5])
+    (row,) = pair_rows([("own", ["alike"])], values, [LINE], learners)
+    assert "hardly anything personal is to be known" in row["why"]
+    (row,) = pair_rows([("alike", ["own"])], values, [LINE], learners)
+    assert "personal" not in row["why"]
+
+
 def test_a_plan_has_yardsticks_once_a_world_and_every_seed_on_the_same_judges() -> None:
     contest = Contest.model_validate({**SETTINGS, "worlds": ["tiny", "default"]})
     cells = plan_contest(contest)

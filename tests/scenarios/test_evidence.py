@@ -19,8 +19,9 @@ from policies.persistence import LearnedFrom, save_model, shoppers_digest
 from policies.ranking import RankingPolicy
 from policies.registry import named_policy, new_learner
 from scenarios.config import Estimation
-from scenarios.evaluate import evaluate_native, unseen_half
+from scenarios.evaluate import evaluate_native
 from scenarios.evidence import Joined, join_log
+from scenarios.held_out import unseen_half
 from scenarios.progress import SilentProgress
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import join

@@ -8,7 +8,7 @@ import pytest
 
 from policies.examples import Examples, in_features_of, step_examples
 from policies.features import FeatureMap, features
-from policies.persistence import LearnedFrom, load_model, save_model
+from policies.persistence import LearnedFrom, load_model, parts_learned_from, read_card, save_model
 from policies.query.block import READ_FEATURES, query_bytes, strings
 from policies.query.encoder import QueryEncoder, Shape, new_encoder
 from policies.query.saving import save_reader
@@ -32,6 +32,9 @@ def read_steps(tiny: World, catalogue: PublicCatalogue, reader: Path) -> Step:
     return next(play(tiny, RankingPolicy("linear", learner), 3, shopper_range(80)))
 
 
+SEEN = LearnedFrom(log_hash="abc", world_hash="def", seed=7, half=0, searches=100)
+
+
 @pytest.fixture(scope="module")
 def own_encoder(tiny: World) -> QueryEncoder:
     titles = tiny.demand.titles(0, np.arange(60))
@@ -45,7 +48,7 @@ def own_encoder(tiny: World) -> QueryEncoder:
 
 @pytest.fixture(scope="module")
 def reader(own_encoder: QueryEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_reader(own_encoder, tmp_path_factory.mktemp("readers") / "one", {})
+    return save_reader(own_encoder, tmp_path_factory.mktemp("readers") / "one", SEEN)
 
 
 def test_strings_come_back_from_their_bytes() -> None:
@@ -80,6 +83,7 @@ def test_a_learner_that_reads_is_saved_with_its_reader(
     learner.update(step_examples(learner.feature_map, read_steps))
     learner.finish()
     save_model(learner, tmp_path / "model", 3, LearnedFrom("", "", 0, None, learner.n_searches), {})
+    assert parts_learned_from(read_card(tmp_path / "model")["settings"]) == {"reader": vars(SEEN)}
     again = load_model(tmp_path / "model", catalogue, 3)
     assert again.reads_query
     assert np.array_equal(again.scorer.score(read_steps.page, None), learner.score(read_steps.page, None))

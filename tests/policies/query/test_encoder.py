@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from policies.persistence import LearnedFrom
 from policies.query.encoder import QueryEncoder, Reading, Shape, new_encoder
 from policies.query.saving import READER_FILE, WEIGHTS_FILE, load_reader, save_reader
 from policies.query.tokenizer import train_tokenizer
 from simenv.errors import UserError
 
+SEEN = LearnedFrom(log_hash="abc", world_hash="def", seed=7, half=0, searches=100)
 QUERIES = ["red shoes", "blue", "", "running shoes for women with laces in blue and red or green", "skor", "red shoes"]
 LOCALES = np.array([0, 1, 0, 1, 1, 0])
 
@@ -57,14 +59,14 @@ def test_equal_queries_of_one_locale_are_read_alike_and_locales_matter(encoder: 
 
 
 def test_a_saved_reader_reads_the_same(encoder: QueryEncoder, tmp_path: Path) -> None:
-    again = load_reader(save_reader(encoder, tmp_path / "reader", {}))
+    again = load_reader(save_reader(encoder, tmp_path / "reader", SEEN))
     assert largest_difference(again.read(QUERIES, LOCALES), encoder.read(QUERIES, LOCALES), slice(None)) == 0.0
 
 
 def test_a_damaged_reader_is_refused_by_name(encoder: QueryEncoder, tmp_path: Path) -> None:
-    folder = save_reader(encoder, tmp_path / "reader", {})
+    folder = save_reader(encoder, tmp_path / "reader", SEEN)
     with pytest.raises(UserError, match="never overwritten"):
-        save_reader(encoder, folder, {})
+        save_reader(encoder, folder, SEEN)
     card = json.loads((folder / READER_FILE).read_text(encoding="utf-8"))
     (folder / READER_FILE).write_text(json.dumps(card | {"shape": {**card["shape"], "width": 32}}), encoding="utf-8")
     with pytest.raises(UserError, match="is damaged"):

@@ -13,7 +13,7 @@ import torch
 
 from policies.examples import Examples, in_features_of
 from policies.features import FeatureMap, features
-from policies.persistence import LearnedFrom, load_model, save_model
+from policies.persistence import LearnedFrom, load_model, parts_learned_from, read_card, save_model
 from policies.registry import POLICIES, new_learner
 from policies.session.block import COUNTED, SESSION_FEATURES
 from policies.session.encoder import READERS, SessionNet, shape_for
@@ -33,7 +33,7 @@ def saved_session(kind: str, catalogue: PublicCatalogue, folder: Path) -> Path:
     net = SessionNet(shape_for(kind, catalogue), seed=3)
     with torch.no_grad():
         net.out.weight.normal_(0.0, 0.3, generator=torch.Generator().manual_seed(4))
-    return save_session(net, folder, {"searches": 0})
+    return save_session(net, folder, SEEN)
 
 
 @pytest.fixture
@@ -52,6 +52,7 @@ def test_every_learner_ranks_by_the_last_clicks_and_keeps_the_model_inside_its_o
     learner.update(in_features_of(learner.feature_map, take(seen, slice(0, None, 8))))
     scores = learner.score(steps.page, None)
     saved = save_model(learner, tmp_path / "model", 3, SEEN, {})
+    assert parts_learned_from(read_card(saved)["settings"]) == {"session": vars(SEEN)}
     shutil.rmtree(folder)
     policy = load_model(saved, catalogue, 3)
     assert policy.scorer.score(steps.page, None).tobytes() == scores.tobytes()
