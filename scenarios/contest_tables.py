@@ -91,12 +91,12 @@ def finding(pairs: Sequence[Row], gaps: Sequence[Row], worlds: Sequence[Row]) ->
         each = ", ".join(f"{rival} in {len(wins[rival])}" for rival in rivals)
         every = len(set.intersection(*wins.values()))
         alike = "" if len(rivals) == 1 else f", all of them in {every}"
-        told.append(f"Played greedily, {policy} beats {each}{alike}, of {len(worlds)} worlds")
+        told.append(f"{policy} beats {each}{alike}, of {len(worlds)} worlds")
     first = worlds[0]
     gap = first["best_public"] - first["logger_value"]
     if gap <= 0:
         told.append(f"in {first['world']} the best ranking on public information is not better than {first['logger']}")
-        return f"{'; '.join(told)}."
+        return f"Played greedily, {'; '.join(told)}."
     for policy in dict.fromkeys(row["policy"] for row in greedy):
         own_gap = next(
             row for row in gaps if (row["world"], row["policy"], row["play"]) == (first["world"], policy, GREEDY)
@@ -107,7 +107,7 @@ def finding(pairs: Sequence[Row], gaps: Sequence[Row], worlds: Sequence[Row]) ->
         )
     further = (first["oracle"] - first["best_public"]) / gap
     told.append(f"the hidden-taste oracle lies a further {further:.0%} of that gap above it")
-    return f"{'; '.join(told)}."
+    return f"Played greedily, {'; '.join(told)}."
 
 
 def _why(
