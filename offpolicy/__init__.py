@@ -11,8 +11,9 @@ The package sees columns, never policies. `offpolicy.reward_model`, `offpolicy.o
 from __future__ import annotations
 
 from offpolicy.estimate import Estimate, evaluate
-from offpolicy.estimators import ESTIMATORS, Estimator, Scores, estimator
+from offpolicy.estimators import ESTIMATORS, Estimator, estimator
 from offpolicy.evidence import Evidence
+from offpolicy.statistics import Scores, Statistics
 from offpolicy.verdict import THRESHOLDS, Thresholds
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Estimator",
     "Evidence",
     "Scores",
+    "Statistics",
     "Thresholds",
     "estimator",
     "evaluate",

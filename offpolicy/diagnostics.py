@@ -11,9 +11,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from offpolicy.estimators import Scores
 from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters, standard_error
+from offpolicy.statistics import Scores
 from offpolicy.terms import Terms
 
 

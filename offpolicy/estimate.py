@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from offpolicy.diagnostics import Diagnostics, diagnose, disagreement, interference_z
-from offpolicy.estimators import ESTIMATORS, Estimator, Scores, estimator
+from offpolicy.estimators import ESTIMATORS, Estimator, estimator
 from offpolicy.evidence import Evidence
-from offpolicy.inference import Clusters, Interval, clusters, interval, lift
+from offpolicy.inference import Clusters, Interval, clusters, lift
+from offpolicy.intervals.registry import Asked, Case, IntervalRule, interval_rule
+from offpolicy.statistics import Scores, scores
 from offpolicy.terms import Terms, item_position
 from offpolicy.verdict import WORDS, Verdict, judge
 
@@ -65,14 +67,23 @@ class Estimate:
         }
 
 
-def evaluate(evidence: Evidence, estimators: Sequence[str] | None = None, level: float = 0.95) -> list[Estimate]:
+def evaluate(
+    evidence: Evidence,
+    estimators: Sequence[str] | None = None,
+    level: float = 0.95,
+    interval: str = "t",
+    seed: int = 0,
+) -> list[Estimate]:
     """Estimate the value of the target policy.
 
     Args:
         evidence: The columns.
-        estimators: Names in `ESTIMATORS`; None takes all that the evidence can feed (on single-action logs without the
-            item-position ones, which coincide with the others there).
+        estimators: Names in `ESTIMATORS`, maybe with a strength (`clipped-ips:30`); None takes those that are computed
+            by default and that the evidence can feed (on single-action logs without the item-position ones, which
+            coincide with the others there).
         level: Confidence level of the intervals, in (0, 1).
+        interval: Name in `offpolicy.intervals.registry.INTERVALS`.
+        seed: Of intervals that resample.
 
     Returns:
         One estimate a name, in the order asked.
@@ -84,9 +95,10 @@ def evaluate(evidence: Evidence, estimators: Sequence[str] | None = None, level:
     chosen = _applicable(evidence) if estimators is None else [estimator(name) for name in estimators]
     for one in chosen:
         one.require(evidence)
+    rule, asked = interval_rule(interval), Asked(level, seed)
     by = clusters(evidence)
-    bench = _Bench(evidence, by, {}, interference_z(evidence, by))
-    return [_estimate(one, bench, level) for one in chosen]
+    bench = _Bench(evidence, by, {}, {}, interference_z(evidence, by))
+    return [_estimate(one, bench, rule, asked) for one in chosen]
 
 
 @dataclass(frozen=True)
@@ -95,49 +107,56 @@ class _Bench:
 
     evidence: Evidence
     by: Clusters
-    cuts: dict[Callable[[Evidence], Terms], tuple[Terms, Diagnostics]]
+    cuts: dict[Callable[[Evidence], Terms], Terms]
+    measured: dict[tuple[object, ...], tuple[Terms, Diagnostics]]
     interference_z: float | None
 
-    def cut(self, how: Callable[[Evidence], Terms]) -> tuple[Terms, Diagnostics]:
-        if how not in self.cuts:
-            terms = how(self.evidence)
-            self.cuts[how] = terms, diagnose(terms, self.by)
-        return self.cuts[how]
+    def cut(self, one: Estimator) -> tuple[Terms, Diagnostics]:
+        key = (one.terms, one.strength, None if one.strength is None else one.at)
+        if key not in self.measured:
+            if one.terms not in self.cuts:
+                self.cuts[one.terms] = one.terms(self.evidence)
+            terms = one.reshaped(self.cuts[one.terms])
+            self.measured[key] = terms, diagnose(terms, self.by)
+        return self.measured[key]
 
 
 def _applicable(evidence: Evidence) -> list[Estimator]:
     return [
         one
         for one in ESTIMATORS.values()
-        if not one.missing(evidence) and not (one.terms is item_position and evidence.n_slots == 1)
+        if one.by_default and not one.missing(evidence) and not (one.terms is item_position and evidence.n_slots == 1)
     ]
 
 
-def _estimate(one: Estimator, bench: _Bench, level: float) -> Estimate:
+def _estimate(one: Estimator, bench: _Bench, rule: IntervalRule, asked: Asked) -> Estimate:
     evidence, by = bench.evidence, bench.by
-    terms, diagnostics = bench.cut(one.terms)
-    scores = one.formula(terms)
+    terms, diagnostics = bench.cut(one)
+    statistics = one.formula(terms)
+    paired = lift(statistics, evidence)
+    value = Case(one, evidence, terms, statistics, scores(statistics), by)
+    rival_z = _rival_z(one, value.scores, bench)
     return Estimate(
         estimator=one.name,
         estimand=one.estimand.format(unit=evidence.unit),
-        interval=interval(scores, by, level),
-        lift=interval(lift(scores, evidence), by, level),
-        level=level,
+        interval=rule.make(value, asked),
+        lift=rule.make(Case(one, evidence, terms, paired, scores(paired), by, is_lift=True), asked),
+        level=asked.level,
         rows=evidence.n_rows,
         diagnostics=diagnostics,
         cluster=evidence.cluster_name,
-        verdict=judge(one, evidence, diagnostics, by.effective, _rival_z(one, scores, bench), bench.interference_z),
+        verdict=judge(one, evidence, diagnostics, by.effective, rival_z, bench.interference_z),
     )
 
 
-def _rival_z(one: Estimator, scores: Scores, bench: _Bench) -> float:
+def _rival_z(one: Estimator, own: Scores, bench: _Bench) -> float:
     if not one.rival:
         return 0.0
     rival = ESTIMATORS[one.rival]
-    terms, diagnostics = bench.cut(rival.terms)
+    terms, diagnostics = bench.cut(rival)
     if judge(rival, bench.evidence, diagnostics, bench.by.effective).word == WORDS[2]:
         return 0.0  # too little left to contradict anybody
-    return disagreement(scores, rival.formula(terms), bench.by)
+    return disagreement(own, scores(rival.formula(terms)), bench.by)
 
 
 def _finite(value: float) -> float | None:

@@ -1,19 +1,21 @@
-"""The estimators, each one formula, and the registry that names them.
+"""The registry of estimators: each name is a cut of the evidence, a formula, and what they ask of the world.
 
-A formula takes `Terms` and returns the value and one *influence* a row: how much that row moves the value, times N, to
-first order. Influences have mean zero, and everything that comes after (standard errors, intervals, lifts) is made
-from them by one shared piece. A ratio is linearised, so its denominator is never taken for a constant.
+The same few formulas serve every family of weights, so an estimator is a line here. A line also says what no data can
+check, which columns it needs, how often it passes over the log, and why it may never be trusted where that is so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from offpolicy import weights
 from offpolicy.evidence import Evidence
+from offpolicy.formulas import dm, dr, ips, sndr, snips
+from offpolicy.statistics import Scores, Statistics, scores
 from offpolicy.terms import Terms, direct, item_position, joint
 from simenv.errors import UserError, unknown_name
 
@@ -24,64 +26,23 @@ MARGINALS = ("logger_marginal", "target_marginal")
 
 
 @dataclass(frozen=True)
-class Scores:
-    """What a formula returns.
+class Strength:
+    """One number that an estimator reshapes its weights by: `name:number` sets another one than the default.
 
     Attributes:
-        value: The estimate; NaN where it is not defined.
-        influence: (N,), mean zero: N times what each row adds to the value's error, to first order.
+        reshape: Weights (N, J) and the number to weights.
+        default: What the bare name takes.
+        none: The number that leaves weights as they are.
+        low, high: The range it must lie in.
+        grid: Candidates for tuning, from the least biased to the most.
     """
 
-    value: float
-    influence: Floats  # (N,)
-
-
-def ips(terms: Terms) -> Scores:
-    """Inverse propensity scoring: V = 1/N sum_i sum_j w_ij r_ij.
-
-    Unbiased where the logged propensities are right and the logger could show whatever the target shows. Its variance
-    grows with the square of the weights: useless where few rows carry them. Horvitz and Thompson, "A generalization of
-    sampling without replacement from a finite universe" (1952); slot by slot: Li, Abbasi-Yadkori, Kveton,
-    Muthukrishnan, Vinay and Wen, "Offline evaluation of ranking policies with click models" (2018).
-    """
-    return _mean(_total(terms.weight * terms.reward))
-
-
-def snips(terms: Terms) -> Scores:
-    """Self-normalised IPS: V = sum_j (sum_i w_ij r_ij) / (sum_i w_ij).
-
-    Consistent where IPS is, with a bias of order 1/N, and never outside the range of the rewards; less variance where
-    rewards have a large mean. Undefined (NaN) where the logger showed nothing that the target could show. Influence of
-    a row: sum_j w_ij (r_ij - V_j) / mean(w_j). Swaminathan and Joachims, "The self-normalized estimator for
-    counterfactual learning" (2015).
-    """
-    mean_weight = terms.weight.mean(axis=0)  # (J,)
-    if (mean_weight == 0.0).any():
-        return Scores(float("nan"), np.full(len(terms.weight), np.nan))
-    value = (terms.weight * terms.reward).mean(axis=0) / mean_weight  # (J,)
-    influence = _total(terms.weight * (terms.reward - value) / mean_weight)
-    return Scores(float(value.sum()), influence)
-
-
-def dm(terms: Terms) -> Scores:
-    """Direct method: V = 1/N sum_i q_target_i.
-
-    Right where the reward model is, and nowhere else; its interval knows nothing of the model's error, so it is never
-    trusted. Its strength is a small variance. Dudik, Langford and Li, "Doubly robust policy evaluation and learning"
-    (2011), section 2.
-    """
-    return _mean(terms.model()[1])
-
-
-def dr(terms: Terms) -> Scores:
-    """Doubly robust: V = 1/N sum_i [q_target_i + sum_j w_ij (r_ij - q_logged_ij)].
-
-    Unbiased where IPS is, whatever the cross-fitted reward model says; the better the model, the less variance. It does
-    not respect the range of the rewards: a click rate can come out negative. Dudik, Langford and Li, "Doubly robust
-    policy evaluation and learning" (2011).
-    """
-    q_logged, q_target = terms.model()
-    return _mean(q_target + _total(terms.weight * (terms.reward - q_logged)))
+    reshape: Callable[[Floats, float], Floats]
+    default: float
+    none: float
+    low: float
+    high: float
+    grid: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -91,7 +52,7 @@ class Estimator:
     Attributes:
         name: Registry key.
         terms: Cuts the evidence: `joint`, `item_position` or `direct`.
-        formula: Terms in, scores out.
+        formula: Terms in, statistics out.
         needs: Optional columns of `Evidence` it cannot do without.
         assumption: What no data can check and a reader must believe.
         paper: Where it comes from.
@@ -100,11 +61,15 @@ class Estimator:
         slotwise: Whether it assumes that the reward of a slot depends on its own item and place alone.
         rival: Estimator of the same value that assumes less; where it is usable and the two disagree, the assumption
             is wrong. Empty if there is none.
+        strength: What its weights are reshaped by; None where they are left as they are.
+        at: The number that it is reshaped by now.
+        by_default: Whether it is computed where no estimators are named.
+        passes: How often the rows of a log are read, cross-fitting of a reward model included.
     """
 
     name: str
     terms: Callable[[Evidence], Terms]
-    formula: Callable[[Terms], Scores]
+    formula: Callable[[Terms], Statistics]
     needs: tuple[str, ...]
     assumption: str
     paper: str
@@ -112,6 +77,23 @@ class Estimator:
     never_trust: str = ""
     slotwise: bool = False
     rival: str = ""
+    strength: Strength | None = None
+    at: float = float("nan")
+    by_default: bool = True
+    passes: int = 1
+
+    def cut(self, evidence: Evidence) -> Terms:
+        """The evidence cut into terms, their weights reshaped where this estimator does that.
+
+        Raises:
+            UserError: If a needed column is missing.
+        """
+        self.require(evidence)
+        return self.reshaped(self.terms(evidence))
+
+    def reshaped(self, terms: Terms) -> Terms:
+        """Terms with reshaped weights; the same where this estimator leaves them alone."""
+        return terms if self.strength is None else replace(terms, weight=self.strength.reshape(terms.weight, self.at))
 
     def missing(self, evidence: Evidence) -> tuple[str, ...]:
         """The columns it needs and the evidence lacks."""
@@ -132,8 +114,15 @@ class Estimator:
         Raises:
             UserError: If a needed column is missing.
         """
-        self.require(evidence)
-        return self.formula(self.terms(evidence))
+        return scores(self.statistics(evidence))
+
+    def statistics(self, evidence: Evidence) -> Statistics:
+        """What the formula makes of each row.
+
+        Raises:
+            UserError: If a needed column is missing.
+        """
+        return self.formula(self.cut(evidence))
 
 
 _LOGGED = "slates were drawn with the logged propensities, and nothing unlogged moved both the slate and its reward"
@@ -141,51 +130,103 @@ _SLOTWISE = _LOGGED + "; the reward of a slot depends on its item and position o
 _IPS = "Horvitz and Thompson 1952"
 _SNIPS = "Swaminathan and Joachims 2015"
 _DR = "Dudik, Langford and Li 2011"
+_SNDR = "Thomas and Brunskill 2016"
 _LI = "Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay and Wen 2018"
 
-ESTIMATORS: dict[str, Estimator] = {
-    estimator.name: estimator
-    for estimator in (
-        Estimator("ips", joint, ips, (), _LOGGED, _IPS),
-        Estimator("snips", joint, snips, (), _LOGGED, _SNIPS),
-        Estimator(
-            "dm",
-            direct,
-            dm,
-            MODEL,
-            "the reward model is right wherever the target policy goes",
-            _DR,
-            never_trust="it rests on the reward model alone and its interval ignores the model's error",
-            slotwise=True,
-            rival="dr",
-        ),
-        Estimator("dr", joint, dr, MODEL, _LOGGED, _DR),
-        Estimator("ips-item", item_position, ips, MARGINALS, _SLOTWISE, _LI, slotwise=True, rival="ips"),
-        Estimator(
-            "snips-item", item_position, snips, MARGINALS, _SLOTWISE, f"{_LI}; {_SNIPS}", slotwise=True, rival="snips"
-        ),
-        Estimator(
-            "dr-item", item_position, dr, MARGINALS + MODEL, _SLOTWISE, f"{_LI}; {_DR}", slotwise=True, rival="dr"
-        ),
+_REWARD_MODEL = "the reward model is right wherever the target policy goes"
+_BIASED = "large weights are reshaped, which biases it by an amount that the log cannot tell"
+_CLIP = Strength(weights.clip, 10.0, np.inf, 0.0, np.inf, (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0))
+_SWITCH = Strength(weights.switch, 10.0, np.inf, 0.0, np.inf, (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0))
+_SHRINK = Strength(weights.shrink, 100.0, np.inf, 0.0, np.inf, (1e6, 1e5, 1e4, 1000.0, 100.0, 10.0, 1.0))
+_SUB_GAUSSIAN = Strength(weights.sub_gaussian, 0.01, 0.0, 0.0, 1.0, (1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3))
+_IONIDES = "Ionides 2008"
+_WANG = "Wang, Agarwal and Dudik 2017"
+_SU = "Su, Dimakopoulou, Krishnamurthy and Dudik 2020"
+_METELLI = "Metelli, Russo and Restelli 2021"
+
+
+def _reshaped(name: str, formula: Callable[[Terms], Statistics], strength: Strength, paper: str) -> Estimator:
+    """An estimator of whole slates whose weights are reshaped."""
+    return Estimator(
+        name,
+        joint,
+        formula,
+        MODEL if formula is dr else (),
+        _LOGGED,
+        paper,
+        never_trust=_BIASED,
+        strength=strength,
+        at=strength.default,
+        by_default=False,
+        passes=2 if formula is dr else 1,
     )
-}
+
+
+_ALL = (
+    Estimator("ips", joint, ips, (), _LOGGED, _IPS),
+    Estimator("snips", joint, snips, (), _LOGGED, _SNIPS),
+    Estimator(
+        "dm",
+        direct,
+        dm,
+        MODEL,
+        _REWARD_MODEL,
+        _DR,
+        never_trust="it rests on the reward model alone and its interval ignores the model's error",
+        slotwise=True,
+        rival="dr",
+        passes=2,
+    ),
+    Estimator("dr", joint, dr, MODEL, _LOGGED, _DR, passes=2),
+    Estimator("sndr", joint, sndr, MODEL, _LOGGED, _SNDR, by_default=False, passes=2),
+    _reshaped("clipped-ips", ips, _CLIP, _IONIDES),
+    _reshaped("sg-ips", ips, _SUB_GAUSSIAN, _METELLI),
+    _reshaped("switch-dr", dr, _SWITCH, _WANG),
+    _reshaped("dros", dr, _SHRINK, _SU),
+    _reshaped("sg-dr", dr, _SUB_GAUSSIAN, _METELLI),
+    Estimator("ips-item", item_position, ips, MARGINALS, _SLOTWISE, _LI, slotwise=True, rival="ips"),
+    Estimator(
+        "snips-item", item_position, snips, MARGINALS, _SLOTWISE, f"{_LI}; {_SNIPS}", slotwise=True, rival="snips"
+    ),
+    Estimator(
+        "dr-item", item_position, dr, MARGINALS + MODEL, _SLOTWISE, f"{_LI}; {_DR}", slotwise=True, rival="dr", passes=2
+    ),
+)
+
+ESTIMATORS: dict[str, Estimator] = {one.name: one for one in _ALL}
 
 
 def estimator(name: str) -> Estimator:
-    """The estimator of that name.
+    """The estimator of that name; `name:number` sets the strength of one that reshapes its weights.
 
     Raises:
-        UserError: If there is none; suggests the nearest.
+        UserError: If there is none, suggesting the nearest; if it takes no number; if the number is out of range.
     """
-    if name not in ESTIMATORS:
-        raise unknown_name("estimator", name, ESTIMATORS)
-    return ESTIMATORS[name]
+    bare, colon, number = name.partition(":")
+    if bare not in ESTIMATORS:
+        raise unknown_name("estimator", bare, ESTIMATORS)
+    one = ESTIMATORS[bare]
+    return one if not colon else at_strength(one, number)
 
 
-def _mean(per_row: Floats) -> Scores:
-    value = float(per_row.mean())
-    return Scores(value, per_row - value)
+def at_strength(one: Estimator, number: float | str) -> Estimator:
+    """The estimator with another strength, which becomes part of its name.
 
-
-def _total(pieces: Floats) -> Floats:
-    return pieces[:, 0] if pieces.shape[1] == 1 else pieces.sum(axis=1)
+    Raises:
+        UserError: If it takes no number, or the number is out of range.
+    """
+    if one.strength is None:
+        takers = ", ".join(name for name, other in ESTIMATORS.items() if other.strength is not None)
+        raise UserError(
+            f"estimator '{one.name}' takes no number; '{one.name}:{number}' was given. Those that do: {takers}."
+        )
+    low, high = one.strength.low, one.strength.high
+    try:
+        at = float(number)
+    except ValueError:
+        at = float("nan")
+    if not low <= at <= high:
+        raise UserError(
+            f"'{one.name}:{number}': expected a number from {low:g} to {high:g}, such as {one.strength.default:g}."
+        )
+    return replace(one, name=f"{one.name.partition(':')[0]}:{at:g}", at=at)

@@ -7,12 +7,14 @@ where the columns come together; whoever holds an `Evidence` may believe its sha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from offpolicy.actions import ActionTable
 from simenv.errors import UserError
 from simenv.propensity import Conditional, Marginal
 
@@ -48,6 +50,24 @@ class Evidence:
         placebo: How attractive the item at each slot is, by any measure, minus its expectation under the logger given
             the context and the rest of the slate; (N, K). Chance alone moves it, so it must not move the rewards of
             other slots where item-position weights are right. None where it was not computed.
+        actions: Probabilities of all actions, for single-action logs that hold them.
+        q_prefix: Reward of each logged slot as a model expects it from what stands at the slot and above, (N, K).
+        q_next: The same model's expectation of each slot when the target policy chooses its item given what was logged
+            above, (N, K).
+        pseudoinverse: Weight of the whole row by the pseudoinverse of the logger's slate moments, (N,); may be < 0.
+        embedding: Ratio of the policies' probabilities of the logged action's embedding, (N,), at least 0.
+        balanced: A fitted classifier's ratio of the policies' probabilities of the logged pair of context and action,
+            (N,), at least 0.
+        score_residual: Score of what was shown minus its expectation under the logged propensities, summed over slots,
+            (N,): mean 0 where the propensities are those that the slates were drawn with.
+        features: Public features of the context, (N, F), finite; what balance is checked on.
+        feature_names: Their names, F of them.
+        segments: Columns to report by, each (N,): locale, device and the like.
+        time: When the row was logged, (N,) integers of any unit, larger is later.
+        stratum: Which of several loggers wrote the row, (N,) integers.
+        mixture: log p of the logged slate under the mixture of all loggers, each by its share of the rows, (N, K).
+        reward_range: Least and largest total reward that a row can have; None where it is not known.
+        max_weight: Largest weight of a whole row that the policies allow, whatever is logged; None where not known.
         cluster: Identifier of the independent unit each row belongs to, (N,) integers.
         cluster_name: What a cluster is. "row" must be declared and says that rows are taken for independent; "shopper"
             is the only one under which an estimate can be trusted.
@@ -68,6 +88,21 @@ class Evidence:
     q_logged: Floats | None = None  # (N, K)
     q_target: Floats | None = None  # (N,)
     placebo: Floats | None = None  # (N, K)
+    actions: ActionTable | None = None
+    q_prefix: Floats | None = None  # (N, K)
+    q_next: Floats | None = None  # (N, K)
+    pseudoinverse: Floats | None = None  # (N,)
+    embedding: Floats | None = None  # (N,)
+    balanced: Floats | None = None  # (N,)
+    score_residual: Floats | None = None  # (N,)
+    features: Floats | None = None  # (N, F)
+    feature_names: tuple[str, ...] = ()
+    segments: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)  # (N,) each
+    time: Ints | None = None  # (N,)
+    stratum: Ints | None = None  # (N,)
+    mixture: Conditional | None = None  # (N, K)
+    reward_range: tuple[float, float] | None = None
+    max_weight: float | None = None
     propensity_kind: PropensityKind = "exact"
     unit: str = "search"
 
@@ -108,12 +143,14 @@ def check_evidence(evidence: Evidence) -> None:
         if marginal is not None:
             _check_propensity(name, marginal, Marginal, shape, has_shown=name == "logger_marginal")
             _check_first_slot(name, marginal, conditional)
-    if evidence.q_logged is not None:
-        _check_finite("q_logged", evidence.q_logged, shape)
-    if evidence.q_target is not None:
-        _check_finite("q_target", evidence.q_target, shape[:1])
-    if evidence.placebo is not None:
-        _check_finite("placebo", evidence.placebo, shape)
+    for name in ("q_logged", "placebo", "q_prefix", "q_next"):
+        _check_optional(name, getattr(evidence, name), shape)
+    for name in ("q_target", "pseudoinverse", "embedding", "balanced", "score_residual"):
+        _check_optional(name, getattr(evidence, name), shape[:1])
+    if evidence.mixture is not None:
+        _check_propensity("mixture", evidence.mixture, Conditional, shape, has_shown=True)
+    _check_context(evidence, shape[0])
+    _check_bounds(evidence)
     _check_cluster(evidence.cluster, evidence.cluster_name, shape[0])
     if evidence.propensity_kind not in PROPENSITY_KINDS:
         raise UserError(f"propensity_kind is {evidence.propensity_kind!r}; expected one of {PROPENSITY_KINDS}.")
@@ -154,6 +191,40 @@ def _check_first_slot(name: str, marginal: Marginal, conditional: Conditional) -
             f"{np.exp(conditional.logp[row, 0]):.6g}; nothing stands above slot 1, so the two are equal there. Do both "
             "come from the same policy, in the same order of rows?"
         )
+
+
+def _check_optional(name: str, column: Floats | None, shape: tuple[int, ...]) -> None:
+    if column is not None:
+        _check_finite(name, column, shape)
+
+
+def _check_context(evidence: Evidence, n_rows: int) -> None:
+    if evidence.actions is not None and (evidence.n_slots != 1 or len(evidence.actions.action) != n_rows):
+        raise UserError(
+            f"actions is a table of {len(evidence.actions.action)} rows beside {n_rows} rows of {evidence.n_slots} "
+            "slots; expected one slot and as many rows."
+        )
+    if evidence.features is not None:
+        _check_finite("features", evidence.features, (n_rows, len(evidence.feature_names)))
+    columns = {"time": evidence.time, "stratum": evidence.stratum, **evidence.segments}
+    for name, column in columns.items():
+        if column is not None and column.shape != (n_rows,):
+            raise UserError(f"{name} has shape {column.shape}; expected ({n_rows},), one entry a row.")
+
+
+def _check_bounds(evidence: Evidence) -> None:
+    if evidence.reward_range is not None:
+        low, high = evidence.reward_range
+        total = evidence.reward.sum(axis=1)
+        bad = (total < low - _ROUNDING) | (total > high + _ROUNDING)
+        if not low < high or bad.any():
+            row = int(bad.argmax())
+            raise UserError(
+                f"reward_range is ({low:g}, {high:g}); log row {row} has a total reward of {total[row]:g}. Expected a "
+                "range that holds every reward which can occur, seen or not."
+            )
+    if evidence.max_weight is not None and not evidence.max_weight >= 1.0:
+        raise UserError(f"max_weight is {evidence.max_weight:g}; expected at least 1, since weights have mean 1.")
 
 
 def _check_finite(name: str, column: Floats, shape: tuple[int, ...]) -> None:

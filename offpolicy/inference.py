@@ -8,13 +8,14 @@ shoppers: se^2 = G/(G-1) sum_g (sum_{i in g} influence_i)^2 / N^2, with a Studen
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-from offpolicy.estimators import Scores
 from offpolicy.evidence import Evidence
+from offpolicy.statistics import Scores, Statistics
 from simenv.errors import UserError
 
 Floats = npt.NDArray[np.float64]
@@ -80,8 +81,8 @@ def standard_error(influence: Floats, by: Clusters) -> float:
     return math.sqrt(by.count / (by.count - 1) * float(sums @ sums)) / len(influence)
 
 
-def interval(scores: Scores, by: Clusters, level: float) -> Interval:
-    """Value, clustered standard error and two-sided interval.
+def student(scores: Scores, by: Clusters, level: float) -> Interval:
+    """Value, clustered standard error and the two-sided interval of Student's t with G - 1 degrees of freedom.
 
     Args:
         scores: Value and influences of an estimator.
@@ -91,20 +92,34 @@ def interval(scores: Scores, by: Clusters, level: float) -> Interval:
     Raises:
         UserError: If the level is out of range.
     """
-    if not 0.0 < level < 1.0:
-        raise UserError(f"level is {level}; expected a number between 0 and 1, such as 0.95.")
     from scipy.special import stdtrit  # deferred: importing it costs more than answering `--help`
 
+    return _around(scores, by, float(stdtrit(by.count - 1, _upper(level))))
+
+
+def normal(scores: Scores, by: Clusters, level: float) -> Interval:
+    """As `student`, by the normal distribution: narrower where clusters are few.
+
+    Raises:
+        UserError: If the level is out of range.
+    """
+    return _around(scores, by, NormalDist().inv_cdf(_upper(level)))
+
+
+def _upper(level: float) -> float:
+    if not 0.0 < level < 1.0:
+        raise UserError(f"level is {level}; expected a number between 0 and 1, such as 0.95.")
+    return 0.5 + level / 2.0
+
+
+def _around(scores: Scores, by: Clusters, quantile: float) -> Interval:
     stderr = standard_error(scores.influence, by)
-    half = float(stdtrit(by.count - 1, 0.5 + level / 2.0)) * stderr
-    return Interval(scores.value, stderr, scores.value - half, scores.value + half)
+    return Interval(scores.value, stderr, scores.value - quantile * stderr, scores.value + quantile * stderr)
 
 
-def lift(scores: Scores, evidence: Evidence) -> Scores:
-    """The difference to the logger's mean reward on the same rows, paired row by row."""
-    total = evidence.reward.sum(axis=1)
-    mean = float(total.mean())
-    return Scores(scores.value - mean, scores.influence - (total - mean))
+def lift(statistics: Statistics, evidence: Evidence) -> Statistics:
+    """Statistics of the difference to the logger's mean reward on the same rows, paired row by row."""
+    return replace(statistics, plain=statistics.plain - evidence.reward.sum(axis=1))
 
 
 def _codes(evidence: Evidence) -> tuple[npt.NDArray[np.int64] | None, int, int]:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from offpolicy.diagnostics import diagnose, disagreement
-from offpolicy.estimators import Scores
 from offpolicy.inference import Clusters
+from offpolicy.statistics import Scores
 from offpolicy.terms import Terms
 
 

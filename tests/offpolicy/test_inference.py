@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 
 from offpolicy import ESTIMATORS, Evidence, Scores
-from offpolicy.inference import clusters, interval, lift, standard_error
+from offpolicy.inference import clusters, lift, standard_error, student
+from offpolicy.statistics import scores as scores_of
 from simenv.errors import UserError
 from simenv.propensity import Conditional
 
@@ -20,9 +21,9 @@ MakeEvidence = Callable[..., Evidence]
 def test_constant_reward_one_gives_the_self_normalised_interval_one_to_one(make_evidence: MakeEvidence) -> None:
     evidence = make_evidence(n_slots=1)
     constant = replace(evidence, reward=np.ones((evidence.n_rows, 1)))
-    found = interval(ESTIMATORS["snips"](constant), clusters(constant), 0.95)
+    found = student(ESTIMATORS["snips"](constant), clusters(constant), 0.95)
     assert (found.low, found.value, found.high) == pytest.approx((1.0, 1.0, 1.0), abs=1e-12)
-    assert interval(ESTIMATORS["ips"](constant), clusters(constant), 0.95).stderr > 0.01
+    assert student(ESTIMATORS["ips"](constant), clusters(constant), 0.95).stderr > 0.01
 
 
 def test_with_rows_as_clusters_the_interval_is_the_one_sample_t_interval(make_evidence: MakeEvidence) -> None:
@@ -31,7 +32,7 @@ def test_with_rows_as_clusters_the_interval_is_the_one_sample_t_interval(make_ev
     scores = ESTIMATORS["ips"](rows)
     per_row = scores.value + scores.influence
     expected = stats.t.interval(0.9, len(per_row) - 1, per_row.mean(), stats.sem(per_row))
-    found = interval(scores, clusters(rows), 0.9)
+    found = student(scores, clusters(rows), 0.9)
     assert (found.low, found.high) == pytest.approx(expected, rel=1e-12)
 
 
@@ -67,7 +68,7 @@ def test_the_numbers_of_the_shoppers_do_not_matter(make_evidence: MakeEvidence, 
 def test_the_lift_of_the_logger_over_itself_is_exactly_nothing(make_evidence: MakeEvidence) -> None:
     evidence = make_evidence()
     replay = replace(evidence, target=evidence.logger, target_marginal=evidence.logger_marginal)
-    found = interval(lift(ESTIMATORS["ips"](replay), replay), clusters(replay), 0.95)
+    found = student(scores_of(lift(ESTIMATORS["ips"].statistics(replay), replay)), clusters(replay), 0.95)
     assert (found.low, found.value, found.high) == (0.0, 0.0, 0.0)
 
 
@@ -75,8 +76,9 @@ def test_pairing_makes_the_lift_of_a_close_policy_sharper_than_its_value(make_ev
     evidence = make_evidence()
     mixture = np.log(0.95 * np.exp(evidence.logger.logp) + 0.05 * np.exp(evidence.target.logp))
     close = replace(evidence, target=Conditional(mixture), target_marginal=None)
-    scores, by = ESTIMATORS["ips"](close), clusters(close)
-    assert interval(lift(scores, close), by, 0.95).stderr < 0.5 * interval(scores, by, 0.95).stderr
+    statistics, by = ESTIMATORS["ips"].statistics(close), clusters(close)
+    paired, alone = scores_of(lift(statistics, close)), scores_of(statistics)
+    assert student(paired, by, 0.95).stderr < 0.5 * student(alone, by, 0.95).stderr
 
 
 def test_one_shopper_or_a_foolish_level_raises(make_evidence: MakeEvidence) -> None:
@@ -84,4 +86,4 @@ def test_one_shopper_or_a_foolish_level_raises(make_evidence: MakeEvidence) -> N
     with pytest.raises(UserError, match="all rows belong to one shopper"):
         clusters(replace(evidence, cluster=np.zeros(500, dtype=np.int64)))
     with pytest.raises(UserError, match=r"level is 95; expected a number between 0 and 1"):
-        interval(ESTIMATORS["ips"](evidence), clusters(evidence), 95)
+        student(ESTIMATORS["ips"](evidence), clusters(evidence), 95)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from offpolicy import ESTIMATORS, Evidence
-from offpolicy.inference import clusters, interval
+from offpolicy.inference import clusters, student
 from simenv.propensity import Conditional, Marginal
 
 pytestmark = pytest.mark.slow
@@ -125,7 +125,7 @@ def coverage(
             )
             by, truth = clusters(evidence), totals[gain].mean()
             for name in names:
-                found = interval(ESTIMATORS[name](evidence), by, 0.95)
+                found = student(ESTIMATORS[name](evidence), by, 0.95)
                 hits[gain, name] += found.low <= truth <= found.high
     return {key: count / n_logs for key, count in hits.items()}
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from offpolicy import ESTIMATORS, Evidence
-from offpolicy.inference import clusters, interval, lift
+from offpolicy.inference import clusters, lift, student
 from offpolicy.reward_model import cross_fit
+from offpolicy.statistics import scores as scores_of
 from simenv.propensity import Conditional
 
 pytestmark = pytest.mark.slow
@@ -77,9 +78,10 @@ def test_clustering_by_shopper_covers_and_pretending_that_rows_are_independent_d
         by_shopper, by_row = log.evidence, as_rows(log.evidence)
         scores = ESTIMATORS["snips"](by_shopper)
         for name, evidence in (("shopper", by_shopper), ("row", by_row)):
-            found = interval(scores, clusters(evidence), 0.95)
+            found = student(scores, clusters(evidence), 0.95)
             hits[name] += found.low <= value <= found.high
-        found = interval(lift(scores, by_shopper), clusters(by_shopper), 0.95)
+        paired = scores_of(lift(ESTIMATORS["snips"].statistics(by_shopper), by_shopper))
+        found = student(paired, clusters(by_shopper), 0.95)
         hits["lift"] += found.low <= value - truth(P_LOGGER) <= found.high
     covered = {name: count / n_logs for name, count in hits.items()}
     print(f"\ncoverage of snips: {covered}")
@@ -109,9 +111,9 @@ def test_doubly_robust_estimates_with_a_cross_fitted_model_cover() -> None:
             q_target=fit.q_target,
         )
         by = clusters(evidence)
-        found = interval(ESTIMATORS["dr"](evidence), by, 0.95)
+        found = student(ESTIMATORS["dr"](evidence), by, 0.95)
         hits += found.low <= truth(P_TARGET) <= found.high
-        n_narrower += found.stderr < interval(ESTIMATORS["ips"](evidence), by, 0.95).stderr
+        n_narrower += found.stderr < student(ESTIMATORS["ips"](evidence), by, 0.95).stderr
     print(f"\ncoverage of cross-fitted dr: {hits / n_logs:.4f}; narrower than ips in {n_narrower} of {n_logs}")
     assert 0.95 - 3 * 0.0089 <= hits / n_logs <= 0.95 + 3 * 0.0089
     assert n_narrower > 0.95 * n_logs

@@ -1,0 +1,101 @@
+"""The action table: every action's probability, for single-action logs that hold them all.
+
+Most estimators need only the logged action. A few ask what the policies would have done with the others: the switch
+estimator, embeddings, the score of the logger. Slates have too many "actions" for such a table; it is for K = 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from simenv.errors import UserError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+ROUNDING = 1e-6  # by which a row of probabilities may miss 1
+
+
+@dataclass(frozen=True)
+class ActionTable:
+    """Probabilities of all A actions in each row, and what a reward model expects of them.
+
+    Attributes:
+        action: The logged action, (N,), 0 to A - 1.
+        logger: P(a | x) under the logging policy, (N, A), each row sums to 1.
+        target: The same under the target policy, (N, A).
+        q: Expected reward of each action by a model that never saw this row's shopper, (N, A); None without a model.
+
+    Raises:
+        UserError: If a shape or a range is wrong; the message names the row.
+    """
+
+    action: Ints  # (N,)
+    logger: Floats  # (N, A)
+    target: Floats  # (N, A)
+    q: Floats | None = None  # (N, A)
+
+    def __post_init__(self) -> None:
+        check_action_table(self)
+
+    @property
+    def n_actions(self) -> int:
+        """A."""
+        return int(self.logger.shape[1])
+
+    def weights(self) -> Floats:
+        """Target / logger for every action, (N, A); 0 where neither would play it, inf where only the target would."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            made = self.target / self.logger
+        return np.where(self.target == 0.0, 0.0, made)
+
+
+def check_action_table(table: ActionTable) -> None:
+    """Check shapes, ranges and sums.
+
+    Raises:
+        UserError: Naming the first bad row, what was expected, and what to do.
+    """
+    for name, p in (("logger", table.logger), ("target", table.target)):
+        check_probabilities(name, p)
+    n_rows, n_actions = table.logger.shape
+    if table.target.shape != table.logger.shape:
+        raise UserError(f"target has shape {table.target.shape}; expected {table.logger.shape} as the logger's table.")
+    if table.action.shape != (n_rows,) or table.action.dtype.kind not in "iu":
+        raise UserError(
+            f"action is {table.action.dtype} of shape {table.action.shape}; expected integers of shape ({n_rows},)."
+        )
+    bad = (table.action < 0) | (table.action >= n_actions)
+    if bad.any():
+        row = int(bad.argmax())
+        raise UserError(f"log row {row}: action is {table.action[row]}; expected 0 to {n_actions - 1}.")
+    if table.q is not None and (table.q.shape != table.logger.shape or not np.isfinite(table.q).all()):
+        raise UserError(f"q must be finite of shape {table.logger.shape}; got {table.q.shape}.")
+
+
+def check_probabilities(name: str, p: Floats) -> None:
+    """Check a table of probabilities (N, A): numbers in [0, 1] whose rows sum to 1.
+
+    Raises:
+        UserError: Naming the first bad row.
+    """
+    if p.ndim != 2 or 0 in p.shape or p.dtype.kind != "f":
+        raise UserError(f"{name}'s probabilities are {p.dtype} of shape {p.shape}; expected floats of shape (N, A).")
+    bad = ~((p >= 0.0) & (p <= 1.0 + ROUNDING)).all(axis=1)  # not-a-number is neither
+    if bad.any():
+        row = int(bad.argmax())
+        value = p[row][~((p[row] >= 0.0) & (p[row] <= 1.0 + ROUNDING))][0]
+        raise UserError(
+            f"log row {row}: {name} gives an action probability {value:g}; expected numbers from 0 to 1. Were "
+            "log-probabilities or scores written instead? Convert with exp() or a softmax."
+        )
+    off = np.abs(p.sum(axis=1) - 1.0) > max(ROUNDING, 1e-7 * p.shape[1])
+    if off.any():
+        row = int(off.argmax())
+        raise UserError(
+            f"log row {row}: {name}'s action probabilities sum to {p[row].sum():.6g}; expected 1. Normalise them over "
+            "the actions that could be played."
+        )

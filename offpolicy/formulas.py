@@ -1,0 +1,71 @@
+"""The formulas: `Terms` in, `Statistics` out, one equation each.
+
+Which weights a formula is fed (whole slates, slots, prefixes, embeddings) is chosen in `offpolicy.estimators`; they do
+not know. Influences, intervals and sums over parts of a log are made from the statistics by shared pieces.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from offpolicy.statistics import Statistics, mean_of, ratios_of
+from offpolicy.terms import Terms
+
+Floats = npt.NDArray[np.float64]
+
+
+def ips(terms: Terms) -> Statistics:
+    """Inverse propensity scoring: V = 1/N sum_i sum_j w_ij r_ij.
+
+    Unbiased where the logged propensities are right and the logger could show whatever the target shows. Its variance
+    grows with the square of the weights: useless where few rows carry them. Horvitz and Thompson, "A generalization of
+    sampling without replacement from a finite universe" (1952); slot by slot: Li, Abbasi-Yadkori, Kveton,
+    Muthukrishnan, Vinay and Wen, "Offline evaluation of ranking policies with click models" (2018).
+    """
+    return mean_of(_total(terms.weight * terms.reward))
+
+
+def snips(terms: Terms) -> Statistics:
+    """Self-normalised IPS: V = sum_j (sum_i w_ij r_ij) / (sum_i w_ij).
+
+    Consistent where IPS is, with a bias of order 1/N, and never outside the range of the rewards; less variance where
+    rewards have a large mean. Undefined (NaN) where the logger showed nothing that the target could show. Swaminathan
+    and Joachims, "The self-normalized estimator for counterfactual learning" (2015).
+    """
+    return ratios_of(terms.weight * terms.reward, terms.weight)
+
+
+def dm(terms: Terms) -> Statistics:
+    """Direct method: V = 1/N sum_i q_target_i.
+
+    Right where the reward model is, and nowhere else; its interval knows nothing of the model's error, so it is never
+    trusted. Its strength is a small variance. Dudik, Langford and Li, "Doubly robust policy evaluation and learning"
+    (2011), section 2.
+    """
+    return mean_of(terms.model()[1])
+
+
+def dr(terms: Terms) -> Statistics:
+    """Doubly robust: V = 1/N sum_i [q_target_i + sum_j w_ij (r_ij - q_logged_ij)].
+
+    Unbiased where IPS is, whatever the cross-fitted reward model says; the better the model, the less variance. It does
+    not respect the range of the rewards: a click rate can come out negative. Dudik, Langford and Li, "Doubly robust
+    policy evaluation and learning" (2011).
+    """
+    q_logged, q_target = terms.model()
+    return mean_of(q_target + _total(terms.weight * (terms.reward - q_logged)))
+
+
+def sndr(terms: Terms) -> Statistics:
+    """Self-normalised doubly robust: V = 1/N sum_i q_target_i + sum_j (sum_i w_ij (r_ij - q_logged_ij)) / (sum_i w_ij).
+
+    Consistent where DR is, with a bias of order 1/N; less variance where the weights' mean moves the correction. Thomas
+    and Brunskill, "Data-efficient off-policy policy evaluation for reinforcement learning" (2016).
+    """
+    q_logged, q_target = terms.model()
+    return ratios_of(terms.weight * (terms.reward - q_logged), terms.weight, q_target)
+
+
+def _total(pieces: Floats) -> Floats:
+    return pieces[:, 0] if pieces.shape[1] == 1 else pieces.sum(axis=1)
