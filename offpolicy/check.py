@@ -6,16 +6,18 @@ occurs exactly as often as the logger would show it, so that the expectation of 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from offpolicy.estimators import Estimator, at_strength, estimator
 from offpolicy.evidence import Evidence
+from offpolicy.formulas import dm
 from offpolicy.rows import take
-from offpolicy.terms import direct
 from simenv.errors import UserError
 from simenv.propensity import Conditional, Marginal
 
@@ -28,6 +30,7 @@ _TARGET = np.array([[1.0, 2.0, 6.0, 1.5], [5.0, 0.5, 1.0, 3.0]])  # (X, C)
 _ATTRACTION = np.array([[0.2, 0.5, 0.7, 0.1], [0.6, 0.3, 0.4, 0.8]])  # (X, C)
 _EXAMINATION = np.array([0.9, 0.5])
 _COPIES = 504  # with it every slate's share of a context is a whole number of rows
+_REWARDS = ("reward", "q_logged", "q_target", "q_prefix", "q_next", "fitted")  # columns in the unit of the reward
 _EXACT = 1e-9  # float64 sums of 10,080 rows err by about 1e-12
 
 
@@ -46,7 +49,7 @@ def check_estimator(given: str | Estimator) -> None:
         AssertionError: Saying which promise is broken.
     """
     one = estimator(given) if isinstance(given, str) else given
-    evidence, truth = enumerated_log(wrong_model=one.terms is not direct)
+    evidence, truth = enumerated_log(wrong_model=one.formula is not dm)
     plain = one if one.strength is None else at_strength(one, one.strength.none)
     _check_truth(plain, evidence, truth)
     _check_self_replay(plain, evidence)
@@ -81,6 +84,10 @@ def enumerated_log(*, wrong_model: bool) -> tuple[Evidence, float]:
         target_marginal=_marginal(target, row),
         q_logged=factor * reward[row] + offset,
         q_target=factor * value[row // 12] + 2 * offset,
+        q_prefix=factor * reward[row] + offset,
+        q_next=factor * _next(target, reward)[row] + offset,
+        fitted=factor * value[row // 12] + 2 * offset,
+        length=np.full(len(row), 2),
         cluster=np.arange(len(row)) // 3,
     )
     return evidence, float(value.mean())
@@ -92,13 +99,15 @@ def _check_truth(one: Estimator, evidence: Evidence, truth: float) -> None:
 
 
 def _check_self_replay(one: Estimator, evidence: Evidence) -> None:
-    model = evidence.reward if one.terms is direct else evidence.q_logged
+    model = evidence.reward if one.formula is dm else evidence.q_logged
     replay = replace(
         evidence,
         target=evidence.logger,
         target_marginal=evidence.logger_marginal,
         q_logged=model,
         q_target=None if model is None else model.sum(axis=1),
+        q_next=evidence.q_prefix,
+        fitted=evidence.reward.sum(axis=1),
     )
     value, mean = one(replay).value, float(evidence.reward.sum(axis=1).mean())
     assert abs(value - mean) <= 1e-12, f"{one.name}: self-replay gives {value!r}; the logged mean is {mean!r}"
@@ -130,11 +139,9 @@ def _check_rows_in_any_order(one: Estimator, sample: Evidence) -> None:
 
 
 def _check_scale(one: Estimator, sample: Evidence) -> None:
-    assert sample.q_logged is not None
-    assert sample.q_target is not None
-    q_logged, q_target = 8.0 * sample.q_logged, 8.0 * sample.q_target
+    columns = {name: column for name in _REWARDS if (column := getattr(sample, name)) is not None}
     scores = one(sample)
-    scaled = one(replace(sample, reward=8.0 * sample.reward, q_logged=q_logged, q_target=q_target))
+    scaled = one(replace(sample, **{name: 8.0 * column for name, column in columns.items()}))
     assert abs(scaled.value - 8.0 * scores.value) < _EXACT, f"{one.name}: the value does not scale with the reward"
     same = np.allclose(scaled.influence, 8.0 * scores.influence, rtol=0.0, atol=_EXACT)
     assert same, f"{one.name}: influences do not scale with the reward"
@@ -148,31 +155,30 @@ def _check_inputs_left_alone(one: Estimator, sample: Evidence) -> None:
 
 
 def _check_missing_columns(one: Estimator, sample: Evidence) -> None:
-    without = {
-        "logger_marginal": replace(sample, logger_marginal=None),
-        "target_marginal": replace(sample, target_marginal=None),
-        "q_logged": replace(sample, q_logged=None),
-        "q_target": replace(sample, q_target=None),
-    }
     for need in one.needs:
+        without: dict[str, Any] = {need: None}
         try:
-            one(without[need])
+            one(replace(sample, **without))
         except UserError:
             continue
         raise AssertionError(f"{one.name}: {need} is missing and it did not raise UserError")
 
 
 def _arrays(evidence: Evidence) -> dict[str, Floats]:
-    columns = {
-        "reward": evidence.reward,
-        "logger": evidence.logger.logp,
-        "target": evidence.target.logp,
-        "logger_marginal": None if evidence.logger_marginal is None else evidence.logger_marginal.logp,
-        "target_marginal": None if evidence.target_marginal is None else evidence.target_marginal.logp,
-        "q_logged": evidence.q_logged,
-        "q_target": evidence.q_target,
-    }
-    return {name: column for name, column in columns.items() if column is not None}
+    columns = {field.name: getattr(evidence, field.name) for field in dataclasses.fields(evidence)}
+    logs = {name: column.logp for name, column in columns.items() if type(column) in (Conditional, Marginal)}
+    return {name: column for name, column in columns.items() if type(column) is np.ndarray} | logs
+
+
+def _next(target: Conditional, reward: Floats) -> Floats:
+    """What each slot of the 24 slates earns if the target chooses it, given what stands above; (24, K)."""
+    p, made = np.exp(target.logp).reshape(2, 12, 2), np.empty((2, 12, 2))
+    r = reward.reshape(2, 12, 2)
+    first = _SLATES[:, None, 0] == _SLATES[None, :, 0]  # (12, 12): slates with the same item on top
+    slate = p.prod(axis=2)
+    made[:, :, 0] = (slate * r[:, :, 0]).sum(axis=1, keepdims=True)
+    made[:, :, 1] = (p[:, :, 1] * r[:, :, 1]) @ first
+    return made.reshape(-1, 2)
 
 
 def _plackett_luce(strength: Floats) -> Conditional:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from offpolicy import weights
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm, dr, ips, sndr, snips
+from offpolicy.sequences.terms import fitted, per_step, per_step_with_model
 from offpolicy.statistics import Scores, Statistics, scores
 from offpolicy.terms import Terms, direct, item_position, joint
 from simenv.errors import UserError, unknown_name
@@ -145,6 +146,40 @@ _SU = "Su, Dimakopoulou, Krishnamurthy and Dudik 2020"
 _METELLI = "Metelli, Russo and Restelli 2021"
 
 
+_STEPS = (
+    "every slate was drawn with the logged propensities given what went before, nothing unlogged moved both a slate "
+    "and what came after it, and sequences are whole"
+)
+_PRECUP = "Precup, Sutton and Singh 2000"
+_JIANG = "Jiang and Li 2016"
+_LE = "Le, Voloshin and Yue 2019"
+_TRAJECTORY = "the weight of a whole sequence also weighs what came before its later slates; 'pdis' needs less"
+_SEQUENCE = "value per {unit}, the target ranking from its first search to its last"
+
+
+def _of_sequences(
+    name: str,
+    terms: Callable[[Evidence], Terms],
+    formula: Callable[[Terms], Statistics],
+    needs: tuple[str, ...],
+    paper: str,
+    never_trust: str = "",
+) -> Estimator:
+    """An estimator of what whole sequences of searches are worth."""
+    return Estimator(
+        name,
+        terms,
+        formula,
+        ("length", *needs),
+        _STEPS,
+        paper,
+        estimand=_SEQUENCE,
+        never_trust=never_trust,
+        by_default=False,
+        passes=1 if not needs else 2,
+    )
+
+
 def _reshaped(name: str, formula: Callable[[Terms], Statistics], strength: Strength, paper: str) -> Estimator:
     """An estimator of whole slates whose weights are reshaped."""
     return Estimator(
@@ -191,6 +226,12 @@ _ALL = (
     Estimator(
         "dr-item", item_position, dr, MARGINALS + MODEL, _SLOTWISE, f"{_LI}; {_DR}", slotwise=True, rival="dr", passes=2
     ),
+    _of_sequences("trajectory-is", joint, ips, (), _PRECUP, _TRAJECTORY),
+    _of_sequences("trajectory-wis", joint, snips, (), _PRECUP, _TRAJECTORY),
+    _of_sequences("pdis", per_step, ips, (), _PRECUP),
+    _of_sequences("wpdis", per_step, snips, (), _PRECUP),
+    _of_sequences("sequence-dr", per_step_with_model, dr, ("q_prefix", "q_next"), _JIANG),
+    _of_sequences("fqe", fitted, dm, ("fitted",), _LE, "it rests on the model of what comes later alone"),
 )
 
 ESTIMATORS: dict[str, Estimator] = {one.name: one for one in _ALL}

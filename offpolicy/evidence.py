@@ -63,6 +63,8 @@ class Evidence:
         features: Public features of the context, (N, F), finite; what balance is checked on.
         feature_names: Their names, F of them.
         segments: Columns to report by, each (N,): locale, device and the like.
+        length: Steps of each row, (N,), where a row is a sequence of searches (see `offpolicy.sequences`).
+        fitted: Value of each such row by a model of what comes later, (N,).
         time: When the row was logged, (N,) integers of any unit, larger is later.
         stratum: Which of several loggers wrote the row, (N,) integers.
         mixture: log p of the logged slate under the mixture of all loggers, each by its share of the rows, (N, K).
@@ -98,6 +100,8 @@ class Evidence:
     features: Floats | None = None  # (N, F)
     feature_names: tuple[str, ...] = ()
     segments: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)  # (N,) each
+    length: Ints | None = None  # (N,)
+    fitted: Floats | None = None  # (N,)
     time: Ints | None = None  # (N,)
     stratum: Ints | None = None  # (N,)
     mixture: Conditional | None = None  # (N, K)
@@ -145,7 +149,7 @@ def check_evidence(evidence: Evidence) -> None:
             _check_first_slot(name, marginal, conditional)
     for name in ("q_logged", "placebo", "q_prefix", "q_next"):
         _check_optional(name, getattr(evidence, name), shape)
-    for name in ("q_target", "pseudoinverse", "embedding", "balanced", "score_residual"):
+    for name in ("q_target", "pseudoinverse", "embedding", "balanced", "score_residual", "fitted"):
         _check_optional(name, getattr(evidence, name), shape[:1])
     if evidence.mixture is not None:
         _check_propensity("mixture", evidence.mixture, Conditional, shape, has_shown=True)
@@ -206,7 +210,7 @@ def _check_context(evidence: Evidence, n_rows: int) -> None:
         )
     if evidence.features is not None:
         _check_finite("features", evidence.features, (n_rows, len(evidence.feature_names)))
-    columns = {"time": evidence.time, "stratum": evidence.stratum, **evidence.segments}
+    columns = {"length": evidence.length, "time": evidence.time, "stratum": evidence.stratum, **evidence.segments}
     for name, column in columns.items():
         if column is not None and column.shape != (n_rows,):
             raise UserError(f"{name} has shape {column.shape}; expected ({n_rows},), one entry a row.")

@@ -50,7 +50,7 @@ class Terms:
 
 def joint(evidence: Evidence) -> Terms:
     """Whole slates: w = prod_k p_target(slot k | above) / p_logger(slot k | above). Right for any reward."""
-    weight = _exp(_total(evidence.target.logp - evidence.logger.logp))
+    weight = exp(_total(evidence.target.logp - evidence.logger.logp))
     q_logged = None if evidence.q_logged is None else _total(evidence.q_logged)
     return Terms(weight, _total(evidence.reward), q_logged, evidence.q_target)
 
@@ -68,7 +68,7 @@ def item_position(evidence: Evidence) -> Terms:
             "logger_marginal and target_marginal are absent; item-position weights need the marginal propensity of "
             "each item at its slot. Conditionals do not stand in for them: compute marginals from the scores."
         )
-    weight = _exp(evidence.target_marginal.logp - evidence.logger_marginal.logp)
+    weight = exp(evidence.target_marginal.logp - evidence.logger_marginal.logp)
     error = 0.0
     if evidence.logger_marginal.error > 0.0 or evidence.target_marginal.error > 0.0:
         p_logger = np.exp(evidence.logger_marginal.logp, dtype=np.float64)
@@ -86,7 +86,12 @@ def _total(column: Floats) -> Floats:
     return column if column.shape[1] == 1 else column.sum(axis=1, keepdims=True, dtype=np.float64)
 
 
-def _exp(logw: Floats) -> Floats:
+def exp(logw: Floats) -> Floats:
+    """Weights from their logarithms, float64.
+
+    Raises:
+        UserError: If a weight is beyond all use; the message names the row.
+    """
     if logw.max() > _LARGEST_EXPONENT:
         row = int(logw.max(axis=1).argmax())
         raise UserError(

@@ -1,0 +1,45 @@
+"""Cuts of evidence on sequences: by steps, and by steps with a model of what comes later."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from offpolicy.evidence import Evidence
+from offpolicy.terms import Terms, exp
+from simenv.errors import UserError
+
+Floats = npt.NDArray[np.float64]
+
+
+def per_step(evidence: Evidence) -> Terms:
+    """Steps: w_t = prod_{u<=t} p_target(step u) / p_logger(step u), the probability of all that led to a reward.
+
+    Behind the last step of a sequence its weight stays, so that every column of weights has mean 1.
+    """
+    return Terms(exp(np.cumsum(evidence.target.logp - evidence.logger.logp, axis=1)), evidence.reward)
+
+
+def per_step_with_model(evidence: Evidence) -> Terms:
+    """As `per_step`, with Q of what was done (`q_prefix`) and of what the target would do next (`q_next`).
+
+    Raises:
+        UserError: If the model's columns are absent.
+    """
+    if evidence.q_prefix is None or evidence.q_next is None:
+        raise UserError("q_prefix and q_next are absent; fit them with offpolicy.sequences.fitted_q.cross_fitted_q.")
+    terms = per_step(evidence)
+    before = np.concatenate([np.ones((evidence.n_rows, 1)), terms.weight[:, :-1]], axis=1)
+    return Terms(terms.weight, evidence.reward, evidence.q_prefix, (before * evidence.q_next).sum(axis=1))
+
+
+def fitted(evidence: Evidence) -> Terms:
+    """No weights: each sequence counts once, by the value that fitted Q evaluation gives it.
+
+    Raises:
+        UserError: If `fitted` is absent.
+    """
+    if evidence.fitted is None:
+        raise UserError("fitted is absent; make it with offpolicy.sequences.fitted_q.fitted_q.")
+    total = evidence.reward.sum(axis=1, keepdims=True)
+    return Terms(np.ones((evidence.n_rows, 1)), total, total, evidence.fitted)
