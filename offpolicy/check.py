@@ -87,7 +87,7 @@ def enumerated_log(*, wrong_model: bool) -> tuple[Evidence, float]:
         q_prefix=factor * reward[row] + offset,
         q_next=factor * _next(target, reward)[row] + offset,
         fitted=factor * value[row // 12] + 2 * offset,
-        length=np.full(len(row), 2),
+        length=np.ones(len(row), dtype=np.int64),  # so that value per search and value per row are one
         cluster=np.arange(len(row)) // 3,
     )
     return evidence, float(value.mean())

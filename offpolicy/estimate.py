@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from offpolicy.diagnostics import Diagnostics, diagnose, disagreement, interference_z
 from offpolicy.estimators import ESTIMATORS, Estimator, estimator
 from offpolicy.evidence import Evidence
-from offpolicy.inference import Clusters, Interval, clusters, lift
+from offpolicy.inference import Clusters, Interval, clusters
 from offpolicy.intervals.registry import Asked, Case, IntervalRule, interval_rule
 from offpolicy.statistics import Scores, scores
 from offpolicy.terms import Terms, item_position
@@ -133,7 +133,7 @@ def _estimate(one: Estimator, bench: _Bench, rule: IntervalRule, asked: Asked) -
     evidence, by = bench.evidence, bench.by
     terms, diagnostics = bench.cut(one)
     statistics = one.formula(terms)
-    paired = lift(statistics, evidence)
+    paired = one.against(statistics, evidence)
     value = Case(one, evidence, terms, statistics, scores(statistics), by)
     rival_z = _rival_z(one, value.scores, bench)
     return Estimate(

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from offpolicy import weights
 from offpolicy.evidence import Evidence
-from offpolicy.formulas import dm, dr, ips, sndr, snips
+from offpolicy.formulas import dm, dr, ips, own_searches, sndr, snips
+from offpolicy.inference import lift, lift_per_search
 from offpolicy.sequences.terms import fitted, per_step, per_step_with_model
 from offpolicy.statistics import Scores, Statistics, scores
 from offpolicy.terms import Terms, direct, item_position, joint
@@ -62,6 +63,7 @@ class Estimator:
         slotwise: Whether it assumes that the reward of a slot depends on its own item and place alone.
         rival: Estimator of the same value that assumes less; where it is usable and the two disagree, the assumption
             is wrong. Empty if there is none.
+        against: Turns its statistics into those of the difference to the logger.
         strength: What its weights are reshaped by; None where they are left as they are.
         at: The number that it is reshaped by now.
         by_default: Whether it is computed where no estimators are named.
@@ -78,6 +80,7 @@ class Estimator:
     never_trust: str = ""
     slotwise: bool = False
     rival: str = ""
+    against: Callable[[Statistics, Evidence], Statistics] = lift
     strength: Strength | None = None
     at: float = float("nan")
     by_default: bool = True
@@ -231,6 +234,11 @@ _ALL = (
     _of_sequences("pdis", per_step, ips, (), _PRECUP),
     _of_sequences("wpdis", per_step, snips, (), _PRECUP),
     _of_sequences("sequence-dr", per_step_with_model, dr, ("q_prefix", "q_next"), _JIANG),
+    replace(
+        _of_sequences("own-searches", per_step, own_searches, (), _PRECUP),
+        estimand="value per search after deployment, over the target's own searches",
+        against=lift_per_search,
+    ),
     _of_sequences("fqe", fitted, dm, ("fitted",), _LE, "it rests on the model of what comes later alone"),
 )
 

@@ -63,6 +63,8 @@ class Evidence:
         features: Public features of the context, (N, F), finite; what balance is checked on.
         feature_names: Their names, F of them.
         segments: Columns to report by, each (N,): locale, device and the like.
+        session: Which session the row belongs to, (N,) integers.
+        step: Its place in the session, (N,) integers; larger is later.
         length: Steps of each row, (N,), where a row is a sequence of searches (see `offpolicy.sequences`).
         fitted: Value of each such row by a model of what comes later, (N,).
         time: When the row was logged, (N,) integers of any unit, larger is later.
@@ -100,6 +102,8 @@ class Evidence:
     features: Floats | None = None  # (N, F)
     feature_names: tuple[str, ...] = ()
     segments: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)  # (N,) each
+    session: Ints | None = None  # (N,)
+    step: Ints | None = None  # (N,)
     length: Ints | None = None  # (N,)
     fitted: Floats | None = None  # (N,)
     time: Ints | None = None  # (N,)
@@ -210,7 +214,14 @@ def _check_context(evidence: Evidence, n_rows: int) -> None:
         )
     if evidence.features is not None:
         _check_finite("features", evidence.features, (n_rows, len(evidence.feature_names)))
-    columns = {"length": evidence.length, "time": evidence.time, "stratum": evidence.stratum, **evidence.segments}
+    columns = {
+        "session": evidence.session,
+        "step": evidence.step,
+        "length": evidence.length,
+        "time": evidence.time,
+        "stratum": evidence.stratum,
+        **evidence.segments,
+    }
     for name, column in columns.items():
         if column is not None and column.shape != (n_rows,):
             raise UserError(f"{name} has shape {column.shape}; expected ({n_rows},), one entry a row.")

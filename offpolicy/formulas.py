@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from offpolicy.statistics import Statistics, mean_of, ratios_of
 from offpolicy.terms import Terms
+from simenv.errors import UserError
 
 Floats = npt.NDArray[np.float64]
 
@@ -65,6 +66,22 @@ def sndr(terms: Terms) -> Statistics:
     """
     q_logged, q_target = terms.model()
     return ratios_of(terms.weight * (terms.reward - q_logged), terms.weight, q_target)
+
+
+def own_searches(terms: Terms) -> Statistics:
+    """Value per search after deployment: V = (sum_i sum_t w_it r_it) / (sum_i sum_t w_it), over steps t that exist.
+
+    Expected reward of a sequence over its expected number of searches, both under the target policy. Where what is
+    shown moves who searches on, a policy that sends shoppers away early is judged on few, early searches; weights over
+    single searches would judge it on the logger's. Needs whole sequences and `per_step` weights.
+
+    Raises:
+        UserError: If the terms are not of sequences.
+    """
+    if terms.there is None:
+        raise UserError("value per search after deployment needs sequences; lay searches side by side first.")
+    earned = (terms.weight * terms.reward).sum(axis=1, keepdims=True)
+    return ratios_of(earned, (terms.weight * terms.there).sum(axis=1, keepdims=True))
 
 
 def _total(pieces: Floats) -> Floats:

@@ -122,6 +122,18 @@ def lift(statistics: Statistics, evidence: Evidence) -> Statistics:
     return replace(statistics, plain=statistics.plain - evidence.reward.sum(axis=1))
 
 
+def lift_per_search(statistics: Statistics, evidence: Evidence) -> Statistics:
+    """Statistics of the difference to the logger's reward per search, for evidence whose rows are sequences.
+
+    Raises:
+        UserError: If the evidence is not of sequences.
+    """
+    if evidence.length is None:
+        raise UserError("length is absent; lay searches side by side with offpolicy.sequences.sessions first.")
+    above = np.column_stack([statistics.above, -evidence.reward.sum(axis=1)])
+    return replace(statistics, above=above, below=np.column_stack([statistics.below, evidence.length]))
+
+
 def _codes(evidence: Evidence) -> tuple[npt.NDArray[np.int64] | None, int, int]:
     if evidence.cluster_name == "row":
         return None, evidence.n_rows, evidence.n_rows

@@ -29,6 +29,7 @@ class Terms:
         q_logged: The reward model's reward of each logged piece, (N, J); None without a model.
         q_target: The reward model's total under the target policy, (N,); None without a model.
         error: Mean relative error of the weights from the stated error of their marginals; 0 where exact.
+        there: 1 where a piece exists, 0 behind the last step of a sequence, (N, J); None where all exist.
     """
 
     weight: Floats  # (N, J)
@@ -36,6 +37,7 @@ class Terms:
     q_logged: Floats | None = None  # (N, J)
     q_target: Floats | None = None  # (N,)
     error: float = 0.0
+    there: Floats | None = None  # (N, J)
 
     def model(self) -> tuple[Floats, Floats]:
         """The reward model's two columns (q_logged, q_target).

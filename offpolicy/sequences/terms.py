@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,8 +18,15 @@ def per_step(evidence: Evidence) -> Terms:
     """Steps: w_t = prod_{u<=t} p_target(step u) / p_logger(step u), the probability of all that led to a reward.
 
     Behind the last step of a sequence its weight stays, so that every column of weights has mean 1.
+
+    Raises:
+        UserError: If the evidence is not of sequences.
     """
-    return Terms(exp(np.cumsum(evidence.target.logp - evidence.logger.logp, axis=1)), evidence.reward)
+    weight = exp(np.cumsum(evidence.target.logp - evidence.logger.logp, axis=1))
+    if evidence.length is None:
+        raise UserError("length is absent; lay searches side by side with offpolicy.sequences.sessions first.")
+    there = np.arange(evidence.n_slots) < evidence.length[:, None]
+    return Terms(weight, evidence.reward, there=there.astype(np.float64))
 
 
 def per_step_with_model(evidence: Evidence) -> Terms:
@@ -30,7 +39,7 @@ def per_step_with_model(evidence: Evidence) -> Terms:
         raise UserError("q_prefix and q_next are absent; fit them with offpolicy.sequences.fitted_q.cross_fitted_q.")
     terms = per_step(evidence)
     before = np.concatenate([np.ones((evidence.n_rows, 1)), terms.weight[:, :-1]], axis=1)
-    return Terms(terms.weight, evidence.reward, evidence.q_prefix, (before * evidence.q_next).sum(axis=1))
+    return replace(terms, q_logged=evidence.q_prefix, q_target=(before * evidence.q_next).sum(axis=1))
 
 
 def fitted(evidence: Evidence) -> Terms:

@@ -1,0 +1,98 @@
+"""Evaluate sequences: from evidence on searches to estimates of what sessions, or shoppers' whole stays, are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from offpolicy.estimate import Estimate, evaluate
+from offpolicy.evidence import Evidence
+from offpolicy.sequences.fitted_q import StepFeatures, cross_fitted_q, fitted_q
+from offpolicy.sequences.sessions import lay_out, side_by_side
+from simenv.errors import UserError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+UNITS = ("session", "shopper")
+DEFAULT = ("pdis", "wpdis", "own-searches")
+WITH_MODEL = ("pdis", "wpdis", "sequence-dr", "own-searches", "fqe")
+
+
+def evaluate_sequences(
+    evidence: Evidence,
+    unit: str,
+    estimators: Sequence[str] | None = None,
+    level: float = 0.95,
+    interval: str = "t",
+    seed: int = 0,
+) -> list[Estimate]:
+    """Estimate what the target policy earns over whole sequences of searches.
+
+    Args:
+        evidence: One row a search, with `session` and `step`; where it has a reward model's columns, models of what
+            comes later are fitted on them.
+        unit: "session", or "shopper" for all sessions of a shopper, one after the other.
+        estimators: Names of estimators of sequences; those that the evidence can feed where None.
+        level: Of the intervals.
+        interval: Name in `offpolicy.intervals.registry.INTERVALS`.
+        seed: Of cross-fitting and of intervals that resample.
+
+    Raises:
+        UserError: If the evidence lacks sessions, the unit is unknown, or as `offpolicy.evaluate`.
+    """
+    whole = sequences_of(evidence, unit, seed)
+    names = (DEFAULT if whole.fitted is None else WITH_MODEL) if estimators is None else estimators
+    return evaluate(whole, names, level, interval, seed)
+
+
+def sequences_of(evidence: Evidence, unit: str, seed: int = 0) -> Evidence:
+    """Evidence on searches as evidence on sequences, with models of what comes later where a reward model is there.
+
+    Raises:
+        UserError: If the evidence lacks sessions, or the unit is unknown.
+    """
+    if unit not in UNITS:
+        raise UserError(f"unit is '{unit}'; expected one of {', '.join(UNITS)}.")
+    if evidence.session is None or evidence.step is None:
+        raise UserError("session and step are absent; value per session needs to know which searches belong together.")
+    if unit == "session":
+        layout = lay_out(evidence.session, evidence.step)
+    else:
+        order = np.lexsort((evidence.step, evidence.session, evidence.cluster))
+        place = np.empty(evidence.n_rows, dtype=np.int64)
+        place[order] = np.arange(evidence.n_rows)
+        layout = lay_out(evidence.cluster, place)
+    whole = side_by_side(evidence, layout, unit)
+    if evidence.q_logged is None or evidence.q_target is None:
+        return whole
+    features = step_features(evidence, place_of(layout.row, evidence.n_rows))
+    return fitted_q(cross_fitted_q(whole, layout, features, seed), layout, features)
+
+
+def step_features(evidence: Evidence, place: Ints) -> StepFeatures:
+    """Features of a step: what a reward model expects of its slate, how far in the sequence it stands, both together.
+
+    Args:
+        evidence: One row a search, with a reward model's columns.
+        place: Steps before each row in its sequence, (N,).
+    """
+    assert evidence.q_logged is not None
+    assert evidence.q_target is not None
+    late = np.log1p(place)
+    context = np.empty((evidence.n_rows, 0)) if evidence.features is None else evidence.features
+
+    def of(q: Floats) -> Floats:
+        return np.column_stack([np.ones(len(q)), q, late, q * late, context])
+
+    return StepFeatures(of(evidence.q_logged.sum(axis=1)), of(evidence.q_target))
+
+
+def place_of(row: Ints, n_rows: int) -> Ints:
+    """Place of each row in its sequence, (N,), from a layout's row numbers (T, H)."""
+    made = np.zeros(n_rows, dtype=np.int64)
+    sequence, step = np.nonzero(row >= 0)
+    made[row[sequence, step]] = step
+    return made
