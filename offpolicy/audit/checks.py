@@ -1,0 +1,231 @@
+"""The checks of an audit, each a question that the log itself can answer, and the registry that names them.
+
+Weights that have mean 1 are not yet right: a wrong propensity table that logger and target share cancels in every
+weight. So the logger is also asked for itself: whether it drew as it says (score residual, calibration, placebo),
+whether weighting keeps what no policy can move (balance), whether that holds at all times (drift), and whether the mean
+of such weights can be learned from a sample (tail). What no check can see is named in `UNSEEN`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from offpolicy.audit.finding import Finding, Outcome, outcome_of, single_look
+from offpolicy.audit.tail import pareto_k
+from offpolicy.evidence import Evidence
+from offpolicy.inference import Clusters, standard_error
+from offpolicy.terms import Terms
+
+Floats = npt.NDArray[np.float64]
+
+UNSEEN = (
+    "The logger's choice depended on nothing but what is in the log: a logger that saw more leaves no trace in its own "
+    "propensities."
+)
+
+RARE = 50  # rows of a segment's value below which it is not looked at
+BLOCKS = 8  # of time
+_BINS = 10  # of propensities
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a check is strained and where it fails; |z| is corrected for the number of looks."""
+
+    z: tuple[float, float] = (3.0, 5.0)  # chance alone passes 3 in .3% of sound logs, 5 in one of a million
+    tail: tuple[float, float] = (0.7, 1.0)
+    unsupported: tuple[float, float] = (0.0, 0.02)  # share of the target's choices that the logger never makes
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Check:
+    """A named check.
+
+    Attributes:
+        name: Registry key.
+        look: Evidence, weights, clusters in; a finding out.
+        asks: The question, for people.
+        weighs: Whether it is about the weights of one estimator, or about the log whoever weighs it.
+    """
+
+    name: str
+    look: Callable[[Evidence, Terms, Clusters], Finding]
+    asks: str
+    weighs: bool = False
+
+
+def score_residual(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
+    """Mean of the log-likelihood's slope in the logger's sharpness: 0 where slates were drawn as logged."""
+    column = evidence.score_residual
+    if column is None:
+        return _missing("score residual", "the scores (or all actions' propensities) of the logger")
+    z = _z_of(column, by)
+    spread = float(column @ column) / len(column)
+    sharper = 1.0 + float(column.mean()) / spread if spread > 0.0 else 1.0
+    said = f"choices are {sharper:.2f} times as sharp as their logged propensities say (z = {z:+.1f})"
+    return Finding("score residual", outcome_of(abs(z), LIMITS.z), sharper, said)
+
+
+def placebo(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
+    """How attractive what was shown is, against what the logged propensities would show: 0 in every slot."""
+    if evidence.placebo is None:
+        return _missing("placebo", "a reward model's liking of all candidates")
+    looks = [_z_of(column, by) for column in evidence.placebo.T]
+    worst = max(looks, key=abs)
+    z = single_look(worst, len(looks))
+    slot = looks.index(worst) + 1
+    more = "more" if worst > 0 else "less"
+    said = f"slot {slot} shows {more} attractive items than the logged propensities say (z = {z:.1f})"
+    return Finding("placebo", outcome_of(z, LIMITS.z), worst, said)
+
+
+def calibration(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
+    """Where an action was to be played with probability p, it is played with that frequency."""
+    table = evidence.actions
+    if table is None:
+        return _missing("calibration", "the propensities of all actions")
+    played = np.zeros_like(table.logger)
+    played[np.arange(len(played)), table.action] = 1.0
+    edges = np.quantile(table.logger, np.linspace(0.0, 1.0, _BINS + 1))
+    bins = np.clip(np.searchsorted(edges, table.logger, side="right") - 1, 0, _BINS - 1)
+    looks, gaps = [], []
+    for one in np.unique(bins):
+        inside = bins == one
+        surplus = np.where(inside, played - table.logger, 0.0).sum(axis=1)  # (N,)
+        expected = float(np.where(inside, table.logger, 0.0).sum())
+        if expected > 0.0:
+            looks.append(_z_of(surplus, by))
+            gaps.append(float(surplus.sum()) / expected)
+    z = single_look(max(looks, key=abs), len(looks))
+    gap = max(gaps, key=abs)
+    said = f"actions are played up to {abs(gap):.1%} {'more' if gap > 0 else 'less'} often than logged (z = {z:.1f})"
+    return Finding("calibration", outcome_of(z, LIMITS.z), gap, said)
+
+
+def support(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
+    """The logger can play whatever the target plays."""
+    table = evidence.actions
+    if table is None:
+        return _missing("support", "the propensities of all actions")
+    lost = float(np.where(table.logger == 0.0, table.target, 0.0).sum(axis=1).mean())
+    said = f"{lost:.2%} of what the target plays is never played by the logger"
+    return Finding("support", outcome_of(lost, LIMITS.unsupported), lost, said)
+
+
+def balance(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
+    """Weights keep what no policy can move: E[w phi(x)] = E[phi(x)], for features and for shares of segments."""
+    weight = terms.weight[:, 0] if terms.weight.shape[1] == 1 else terms.weight.mean(axis=1)
+    looks = [(name, _z_of((weight - 1.0) * (phi - phi.mean()), by)) for name, phi in _contexts(evidence)]
+    if not looks:
+        return _missing("balance", "features of the context, or segments")
+    name, worst = max(looks, key=lambda look: abs(look[1]))
+    z = single_look(worst, len(looks))
+    said = f"weighting moves {name}, which no ranking can (z = {z:.1f} after {len(looks)} looks)"
+    return Finding("balance", outcome_of(z, LIMITS.z), worst, said)
+
+
+def drift(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
+    """The mean weight is 1 at all times, not only on the whole."""
+    if evidence.time is None:
+        return _missing("drift", "the time of each row")
+    weight = terms.weight.mean(axis=1)
+    looks = [_z_of(np.where(block, weight - 1.0, 0.0), by) for block in time_blocks(evidence.time)]
+    if not looks:
+        return Finding("drift", "not checked", math.nan, "all rows have one time")
+    worst = max(looks, key=abs)
+    z = single_look(worst, len(looks))
+    block = looks.index(worst) + 1
+    said = f"in part {block} of {len(looks)} of the time, weights do not have mean 1 (z = {z:.1f})"
+    return Finding("drift", outcome_of(z, LIMITS.z), worst, said)
+
+
+def tail(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
+    """The weights have a mean and a variance that a sample of this size can show."""
+    k = pareto_k(terms.weight.mean(axis=1))
+    if math.isnan(k):
+        return Finding("tail", "passed", k, "the weights have no tail")
+    said = f"the tail of the weights has Pareto shape k = {k:.2f}: " + (
+        "they may have no mean" if k > 1.0 else "no sample settles their mean" if k > 0.7 else "light enough"
+    )
+    return Finding("tail", outcome_of(k, LIMITS.tail), k, said)
+
+
+def reward_model(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
+    """How much of the rewards' spread the model explains on shoppers it never saw, and what is left to correct."""
+    if evidence.q_logged is None or evidence.q_target is None:
+        return _missing("reward model", "a reward model")
+    total, expected = evidence.reward.sum(axis=1), evidence.q_logged.sum(axis=1)
+    spread = float(((total - total.mean()) ** 2).mean())
+    explained = 1.0 - float(((total - expected) ** 2).mean()) / spread if spread > 0.0 else math.nan
+    weight = terms.weight[:, 0] if terms.weight.shape[1] == 1 else terms.weight.mean(axis=1)
+    left = float((weight * (total - expected)).mean())
+    outcome: Outcome = "passed" if not explained < 0.0 else "strained"
+    said = f"the reward model explains {explained:.1%} of the spread out of fold; weights correct it by {left:+.4g}"
+    return Finding("reward model", outcome, explained, said)
+
+
+CHECKS: dict[str, Check] = {
+    check.name: check
+    for check in (
+        Check("support", support, "Can the logger play whatever the target plays?"),
+        Check("score residual", score_residual, "Were slates drawn as sharply as their propensities say?"),
+        Check("calibration", calibration, "Is what was to be played with probability p played that often?"),
+        Check("placebo", placebo, "Is what was shown as attractive as the propensities say?"),
+        Check("balance", balance, "Do the weights keep what no ranking can move?", weighs=True),
+        Check("drift", drift, "Do the weights have mean 1 at all times?", weighs=True),
+        Check("tail", tail, "Can a sample of this size show the mean of such weights?", weighs=True),
+        Check("reward model", reward_model, "Does the reward model explain anything on shoppers it never saw?"),
+    )
+}
+
+
+def audit(evidence: Evidence, terms: Terms, by: Clusters) -> tuple[Finding, ...]:
+    """All checks, in the order of the registry.
+
+    Args:
+        evidence: The columns.
+        terms: The weights of one family, (N, J).
+        by: Clusters of the same rows.
+    """
+    return tuple(check.look(evidence, terms, by) for check in CHECKS.values())
+
+
+def time_blocks(time: npt.NDArray[np.int64]) -> list[npt.NDArray[np.bool_]]:
+    """Up to BLOCKS masks of rows, in the order of time, of about equally many rows; none where all times are one."""
+    edges = np.unique(np.quantile(time, np.linspace(0.0, 1.0, BLOCKS + 1)[1:-1]))
+    block = np.searchsorted(edges, time, side="left")
+    found = np.unique(block)
+    return [block == one for one in found] if len(found) > 1 else []
+
+
+def _contexts(evidence: Evidence) -> Iterator[tuple[str, Floats]]:
+    """Named columns (N,) that no policy can move."""
+    if evidence.features is not None:
+        for name, column in zip(evidence.feature_names, evidence.features.T, strict=True):
+            if column.min() < column.max():
+                yield f"the mean of {name}", column
+    for name, segment in evidence.segments.items():
+        values, codes, counts = np.unique(segment, return_inverse=True, return_counts=True)
+        for code in np.flatnonzero((counts >= RARE) & (counts <= len(segment) - RARE)):
+            yield f"the share of {name} = {values[code]}", (codes == code).astype(np.float64)
+
+
+def _z_of(column: Floats, by: Clusters) -> float:
+    """Mean of a column over its clustered standard error."""
+    mean = float(column.mean())
+    stderr = standard_error(column - mean, by)
+    if abs(mean) <= 1e-9 * max(1.0, stderr):
+        return 0.0
+    return mean / stderr if stderr > 0.0 else math.copysign(math.inf, mean)
+
+
+def _missing(check: str, what: str) -> Finding:
+    return Finding(check, "not checked", math.nan, f"not checked: the evidence lacks {what}")

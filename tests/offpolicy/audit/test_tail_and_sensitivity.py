@@ -1,0 +1,74 @@
+"""The tail of weights, and how far an estimate moves when its assumptions are bent."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from offpolicy.audit.sensitivity import clipping, confounded, weakest_confounder
+from offpolicy.audit.tail import fitted_shape, pareto_k, tail_size
+from offpolicy.terms import Terms
+
+
+@pytest.mark.parametrize("shape", [0.2, 0.5, 0.9, 1.3])
+def test_the_fitted_shape_is_that_of_the_tail(shape: float) -> None:
+    rng = np.random.default_rng(0)
+    found = [fitted_shape(np.sort((rng.random(2_000) ** -shape - 1.0) / shape)) for _ in range(20)]
+    # The fit's standard error is about (1 + k) / sqrt(2,000), at most .05; 20 fits bring it to .012.
+    assert np.mean(found) == pytest.approx(shape, abs=0.04)
+
+
+def test_weights_with_a_heavy_tail_are_told_from_light_ones() -> None:
+    rng = np.random.default_rng(1)
+    assert pareto_k(rng.random(10_000) ** -1.2) > 1.0
+    assert pareto_k(rng.exponential(size=10_000)) < 0.4
+    assert pareto_k(np.exp(0.5 * rng.standard_normal(10_000))) < 0.5
+
+
+def test_equal_weights_and_few_weights_have_no_tail() -> None:
+    assert np.isnan(pareto_k(np.ones(1_000)))
+    assert np.isnan(pareto_k(np.arange(50.0)))
+    assert tail_size(10_000) == 300
+    assert tail_size(100) == 20
+
+
+def terms(seed: int = 0, n: int = 400) -> Terms:
+    rng = np.random.default_rng(seed)
+    return Terms(np.exp(rng.standard_normal((n, 1))), rng.random((n, 1)))
+
+
+def test_bounds_under_a_confounder_are_those_of_every_corner() -> None:
+    small = terms(n=8)
+    w, r = small.weight[:, 0], small.reward[:, 0]
+    corners = [np.array(z) for z in itertools.product((0.5, 2.0), repeat=8)]
+    values = [float((z * w * r).sum() / (z * w).sum()) for z in corners]
+    low, high = confounded(small, 2.0)
+    assert low == pytest.approx(min(values), rel=1e-12)
+    assert high == pytest.approx(max(values), rel=1e-12)
+
+
+def test_no_confounder_leaves_the_estimate_alone_and_a_stronger_one_widens_the_bounds() -> None:
+    made = terms()
+    value = clipping(made)[0].value
+    assert confounded(made, 1.0) == (pytest.approx(value), pytest.approx(value))
+    narrow, wide = confounded(made, 1.2), confounded(made, 2.0)
+    assert wide[0] < narrow[0] < value < narrow[1] < wide[1]
+
+
+def test_the_weakest_confounder_explains_the_lift_exactly() -> None:
+    made = terms()
+    value = clipping(made)[0].value
+    for baseline in (0.9 * value, 1.1 * value):
+        gamma = weakest_confounder(made, baseline)
+        low, high = confounded(made, gamma)
+        assert min(abs(low - baseline), abs(high - baseline)) < 1e-9
+    assert weakest_confounder(made, value) == 1.0
+    assert weakest_confounder(made, -1.0) == np.inf
+
+
+def test_clipping_touches_ever_more_of_the_largest_weights() -> None:
+    made = clipping(terms())
+    assert [one.share for one in made] == [0.0, 0.001, 0.01, 0.05]
+    assert sorted((one.at for one in made), reverse=True) == [one.at for one in made]
