@@ -1,0 +1,149 @@
+"""Moments: everything that value, clustered standard error and covariance need, of a part of a log, in constant memory.
+
+Estimators are functions of means, and clustered standard errors of sums within clusters. So a part of a log is told by
+its sums, by the products of its clusters' sums, and by the clusters at its two ends, which may go on in the parts
+beside it. Parts merge: the moments of two neighbours are those of both together. Rows of a cluster must stand together,
+and clusters in the order of their ids, as SlateLab writes its logs; that is what makes one pass enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+
+from simenv.errors import UserError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class End:
+    """A cluster at an end of a part: its rows so far.
+
+    Attributes:
+        cluster: Its id.
+        sums: Of P columns, and its number of rows; (P + 1,).
+    """
+
+    cluster: int
+    sums: Floats
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of P columns over a part of a log.
+
+    Attributes:
+        rows: N.
+        sums: Of the columns, (P,).
+        closed: Number of clusters that lie wholly inside.
+        cross: Sum over them of s s^T, s being a cluster's sums and its number of rows; (P + 1, P + 1).
+        first: The cluster of the first row.
+        last: That of the last row; None where it is the same.
+    """
+
+    rows: int
+    sums: Floats
+    closed: int
+    cross: Floats
+    first: End
+    last: End | None
+
+    @property
+    def clusters(self) -> int:
+        """G, with the clusters at both ends."""
+        return self.closed + 1 + (self.last is not None)
+
+    @property
+    def means(self) -> Floats:
+        """Of the columns over rows, (P,)."""
+        return self.sums / self.rows
+
+    def products(self) -> Floats:
+        """Sum over all clusters of s s^T, the ends taken for whole; (P + 1, P + 1)."""
+        ends = [self.first] if self.last is None else [self.first, self.last]
+        return self.cross + sum(np.outer(end.sums, end.sums) for end in ends)
+
+    def covariance(self) -> Floats:
+        """Clustered covariance of the columns' means, (P, P): G/(G-1) sum_g e_g e_g^T / N^2, e_g = s_g - n_g mean.
+
+        Raises:
+            UserError: If there are fewer than two clusters.
+        """
+        if self.clusters < 2:
+            raise UserError("all rows belong to one cluster; a standard error needs at least two. Log more of them.")
+        whole, means = self.products(), self.means
+        s, n, nn = whole[:-1, :-1], whole[:-1, -1], whole[-1, -1]
+        centred = s - np.outer(n, means) - np.outer(means, n) + nn * np.outer(means, means)
+        made: Floats = centred * (self.clusters / (self.clusters - 1.0) / self.rows**2)
+        return made
+
+    @property
+    def effective_clusters(self) -> float:
+        """(sum n)^2 / sum n^2 over the clusters' numbers of rows."""
+        return float(self.rows**2 / self.products()[-1, -1])
+
+
+def moments_of(columns: Floats, cluster: Ints) -> Moments:
+    """Moments of some rows.
+
+    Args:
+        columns: (n, P), at least one row.
+        cluster: Of each row, (n,), never falling.
+
+    Raises:
+        UserError: If clusters fall.
+    """
+    steps = np.diff(cluster)
+    if (steps < 0).any():
+        row = int((steps < 0).argmax()) + 1
+        raise UserError(
+            f"cluster {cluster[row]} stands after {cluster[row - 1]}; one pass needs rows of a cluster together and "
+            "clusters in ascending order. Sort the log by its shoppers, or name rows as clusters."
+        )
+    starts = np.concatenate([[0], np.flatnonzero(steps) + 1])
+    size = np.diff(np.concatenate([starts, [len(cluster)]])).astype(np.float64)
+    s = np.column_stack([np.add.reduceat(columns, starts, axis=0), size])  # (g, P + 1)
+    inner = s[1:-1]
+    last = End(int(cluster[-1]), s[-1]) if len(starts) > 1 else None
+    return Moments(
+        len(cluster), columns.sum(axis=0), max(len(starts) - 2, 0), inner.T @ inner, End(int(cluster[0]), s[0]), last
+    )
+
+
+def merge(one: Moments, other: Moments) -> Moments:
+    """Moments of two neighbouring parts together, `one` standing before `other`.
+
+    Raises:
+        UserError: If `other` begins with an earlier cluster than `one` ends with.
+    """
+    left, right = one.last or one.first, other.first
+    if right.cluster < left.cluster:
+        raise UserError(
+            f"a part of the log begins with cluster {right.cluster} after one that ended with {left.cluster}; expected "
+            "ascending order over all parts. Sort the log by its shoppers."
+        )
+    chain = [one.first, *([one.last] if one.last else [])]
+    if right.cluster == left.cluster:
+        chain[-1] = End(left.cluster, left.sums + right.sums)
+    else:
+        chain.append(right)
+    chain += [other.last] if other.last else []
+    inner = np.array([end.sums for end in chain[1:-1]]).reshape(-1, len(one.first.sums))
+    return Moments(
+        one.rows + other.rows,
+        one.sums + other.sums,
+        one.closed + other.closed + len(inner),
+        one.cross + other.cross + inner.T @ inner,
+        chain[0],
+        chain[-1] if len(chain) > 1 else None,
+    )
+
+
+def merge_all(parts: list[Moments]) -> Moments:
+    """Moments of neighbouring parts in their order, at least one."""
+    return reduce(merge, parts)
