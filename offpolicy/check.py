@@ -15,6 +15,8 @@ import numpy.typing as npt
 from offpolicy.estimators import Estimator, at_strength, estimator
 from offpolicy.evidence import Evidence
 from offpolicy.rows import take
+from offpolicy.slates.cuts import click_model
+from offpolicy.slates.pseudoinverse import moment_weights
 from offpolicy.terms import direct
 from simenv.errors import UserError
 from simenv.propensity import Conditional, Marginal
@@ -28,6 +30,7 @@ _TARGET = np.array([[1.0, 2.0, 6.0, 1.5], [5.0, 0.5, 1.0, 3.0]])  # (X, C)
 _ATTRACTION = np.array([[0.2, 0.5, 0.7, 0.1], [0.6, 0.3, 0.4, 0.8]])  # (X, C)
 _EXAMINATION = np.array([0.9, 0.5])
 _COPIES = 504  # with it every slate's share of a context is a whole number of rows
+_WITHOUT_WEIGHTS = (direct, click_model)
 _EXACT = 1e-9  # float64 sums of 10,080 rows err by about 1e-12
 
 
@@ -46,7 +49,7 @@ def check_estimator(given: str | Estimator) -> None:
         AssertionError: Saying which promise is broken.
     """
     one = estimator(given) if isinstance(given, str) else given
-    evidence, truth = enumerated_log(wrong_model=one.terms is not direct)
+    evidence, truth = enumerated_log(wrong_model=one.terms not in _WITHOUT_WEIGHTS)
     plain = one if one.strength is None else at_strength(one, one.strength.none)
     _check_truth(plain, evidence, truth)
     _check_self_replay(plain, evidence)
@@ -81,6 +84,10 @@ def enumerated_log(*, wrong_model: bool) -> tuple[Evidence, float]:
         target_marginal=_marginal(target, row),
         q_logged=factor * reward[row] + offset,
         q_target=factor * value[row // 12] + 2 * offset,
+        q_prefix=factor * reward[row] + offset,
+        q_prefix_target=factor * value[row // 12] + 2 * offset,
+        q_click=value[row // 12],
+        pseudoinverse=_pseudoinverse(logger, target)[row],
         cluster=np.arange(len(row)) // 3,
     )
     return evidence, float(value.mean())
@@ -92,13 +99,16 @@ def _check_truth(one: Estimator, evidence: Evidence, truth: float) -> None:
 
 
 def _check_self_replay(one: Estimator, evidence: Evidence) -> None:
-    model = evidence.reward if one.terms is direct else evidence.q_logged
+    model = evidence.reward if one.terms in _WITHOUT_WEIGHTS else evidence.q_logged
     replay = replace(
         evidence,
         target=evidence.logger,
         target_marginal=evidence.logger_marginal,
         q_logged=model,
         q_target=None if model is None else model.sum(axis=1),
+        q_prefix_target=None if evidence.q_prefix is None else evidence.q_prefix.sum(axis=1),
+        q_click=evidence.reward.sum(axis=1),
+        pseudoinverse=np.ones(evidence.n_rows),
     )
     value, mean = one(replay).value, float(evidence.reward.sum(axis=1).mean())
     assert abs(value - mean) <= 1e-12, f"{one.name}: self-replay gives {value!r}; the logged mean is {mean!r}"
@@ -132,9 +142,20 @@ def _check_rows_in_any_order(one: Estimator, sample: Evidence) -> None:
 def _check_scale(one: Estimator, sample: Evidence) -> None:
     assert sample.q_logged is not None
     assert sample.q_target is not None
-    q_logged, q_target = 8.0 * sample.q_logged, 8.0 * sample.q_target
+    assert sample.q_prefix is not None
+    assert sample.q_prefix_target is not None
+    assert sample.q_click is not None
     scores = one(sample)
-    scaled = one(replace(sample, reward=8.0 * sample.reward, q_logged=q_logged, q_target=q_target))
+    larger = replace(
+        sample,
+        reward=8.0 * sample.reward,
+        q_logged=8.0 * sample.q_logged,
+        q_target=8.0 * sample.q_target,
+        q_prefix=8.0 * sample.q_prefix,
+        q_prefix_target=8.0 * sample.q_prefix_target,
+        q_click=8.0 * sample.q_click,
+    )
+    scaled = one(larger)
     assert abs(scaled.value - 8.0 * scores.value) < _EXACT, f"{one.name}: the value does not scale with the reward"
     same = np.allclose(scaled.influence, 8.0 * scores.influence, rtol=0.0, atol=_EXACT)
     assert same, f"{one.name}: influences do not scale with the reward"
@@ -153,6 +174,10 @@ def _check_missing_columns(one: Estimator, sample: Evidence) -> None:
         "target_marginal": replace(sample, target_marginal=None),
         "q_logged": replace(sample, q_logged=None),
         "q_target": replace(sample, q_target=None),
+        "q_prefix": replace(sample, q_prefix=None),
+        "q_prefix_target": replace(sample, q_prefix_target=None),
+        "q_click": replace(sample, q_click=None),
+        "pseudoinverse": replace(sample, pseudoinverse=None),
     }
     for need in one.needs:
         try:
@@ -171,6 +196,10 @@ def _arrays(evidence: Evidence) -> dict[str, Floats]:
         "target_marginal": None if evidence.target_marginal is None else evidence.target_marginal.logp,
         "q_logged": evidence.q_logged,
         "q_target": evidence.q_target,
+        "q_prefix": evidence.q_prefix,
+        "q_prefix_target": evidence.q_prefix_target,
+        "q_click": evidence.q_click,
+        "pseudoinverse": evidence.pseudoinverse,
     }
     return {name: column for name, column in columns.items() if column is not None}
 
@@ -181,6 +210,12 @@ def _plackett_luce(strength: Floats) -> Conditional:
     second = strength[:, _SLATES[:, 1]]
     total = strength.sum(axis=1, keepdims=True)
     return Conditional(np.log(np.stack([first / total, second / (total - first)], axis=2)).reshape(-1, 2))
+
+
+def _pseudoinverse(logger: Conditional, target: Conditional) -> Floats:
+    """Weights of all 12 slates in both contexts, (24,)."""
+    chances = [np.exp(policy.logp.sum(axis=1)).reshape(2, 12) for policy in (logger, target)]
+    return moment_weights(chances[0], chances[1], _SLATES, 4).ravel()
 
 
 def _marginal(policy: Conditional, row: Ints) -> Marginal:

@@ -52,8 +52,8 @@ class Evidence:
             other slots where item-position weights are right. None where it was not computed.
         actions: Probabilities of all actions, for single-action logs that hold them.
         q_prefix: Reward of each logged slot as a model expects it from what stands at the slot and above, (N, K).
-        q_next: The same model's expectation of each slot when the target policy chooses its item given what was logged
-            above, (N, K).
+        q_prefix_target: Total reward of the row under the target policy by the same model, (N,).
+        q_click: Total reward of the row under the target policy as a fitted click model expects it, (N,).
         pseudoinverse: Weight of the whole row by the pseudoinverse of the logger's slate moments, (N,); may be < 0.
         embedding: Ratio of the policies' probabilities of the logged action's embedding, (N,), at least 0.
         balanced: A fitted classifier's ratio of the policies' probabilities of the logged pair of context and action,
@@ -90,7 +90,8 @@ class Evidence:
     placebo: Floats | None = None  # (N, K)
     actions: ActionTable | None = None
     q_prefix: Floats | None = None  # (N, K)
-    q_next: Floats | None = None  # (N, K)
+    q_prefix_target: Floats | None = None  # (N,)
+    q_click: Floats | None = None  # (N,)
     pseudoinverse: Floats | None = None  # (N,)
     embedding: Floats | None = None  # (N,)
     balanced: Floats | None = None  # (N,)
@@ -143,9 +144,9 @@ def check_evidence(evidence: Evidence) -> None:
         if marginal is not None:
             _check_propensity(name, marginal, Marginal, shape, has_shown=name == "logger_marginal")
             _check_first_slot(name, marginal, conditional)
-    for name in ("q_logged", "placebo", "q_prefix", "q_next"):
+    for name in ("q_logged", "placebo", "q_prefix"):
         _check_optional(name, getattr(evidence, name), shape)
-    for name in ("q_target", "pseudoinverse", "embedding", "balanced", "score_residual"):
+    for name in ("q_target", "q_prefix_target", "q_click", "pseudoinverse", "embedding", "balanced", "score_residual"):
         _check_optional(name, getattr(evidence, name), shape[:1])
     if evidence.mixture is not None:
         _check_propensity("mixture", evidence.mixture, Conditional, shape, has_shown=True)
