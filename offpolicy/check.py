@@ -18,6 +18,7 @@ from offpolicy.estimators import Estimator, at_strength, estimator
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm
 from offpolicy.rows import take
+from offpolicy.slates.pseudoinverse import moment_weights
 from simenv.errors import UserError
 from simenv.propensity import Conditional, Marginal
 
@@ -30,7 +31,9 @@ _TARGET = np.array([[1.0, 2.0, 6.0, 1.5], [5.0, 0.5, 1.0, 3.0]])  # (X, C)
 _ATTRACTION = np.array([[0.2, 0.5, 0.7, 0.1], [0.6, 0.3, 0.4, 0.8]])  # (X, C)
 _EXAMINATION = np.array([0.9, 0.5])
 _COPIES = 504  # with it every slate's share of a context is a whole number of rows
-_REWARDS = ("reward", "q_logged", "q_target", "q_prefix", "q_next", "fitted")  # columns in the unit of the reward
+_REWARDS = (
+    "reward", "q_logged", "q_target", "q_prefix", "q_next", "q_prefix_target", "q_click", "fitted",
+)  # columns in the unit of the reward  # fmt: skip
 _EXACT = 1e-9  # float64 sums of 10,080 rows err by about 1e-12
 
 
@@ -88,6 +91,9 @@ def enumerated_log(*, wrong_model: bool) -> tuple[Evidence, float]:
         q_next=factor * _next(target, reward)[row] + offset,
         fitted=factor * value[row // 12] + 2 * offset,
         length=np.ones(len(row), dtype=np.int64),  # so that value per search and value per row are one
+        q_prefix_target=factor * value[row // 12] + 2 * offset,
+        q_click=value[row // 12],
+        pseudoinverse=_pseudoinverse(logger, target)[row],
         cluster=np.arange(len(row)) // 3,
     )
     return evidence, float(value.mean())
@@ -108,6 +114,9 @@ def _check_self_replay(one: Estimator, evidence: Evidence) -> None:
         q_target=None if model is None else model.sum(axis=1),
         q_next=evidence.q_prefix,
         fitted=evidence.reward.sum(axis=1),
+        q_prefix_target=None if evidence.q_prefix is None else evidence.q_prefix.sum(axis=1),
+        q_click=evidence.reward.sum(axis=1),
+        pseudoinverse=np.ones(evidence.n_rows),
     )
     value, mean = one(replay).value, float(evidence.reward.sum(axis=1).mean())
     assert abs(value - mean) <= 1e-12, f"{one.name}: self-replay gives {value!r}; the logged mean is {mean!r}"
@@ -187,6 +196,12 @@ def _plackett_luce(strength: Floats) -> Conditional:
     second = strength[:, _SLATES[:, 1]]
     total = strength.sum(axis=1, keepdims=True)
     return Conditional(np.log(np.stack([first / total, second / (total - first)], axis=2)).reshape(-1, 2))
+
+
+def _pseudoinverse(logger: Conditional, target: Conditional) -> Floats:
+    """Weights of all 12 slates in both contexts, (24,)."""
+    chances = [np.exp(policy.logp.sum(axis=1)).reshape(2, 12) for policy in (logger, target)]
+    return moment_weights(chances[0], chances[1], _SLATES, 4).ravel()
 
 
 def _marginal(policy: Conditional, row: Ints) -> Marginal:

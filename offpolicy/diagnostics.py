@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+import numpy.typing as npt
 
 from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters, standard_error
 from offpolicy.statistics import Scores
 from offpolicy.terms import Terms
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -80,16 +83,36 @@ def interference_z(evidence: Evidence, by: Clusters) -> float | None:
     slot against all below and all above it, and the two sums over slots; the smallest p is corrected by Bonferroni and
     told as the |z| of a single look. None where there is no placebo.
     """
+    upward, downward = _products(evidence)
+    return _of_a_single_look([*_looks(upward, by), *_looks(downward, by)])
+
+
+def upward_z(evidence: Evidence, by: Clusters) -> float | None:
+    """As `interference_z`, of rewards above the slot alone: they do not move where people read from the top."""
+    return _of_a_single_look(_looks(_products(evidence)[0], by))
+
+
+def _products(evidence: Evidence) -> tuple[Floats, Floats]:
+    """Placebo of each slot times the rewards above it, and times those below it, (N, K - 1) both; else (N, 0)."""
     if evidence.placebo is None or evidence.n_slots < 2:
-        return None
+        return np.empty((evidence.n_rows, 0)), np.empty((evidence.n_rows, 0))
     rest = evidence.reward if evidence.q_logged is None else evidence.reward - evidence.q_logged
     above = np.cumsum(rest, axis=1) - rest
     below = rest.sum(axis=1, keepdims=True) - rest - above
-    products = np.concatenate([(evidence.placebo * below)[:, :-1], (evidence.placebo * above)[:, 1:]], axis=1)
-    k = evidence.n_slots - 1
-    looks = [*products.T, products[:, :k].sum(axis=1), products[:, k:].sum(axis=1)]
-    strongest = max(abs(_z(float(look.mean()), standard_error(look - look.mean(), by))) for look in looks)
-    normal = NormalDist()
+    return (evidence.placebo * above)[:, 1:], (evidence.placebo * below)[:, :-1]
+
+
+def _looks(products: Floats, by: Clusters) -> list[float]:
+    """|z| of the mean of each column, and of their sum over columns; none where there is no column."""
+    looks = [*products.T, products.sum(axis=1)] if products.shape[1] else []
+    return [abs(_z(float(look.mean()), standard_error(look - look.mean(), by))) for look in looks]
+
+
+def _of_a_single_look(looks: list[float]) -> float | None:
+    """The largest |z| of several as that of a single one."""
+    if not looks:
+        return None
+    strongest, normal = max(looks), NormalDist()
     p = len(looks) * 2.0 * normal.cdf(-strongest)
     if p >= 1.0:
         return 0.0

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from offpolicy.diagnostics import Diagnostics, diagnose, disagreement, interference_z
-from offpolicy.estimators import ESTIMATORS, Estimator, estimator
+from offpolicy.diagnostics import Diagnostics, diagnose, disagreement, interference_z, upward_z
+from offpolicy.estimators import BY_SLOT, ESTIMATORS, Estimator, estimator
 from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters, Interval, clusters
 from offpolicy.intervals.registry import Asked, Case, IntervalRule, interval_rule
 from offpolicy.statistics import Scores, scores
-from offpolicy.terms import Terms, item_position
+from offpolicy.terms import Terms
 from offpolicy.verdict import WORDS, Verdict, judge
 
 
@@ -79,7 +79,7 @@ def evaluate(
     Args:
         evidence: The columns.
         estimators: Names in `ESTIMATORS`, maybe with a strength (`clipped-ips:30`); None takes those that are computed
-            by default and that the evidence can feed (on single-action logs without the item-position ones, which
+            by default and that the evidence can feed (on single-action logs without those that weigh slots, which
             coincide with the others there).
         level: Confidence level of the intervals, in (0, 1).
         interval: Name in `offpolicy.intervals.registry.INTERVALS`.
@@ -97,7 +97,7 @@ def evaluate(
         one.require(evidence)
     rule, asked = interval_rule(interval), Asked(level, seed)
     by = clusters(evidence)
-    bench = _Bench(evidence, by, {}, {}, interference_z(evidence, by))
+    bench = _Bench(evidence, by, {}, {}, interference_z(evidence, by), upward_z(evidence, by))
     return [_estimate(one, bench, rule, asked) for one in chosen]
 
 
@@ -110,6 +110,7 @@ class _Bench:
     cuts: dict[Callable[[Evidence], Terms], Terms]
     measured: dict[tuple[object, ...], tuple[Terms, Diagnostics]]
     interference_z: float | None
+    upward_z: float | None
 
     def cut(self, one: Estimator) -> tuple[Terms, Diagnostics]:
         key = (one.terms, one.strength, None if one.strength is None else one.at)
@@ -125,7 +126,7 @@ def _applicable(evidence: Evidence) -> list[Estimator]:
     return [
         one
         for one in ESTIMATORS.values()
-        if one.by_default and not one.missing(evidence) and not (one.terms is item_position and evidence.n_slots == 1)
+        if one.by_default and not one.missing(evidence) and not (one.terms in BY_SLOT and evidence.n_slots == 1)
     ]
 
 
@@ -135,7 +136,8 @@ def _estimate(one: Estimator, bench: _Bench, rule: IntervalRule, asked: Asked) -
     statistics = one.formula(terms)
     paired = one.against(statistics, evidence)
     value = Case(one, evidence, terms, statistics, scores(statistics), by)
-    rival_z = _rival_z(one, value.scores, bench)
+    rival, rival_z = _strongest_rival(one, value.scores, bench)
+    moved = bench.upward_z if one.prefixwise else bench.interference_z
     return Estimate(
         estimator=one.name,
         estimand=one.estimand.format(unit=evidence.unit),
@@ -145,18 +147,23 @@ def _estimate(one: Estimator, bench: _Bench, rule: IntervalRule, asked: Asked) -
         rows=evidence.n_rows,
         diagnostics=diagnostics,
         cluster=evidence.cluster_name,
-        verdict=judge(one, evidence, diagnostics, by.effective, rival_z, bench.interference_z),
+        verdict=judge(replace(one, rival=rival), evidence, diagnostics, by.effective, rival_z, moved),
     )
 
 
-def _rival_z(one: Estimator, own: Scores, bench: _Bench) -> float:
-    if not one.rival:
-        return 0.0
-    rival = ESTIMATORS[one.rival]
-    terms, diagnostics = bench.cut(rival)
-    if judge(rival, bench.evidence, diagnostics, bench.by.effective).word == WORDS[2]:
-        return 0.0  # too little left to contradict anybody
-    return disagreement(own, scores(rival.formula(terms)), bench.by)
+def _strongest_rival(one: Estimator, own: Scores, bench: _Bench) -> tuple[str, float]:
+    """Of the estimators that assume less, and less again, the one that disagrees most: its name and z."""
+    found, name = (one.rival, 0.0), one.rival
+    while name:
+        rival = ESTIMATORS[name]
+        if not rival.missing(bench.evidence):
+            terms, diagnostics = bench.cut(rival)
+            # One with too little left contradicts nobody.
+            if judge(rival, bench.evidence, diagnostics, bench.by.effective).word != WORDS[2]:
+                z = disagreement(own, scores(rival.formula(terms)), bench.by)
+                found = max(found, (name, z), key=lambda pair: abs(pair[1]))
+        name = rival.rival
+    return found
 
 
 def _finite(value: float) -> float | None:

@@ -17,6 +17,7 @@ from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm, dr, ips, own_searches, sndr, snips
 from offpolicy.inference import lift, lift_per_search
 from offpolicy.sequences.terms import fitted, per_step, per_step_with_model
+from offpolicy.slates.cuts import click_model, prefix, pseudoinverse
 from offpolicy.statistics import Scores, Statistics, scores
 from offpolicy.terms import Terms, direct, item_position, joint
 from simenv.errors import UserError, unknown_name
@@ -25,6 +26,8 @@ Floats = npt.NDArray[np.float64]
 
 MODEL = ("q_logged", "q_target")
 MARGINALS = ("logger_marginal", "target_marginal")
+PREFIX_MODEL = ("q_prefix", "q_prefix_target")
+BY_SLOT = (item_position, prefix)  # cuts that are the joint one where a slate has one slot
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Estimator:
 
     Attributes:
         name: Registry key.
-        terms: Cuts the evidence: `joint`, `item_position` or `direct`.
+        terms: Cuts the evidence: `joint`, `item_position`, `prefix`, `direct` and others.
         formula: Terms in, statistics out.
         needs: Optional columns of `Evidence` it cannot do without.
         assumption: What no data can check and a reader must believe.
@@ -61,8 +64,9 @@ class Estimator:
         estimand: What it estimates; `{unit}` is filled in with the unit of the evidence.
         never_trust: Why no estimate of it may be called `trust`; empty where it may.
         slotwise: Whether it assumes that the reward of a slot depends on its own item and place alone.
-        rival: Estimator of the same value that assumes less; where it is usable and the two disagree, the assumption
-            is wrong. Empty if there is none.
+        prefixwise: Whether it assumes that the reward of a slot does not depend on what stands below it.
+        rival: Estimator of the same value that assumes less, which may have a rival of its own; where one of these is
+            usable and disagrees, the assumption is wrong. Empty if there is none.
         against: Turns its statistics into those of the difference to the logger.
         strength: What its weights are reshaped by; None where they are left as they are.
         at: The number that it is reshaped by now.
@@ -79,6 +83,7 @@ class Estimator:
     estimand: str = "value per {unit} over the logger's contexts"
     never_trust: str = ""
     slotwise: bool = False
+    prefixwise: bool = False
     rival: str = ""
     against: Callable[[Statistics, Evidence], Statistics] = lift
     strength: Strength | None = None
@@ -131,10 +136,16 @@ class Estimator:
 
 _LOGGED = "slates were drawn with the logged propensities, and nothing unlogged moved both the slate and its reward"
 _SLOTWISE = _LOGGED + "; the reward of a slot depends on its item and position only (false under a cascade)"
+_PREFIXWISE = _LOGGED + "; the reward of a slot does not depend on what stands below it"
+_ADDITIVE = _LOGGED + "; the expected total reward is a sum over slots of something of the item and the slot"
 _IPS = "Horvitz and Thompson 1952"
 _SNIPS = "Swaminathan and Joachims 2015"
 _DR = "Dudik, Langford and Li 2011"
 _SNDR = "Thomas and Brunskill 2016"
+_MCINERNEY = "McInerney, Brost, Chandar, Mehrotra and Carterette 2020"
+_KIYOHARA = "Kiyohara, Saito, Matsuhiro, Narita, Shimizu and Yamamoto 2022"
+_SWAMINATHAN = "Swaminathan, Krishnamurthy, Agarwal, Dudik, Langford, Jose and Zitouni 2017"
+_RICHARDSON = "Richardson, Dominowska and Ragno 2007"
 _LI = "Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay and Wen 2018"
 
 _REWARD_MODEL = "the reward model is right wherever the target policy goes"
@@ -200,6 +211,25 @@ def _reshaped(name: str, formula: Callable[[Terms], Statistics], strength: Stren
     )
 
 
+def _by_prefix(
+    name: str, formula: Callable[[Terms], Statistics], paper: str, *, rival: str, by_default: bool = True
+) -> Estimator:
+    """An estimator that weighs each slot by what stands at it and above."""
+    uses_model = formula in (dr, sndr)
+    return Estimator(
+        name,
+        prefix,
+        formula,
+        PREFIX_MODEL if uses_model else (),
+        _PREFIXWISE,
+        paper,
+        prefixwise=True,
+        rival=rival,
+        by_default=by_default,
+        passes=2 if uses_model else 1,
+    )
+
+
 _ALL = (
     Estimator("ips", joint, ips, (), _LOGGED, _IPS),
     Estimator("snips", joint, snips, (), _LOGGED, _SNIPS),
@@ -222,12 +252,48 @@ _ALL = (
     _reshaped("switch-dr", dr, _SWITCH, _WANG),
     _reshaped("dros", dr, _SHRINK, _SU),
     _reshaped("sg-dr", dr, _SUB_GAUSSIAN, _METELLI),
-    Estimator("ips-item", item_position, ips, MARGINALS, _SLOTWISE, _LI, slotwise=True, rival="ips"),
+    _by_prefix("rips", ips, _MCINERNEY, rival="ips"),
+    _by_prefix("snrips", snips, f"{_MCINERNEY}; {_SNIPS}", rival="snips", by_default=False),
+    _by_prefix("cascade-dr", dr, _KIYOHARA, rival="dr"),
+    _by_prefix("cascade-sndr", sndr, f"{_KIYOHARA}; {_SNDR}", rival="sndr", by_default=False),
+    Estimator("ips-item", item_position, ips, MARGINALS, _SLOTWISE, _LI, slotwise=True, rival="rips"),
     Estimator(
-        "snips-item", item_position, snips, MARGINALS, _SLOTWISE, f"{_LI}; {_SNIPS}", slotwise=True, rival="snips"
+        "snips-item", item_position, snips, MARGINALS, _SLOTWISE, f"{_LI}; {_SNIPS}", slotwise=True, rival="snrips"
     ),
     Estimator(
-        "dr-item", item_position, dr, MARGINALS + MODEL, _SLOTWISE, f"{_LI}; {_DR}", slotwise=True, rival="dr", passes=2
+        "dr-item",
+        item_position,
+        dr,
+        MARGINALS + MODEL,
+        _SLOTWISE,
+        f"{_LI}; {_DR}",
+        slotwise=True,
+        rival="cascade-dr",
+        passes=2,
+    ),
+    Estimator("pi", pseudoinverse, ips, ("pseudoinverse",), _ADDITIVE, _SWAMINATHAN, rival="ips", by_default=False),
+    Estimator(
+        "snpi",
+        pseudoinverse,
+        snips,
+        ("pseudoinverse",),
+        _ADDITIVE,
+        f"{_SWAMINATHAN}; {_SNIPS}",
+        rival="snips",
+        by_default=False,
+    ),
+    Estimator(
+        "pbm",
+        click_model,
+        dm,
+        ("q_click",),
+        "clicks are examination by slot times attraction by features, wherever the target policy goes",
+        _RICHARDSON,
+        never_trust="it rests on a click model alone and its interval ignores the model's error",
+        slotwise=True,
+        rival="ips-item",
+        by_default=False,
+        passes=2,
     ),
     _of_sequences("trajectory-is", joint, ips, (), _PRECUP, _TRAJECTORY),
     _of_sequences("trajectory-wis", joint, snips, (), _PRECUP, _TRAJECTORY),

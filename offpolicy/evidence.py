@@ -26,6 +26,9 @@ PropensityKind = Literal["exact", "estimated"]
 CLUSTER_NAMES = ("shopper", "session", "row")
 PROPENSITY_KINDS = ("exact", "estimated")
 
+_TOTALS = (
+    "q_target", "q_prefix_target", "q_click", "pseudoinverse", "embedding", "balanced", "score_residual", "fitted",
+)  # fmt: skip
 _ROUNDING = 1e-6  # a log-probability of a float32 log may exceed 0 by this
 _FIRST_SLOT = 1e-4  # at slot 1 the marginal is the conditional; float32 logs agree far better than this
 
@@ -52,8 +55,9 @@ class Evidence:
             other slots where item-position weights are right. None where it was not computed.
         actions: Probabilities of all actions, for single-action logs that hold them.
         q_prefix: Reward of each logged slot as a model expects it from what stands at the slot and above, (N, K).
-        q_next: The same model's expectation of each slot when the target policy chooses its item given what was logged
-            above, (N, K).
+        q_next: Where rows are sequences, what `q_prefix` expects when the target policy chooses the step, (N, K).
+        q_prefix_target: Total reward of the row under the target policy by the same model, (N,).
+        q_click: Total reward of the row under the target policy as a fitted click model expects it, (N,).
         pseudoinverse: Weight of the whole row by the pseudoinverse of the logger's slate moments, (N,); may be < 0.
         embedding: Ratio of the policies' probabilities of the logged action's embedding, (N,), at least 0.
         balanced: A fitted classifier's ratio of the policies' probabilities of the logged pair of context and action,
@@ -95,6 +99,8 @@ class Evidence:
     actions: ActionTable | None = None
     q_prefix: Floats | None = None  # (N, K)
     q_next: Floats | None = None  # (N, K)
+    q_prefix_target: Floats | None = None  # (N,)
+    q_click: Floats | None = None  # (N,)
     pseudoinverse: Floats | None = None  # (N,)
     embedding: Floats | None = None  # (N,)
     balanced: Floats | None = None  # (N,)
@@ -153,7 +159,7 @@ def check_evidence(evidence: Evidence) -> None:
             _check_first_slot(name, marginal, conditional)
     for name in ("q_logged", "placebo", "q_prefix", "q_next"):
         _check_optional(name, getattr(evidence, name), shape)
-    for name in ("q_target", "pseudoinverse", "embedding", "balanced", "score_residual", "fitted"):
+    for name in _TOTALS:
         _check_optional(name, getattr(evidence, name), shape[:1])
     if evidence.mixture is not None:
         _check_propensity("mixture", evidence.mixture, Conditional, shape, has_shown=True)

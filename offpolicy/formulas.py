@@ -44,7 +44,7 @@ def dm(terms: Terms) -> Statistics:
     trusted. Its strength is a small variance. Dudik, Langford and Li, "Doubly robust policy evaluation and learning"
     (2011), section 2.
     """
-    return mean_of(terms.model()[1])
+    return mean_of(terms.expected())
 
 
 def dr(terms: Terms) -> Statistics:

@@ -123,7 +123,7 @@ def fit_folds(
     if (fold == fold[0]).all():
         raise UserError(f"all {n_clusters} shoppers fell into one of {n_folds} folds; log more shoppers.")
     is_binary = bool(np.isin(reward, (0.0, 1.0)).all())
-    fitted = [_fit(features[fold != held], reward[fold != held], is_binary) for held in range(n_folds)]
+    fitted = [fit_linear(features[fold != held], reward[fold != held], is_binary) for held in range(n_folds)]
     notes = tuple(f"fold {held + 1} of {n_folds}: {note}" for held, (_, note) in enumerate(fitted) if note)
     return FoldModels(tuple(model for model, _ in fitted), seed, notes)
 
@@ -170,8 +170,8 @@ def folds(cluster: Ints, n_folds: int, seed: int) -> Ints:
     return integers(absorb(stream(seed, "reward model fold"), cluster), n_folds)
 
 
-def _fit(features: npt.NDArray[np.floating], reward: Floats, is_binary: bool) -> tuple[RewardModel, str]:
-    """Fit on (n, K, F) and (n, K); says in words where it had to fall back on the mean."""
+def fit_linear(features: npt.NDArray[np.floating], reward: Floats, is_binary: bool) -> tuple[RewardModel, str]:
+    """Fit one model on features (n, K, F) and rewards (n, K); says in words where it had to fall back on the mean."""
     n_rows, n_slots, n_features = features.shape
     mean = float(reward.mean())
     if reward.min() == reward.max():

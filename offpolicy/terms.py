@@ -24,7 +24,8 @@ class Terms:
     """A row in J pieces: J = 1 for whole slates, J = K for slots.
 
     Attributes:
-        weight: Importance weight of each piece, (N, J), at least 0; its mean is 1 where the propensities are right.
+        weight: Importance weight of each piece, (N, J); its mean is 1 where the propensities are right. At least 0,
+            but for the pseudoinverse's.
         reward: Reward of each piece, (N, J).
         q_logged: The reward model's reward of each logged piece, (N, J); None without a model.
         q_target: The reward model's total under the target policy, (N,); None without a model.
@@ -39,6 +40,16 @@ class Terms:
     error: float = 0.0
     there: Floats | None = None  # (N, J)
 
+    def expected(self) -> Floats:
+        """The model's total under the target policy, (N,).
+
+        Raises:
+            UserError: If the evidence has none.
+        """
+        if self.q_target is None:
+            raise UserError("q_target is absent; fit it with offpolicy.reward_model.cross_fit.")
+        return self.q_target
+
     def model(self) -> tuple[Floats, Floats]:
         """The reward model's two columns (q_logged, q_target).
 
@@ -52,9 +63,9 @@ class Terms:
 
 def joint(evidence: Evidence) -> Terms:
     """Whole slates: w = prod_k p_target(slot k | above) / p_logger(slot k | above). Right for any reward."""
-    weight = exp(_total(evidence.target.logp - evidence.logger.logp))
-    q_logged = None if evidence.q_logged is None else _total(evidence.q_logged)
-    return Terms(weight, _total(evidence.reward), q_logged, evidence.q_target)
+    weight = weights_of(total_of(evidence.target.logp - evidence.logger.logp))
+    q_logged = None if evidence.q_logged is None else total_of(evidence.q_logged)
+    return Terms(weight, total_of(evidence.reward), q_logged, evidence.q_target)
 
 
 def item_position(evidence: Evidence) -> Terms:
@@ -70,7 +81,7 @@ def item_position(evidence: Evidence) -> Terms:
             "logger_marginal and target_marginal are absent; item-position weights need the marginal propensity of "
             "each item at its slot. Conditionals do not stand in for them: compute marginals from the scores."
         )
-    weight = exp(evidence.target_marginal.logp - evidence.logger_marginal.logp)
+    weight = weights_of(evidence.target_marginal.logp - evidence.logger_marginal.logp)
     error = 0.0
     if evidence.logger_marginal.error > 0.0 or evidence.target_marginal.error > 0.0:
         p_logger = np.exp(evidence.logger_marginal.logp, dtype=np.float64)
@@ -80,19 +91,20 @@ def item_position(evidence: Evidence) -> Terms:
 
 def direct(evidence: Evidence) -> Terms:
     """No weights: every row counts once, whatever the logger did."""
-    q_logged = None if evidence.q_logged is None else _total(evidence.q_logged)
-    return Terms(np.ones((evidence.n_rows, 1)), _total(evidence.reward), q_logged, evidence.q_target)
+    q_logged = None if evidence.q_logged is None else total_of(evidence.q_logged)
+    return Terms(np.ones((evidence.n_rows, 1)), total_of(evidence.reward), q_logged, evidence.q_target)
 
 
-def _total(column: Floats) -> Floats:
+def total_of(column: Floats) -> Floats:
+    """A column (N, K) in one piece, (N, 1): its sum over slots."""
     return column if column.shape[1] == 1 else column.sum(axis=1, keepdims=True, dtype=np.float64)
 
 
-def exp(logw: Floats) -> Floats:
-    """Weights from their logarithms, float64.
+def weights_of(logw: Floats) -> Floats:
+    """Weights (N, J) from their logarithms.
 
     Raises:
-        UserError: If a weight is beyond all use; the message names the row.
+        UserError: If one is beyond what can be squared and summed; the message names the row.
     """
     if logw.max() > _LARGEST_EXPONENT:
         row = int(logw.max(axis=1).argmax())

@@ -35,7 +35,8 @@ class Thresholds:
         weight_error: Relative error of the weights that computed marginals state for themselves.
         rival_z: |z| of the difference to an estimator that assumes less, where that one is not itself refused.
         interference_z: |z|, corrected for several looks, of rewards on the placebo of other slots, for what assumes
-            that slots do not touch each other. Its mean is exactly 0 where that holds, so past 3 it is refused.
+            that slots do not touch each other, or those above. Its mean is exactly 0 where that holds, so past 3 it is
+            refused.
     """
 
     mean_weight_z: tuple[float, float] = (3.0, 5.0)
@@ -59,6 +60,9 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
+_NOT_ITS_OWN = "a slot's reward is not its own here"
+
+
 def judge(
     estimator: Estimator,
     evidence: Evidence,
@@ -76,15 +80,16 @@ def judge(
         diagnostics: How much of the evidence it rests on.
         n_clusters: Effective number of independent clusters.
         rival_z: z of the difference to the rival estimator; 0 where there is no usable one.
-        interference_z: See `offpolicy.diagnostics.interference_z`; None where it could not be computed.
+        interference_z: `offpolicy.diagnostics.interference_z`, or `upward_z` for what assumes that only slots below do
+            not matter; None where it could not be computed.
         thresholds: Where trust and use end.
     """
     found = [*_measured(diagnostics, evidence, n_clusters, thresholds), *_declared(estimator, evidence)]
     rank = _above(abs(rival_z), thresholds.rival_z)
     if rank:
         found.append((rank, f"it is {rival_z:+.1f} standard errors from '{estimator.rival}', which assumes less"))
-    if estimator.slotwise and evidence.n_slots > 1:
-        found += _interference(interference_z, thresholds)
+    if (estimator.slotwise or estimator.prefixwise) and evidence.n_slots > 1:
+        found += _interference(interference_z, estimator.prefixwise, thresholds)
     worst = max((rank for rank, _ in found), default=0)
     reasons = tuple(reason for _, reason in sorted(found, key=lambda pair: -pair[0]))
     if not reasons:
@@ -127,17 +132,19 @@ def _measured(
         yield rank, f"computed marginals put an error of {seen.weight_error:.1%} on the weights"
 
 
-def _interference(z: float | None, limits: Thresholds) -> Iterator[tuple[int, str]]:
+def _interference(z: float | None, above_only: bool, limits: Thresholds) -> Iterator[tuple[int, str]]:
+    moved = "those above it" if above_only else "others"
     if z is None:
-        yield 1, "whether what stands in one slot moves the rewards of others was not checked (there is no placebo)"
+        yield 1, f"whether what stands in one slot moves the rewards of {moved} was not checked (there is no placebo)"
         return
     rank = _above(abs(z), limits.interference_z)
     if rank:
         yield (
             rank,
             (
-                f"what stands in one slot moves the rewards of others (z = {z:.1f}, limit "
-                f"{limits.interference_z[rank - 1]:g}): a slot's reward is not its own here"
+                f"what stands in one slot moves the rewards of {moved} (z = {z:.1f}, limit "
+                f"{limits.interference_z[rank - 1]:g}): "
+                + ("a slot's reward is not settled by what stands there and above" if above_only else _NOT_ITS_OWN)
             ),
         )
 

@@ -12,6 +12,8 @@ trick: Kool, van Hoof and Welling, "Stochastic beams and where to find them", 20
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -101,11 +103,12 @@ def conditional(logw: F64, slate: I32) -> Conditional:
         slate: (N, K) positions; -1 for an empty slot, which has log-probability 0.
 
     Returns:
-        Conditional log-probabilities; -inf from the first item on that the policy can never show.
+        Conditional log-probabilities; -inf for an item that the policy can never show there: a hole, or one that
+        stands above already.
     """
     empty = slate < 0
     safe = np.where(empty, 0, slate).astype(np.int64)
-    chosen = np.where(empty, -np.inf, np.take_along_axis(logw, safe, axis=1))  # (N, K)
+    chosen = np.where(empty | _stands_above(slate), -np.inf, np.take_along_axis(logw, safe, axis=1))  # (N, K)
     rest = logw.copy()
     row, slot = np.nonzero(~empty)
     rest[row, slate[row, slot]] = -np.inf
@@ -122,6 +125,14 @@ def conditional(logw: F64, slate: I32) -> Conditional:
     return Conditional(np.minimum(logp, 0.0))
 
 
+def _stands_above(slate: I32) -> npt.NDArray[np.bool_]:
+    """Whether each slot's item stands at a slot above, (N, K); no ranking repeats an item."""
+    repeated = np.zeros(slate.shape, dtype=bool)
+    for k in range(1, slate.shape[1]):
+        repeated[:, k] = (slate[:, :k] == slate[:, k : k + 1]).any(axis=1) & (slate[:, k] >= 0)
+    return repeated
+
+
 def marginal(logw: F64, slate: I32) -> Marginal:
     """Log-probability of each item at its slot, whatever stands above it, by race quadrature.
 
@@ -134,8 +145,23 @@ def marginal(logw: F64, slate: I32) -> Marginal:
         logw: (N, C) log-weights.
         slate: (N, K) positions, -1 for an empty slot (log-probability 0).
     """
+    chance, error = _chances(logw, slate, lambda before, k: before[k])
+    with np.errstate(divide="ignore"):
+        return Marginal(np.minimum(np.log(chance), 0.0), error)
+
+
+def inclusion(logw: F64, slate: I32) -> F64:
+    """Chance that each item of the slate stands at any of its K slots, (N, K), 1 at empty ones; as `marginal`."""
+    return np.minimum(_chances(logw, slate, lambda before, k: before.sum(axis=0))[0], 1.0)
+
+
+def _chances(logw: F64, slate: I32, which: Callable[[F64, int], F64]) -> tuple[F64, float]:
+    """The race's integral for each item of the slate, (N, K), and its stated error.
+
+    `which` takes the chances that exactly m others came first, (K, n, G), and the item's slot, to (n, G).
+    """
     n_slots = slate.shape[1]
-    logp, error = np.empty(slate.shape), 0.0
+    chance, error = np.empty(slate.shape), 0.0
     rows = _rows_at_once(logw, n_slots)
     for first in range(0, len(slate), rows):
         part = slice(first, first + rows)
@@ -155,12 +181,11 @@ def marginal(logw: F64, slate: I32) -> Marginal:
             for other in range(n_slots):
                 if other != k:
                     _add_arrival(before, listed[other])
-            fine[:, k], coarse[:, k] = _integrate(before[k], log_rate[safe[:, k], every], spread)
+            fine[:, k], coarse[:, k] = _integrate(which(before, k), log_rate[safe[:, k], every], spread)
         fine[empty] = coarse[empty] = 1.0
         error = max(error, ROUNDING + float(np.abs(fine - coarse).max(initial=0.0)) ** 2)
-        with np.errstate(divide="ignore"):
-            logp[part] = np.log(fine)
-    return Marginal(np.minimum(logp, 0.0), error)
+        chance[part] = fine
+    return chance, error
 
 
 def marginal_table(logw: F64, n_slots: int) -> tuple[F64, float]:

@@ -34,6 +34,10 @@ POSITIONS = (
     "around it. Wrong where shoppers stop at the first good item. The log itself is asked: chance decides what the "
     "logger put first, and it must not move the rewards below."
 )
+PREFIXES = (
+    "Prefix estimators (rips, cascade-dr): the reward at a slot does not depend on what stands below it, as where "
+    "people read from the top. The log is asked the same way: chance must not move the rewards above."
+)
 MODEL = "The direct method (dm): the reward model is right. Its interval knows nothing of the model's error."
 SAME_CONTEXTS = (
     "Values are per search over the logger's contexts: what deployment changes about who stays and asks again is not "
@@ -141,6 +145,7 @@ def evaluate_native(
         assumptions=[
             HIDDEN_CONFOUNDER,
             POSITIONS,
+            PREFIXES,
             MODEL,
             SAME_CONTEXTS,
             *([SHARED_STOCK] if opened.shares_stock else []),
@@ -221,7 +226,7 @@ def weight_rows(source: str, policy: str, evidence: Evidence) -> list[Row]:
 
 
 # What is told first: what needs the least to be right comes first, never the narrowest interval.
-HEADLINES = ("dr-item", "snips-item", "ips-item", "dr", "snips", "ips")
+HEADLINES = ("dr-item", "snips-item", "ips-item", "cascade-dr", "snrips", "rips", "dr", "snips", "ips")
 
 
 def headline(rows: Sequence[Row]) -> Row | None:

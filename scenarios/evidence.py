@@ -14,14 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from offpolicy import Evidence
-from offpolicy.reward_model import FoldModels, fit_folds
+from offpolicy import Evidence, estimator
 from policies import plackett_luce
 from policies.features import FeatureMap, features
 from policies.learning import in_half
 from policies.ranking import RankingPolicy, slate_propensities
 from scenarios.config import Estimation
 from scenarios.progress import Advance
+from scenarios.pseudoinverse import pseudoinverse_weights
+from scenarios.slate_models import SlateModels, expect, fit_models
 from simenv import hashing
 from simenv.catalogue import I64
 from simenv.columns import join
@@ -46,6 +47,7 @@ class _Logged:
     logger: F64  # (N, K)
     marginal: F64  # (N, K)
     q_logged: F64  # (N, K)
+    q_prefix: F64  # (N, K)
     placebo: F64  # (N, K) NaN where the logger left nothing to chance
     shopper: I64  # (N,)
     estimated: npt.NDArray[np.bool_]  # (N,)
@@ -58,6 +60,9 @@ class _Asked:
     conditional: F64  # (N, K)
     marginal: F64  # (N, K)
     q_target: F64  # (N,)
+    q_prefix: F64  # (N,)
+    q_click: F64  # (N,) NaN where no estimator asks for a click model
+    pseudoinverse: F64  # (N,) NaN where no estimator asks for it
 
 
 @dataclass(frozen=True)
@@ -88,11 +93,12 @@ def join_log(
         advance: Told rows read.
 
     Raises:
-        UserError: where the logged propensities cannot be recomputed from the logged scores, or no row is left.
+        UserError: where the logged propensities cannot be recomputed from the logged scores, no row is left, or an
+            estimator that is asked for cannot be fed from this log.
     """
     feature_map = FeatureMap(log.catalogue())
     keep: Keep = None if half is None else (lambda shopper: in_half(shopper, half))
-    models = _reward_model(log, feature_map, keep, settings.folds, seed)
+    models = _models(log, feature_map, keep, settings, seed)
     logged: list[_Logged] = []
     asked: dict[str, list[_Asked]] = {name: [] for name in targets}
     error = 0.0
@@ -104,7 +110,7 @@ def join_log(
         logged.append(row)
         error = max(error, stated)
         for name, target in targets.items():
-            answer, stated = _ask(target, batch, x, models, settings.target_slates, seed)
+            answer, stated = _ask(target, batch, x, models, settings, seed)
             asked[name].append(answer)
             error = max(error, stated)
         advance(len(batch))
@@ -116,7 +122,7 @@ def join_log(
     )
 
 
-def _reward_model(log: Log, feature_map: FeatureMap, keep: Keep, n_folds: int, seed: int) -> FoldModels:
+def _models(log: Log, feature_map: FeatureMap, keep: Keep, settings: Estimation, seed: int) -> SlateModels:
     """Fit on whole shoppers in the log's order, until there are enough searches."""
     x, reward, shopper = [], [], []
     n = 0
@@ -131,7 +137,13 @@ def _reward_model(log: Log, feature_map: FeatureMap, keep: Keep, n_folds: int, s
         raise UserError(
             f"no row of '{log.folder}' is left to evaluate on; the log is empty or all of it was learned from."
         )
-    return fit_folds(np.concatenate(x), np.concatenate(reward), np.concatenate(shopper), n_folds, seed)
+    columns = np.concatenate(x), np.concatenate(reward), np.concatenate(shopper)
+    return fit_models(*columns, settings.folds, seed, want_clicks=_is_asked("q_click", settings))
+
+
+def _is_asked(column: str, settings: Estimation) -> bool:
+    """Whether an estimator that is asked for by name needs a column that is not computed otherwise."""
+    return any(column in estimator(name).needs for name in settings.estimators or [])
 
 
 def _evidence(whole: _Logged, answer: _Asked, target: RankingPolicy, error: float) -> Evidence:
@@ -144,21 +156,31 @@ def _evidence(whole: _Logged, answer: _Asked, target: RankingPolicy, error: floa
         target_marginal=Marginal(answer.marginal, error),
         q_logged=whole.q_logged,
         q_target=answer.q_target,
+        q_prefix=whole.q_prefix,
+        q_prefix_target=answer.q_prefix,
+        q_click=_unless_absent(answer.q_click),
+        pseudoinverse=_unless_absent(answer.pseudoinverse),
         placebo=None if whole.placebo.shape[1] < 2 or np.isnan(whole.placebo).any() else whole.placebo,
         cluster=whole.shopper,
         propensity_kind="estimated" if estimated else "exact",
     )
 
 
-def _logged(batch: LogBatch, x: npt.NDArray[np.float32], models: FoldModels) -> tuple[_Logged, float]:
+def _unless_absent(column: F64) -> F64 | None:
+    return None if np.isnan(column).all() else column
+
+
+def _logged(batch: LogBatch, x: npt.NDArray[np.float32], models: SlateModels) -> tuple[_Logged, float]:
     marginal, error = _logger_marginal(batch)
     shopper = batch.page.shopper
+    expected = expect(models, shopper, _at(x, batch.slate), batch.slate >= 0)
     return _Logged(
         reward=batch.reward,
         logger=batch.logp.logp,
         marginal=marginal,
-        q_logged=models.expect(shopper, _at(x, batch.slate)) * (batch.slate >= 0),
-        placebo=_placebo(batch, models.expect(shopper, x, slot=0)),
+        q_logged=expected.slot,
+        q_prefix=expected.prefix,
+        placebo=_placebo(batch, models.slot.expect(shopper, x, slot=0)),
         shopper=shopper,
         estimated=batch.estimated,
     ), error
@@ -195,11 +217,11 @@ def _ask(
     target: RankingPolicy,
     batch: LogBatch,
     x: npt.NDArray[np.float32],
-    models: FoldModels,
-    n_slates: int,
+    models: SlateModels,
+    settings: Estimation,
     seed: int,
 ) -> tuple[_Asked, float]:
-    """One policy's propensities of a batch's slates, and what the reward model expects of slates of its own."""
+    """One policy's propensities of a batch's slates, and what the models expect of slates of its own."""
     scores = target.scores(batch.page)
     conditional, marginal = slate_propensities(scores, target.temperature, target.floor, batch.slate, True)
     assert marginal is not None
@@ -210,10 +232,21 @@ def _ask(
         logw = plackett_luce.log_weights(scores, target.temperature, target.floor)
         key = hashing.absorb(hashing.stream(seed, "target slates"), batch.row)
         drawn = [
-            plackett_luce.draw(logw, n_slots, hashing.absorb(key, m), batch.page.candidates) for m in range(n_slates)
+            plackett_luce.draw(logw, n_slots, hashing.absorb(key, m), batch.page.candidates)
+            for m in range(settings.target_slates)
         ]
-    worth = [models.expect(batch.page.shopper, _at(x, slate)) * (slate >= 0) for slate in drawn]
-    return _Asked(conditional.logp, marginal.logp, np.mean(worth, axis=0).sum(axis=1)), marginal.error
+    worth = [expect(models, batch.page.shopper, _at(x, slate), slate >= 0) for slate in drawn]
+    weights = np.full(len(batch), np.nan)
+    if _is_asked("pseudoinverse", settings):
+        weights = pseudoinverse_weights(batch, target, scores, marginal.logp)
+    return _Asked(
+        conditional=conditional.logp,
+        marginal=marginal.logp,
+        q_target=np.mean([each.slot for each in worth], axis=0).sum(axis=1),
+        q_prefix=np.mean([each.prefix for each in worth], axis=0).sum(axis=1),
+        q_click=np.mean([each.clicks for each in worth], axis=0).sum(axis=1),
+        pseudoinverse=weights,
+    ), marginal.error
 
 
 def _at(x: npt.NDArray[np.float32], slate: I32) -> npt.NDArray[np.float32]:

@@ -25,6 +25,7 @@ from scenarios.evaluate import (
     INDEPENDENT,
     MODEL,
     POSITIONS,
+    PREFIXES,
     SAME_CONTEXTS,
     SHARED_STOCK,
     estimate_rows,
@@ -189,6 +190,7 @@ def _assumptions(world: World) -> list[str]:
         "Logged propensities are those the slates were drawn from; here they are checked against the logged scores.",
         HIDDEN_CONFOUNDER + " In this simulated log it holds by construction.",
         POSITIONS,
+        PREFIXES,
         MODEL,
         INDEPENDENT if world.params.market.stock is None else SHARED_STOCK,
     ]

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy.evidence import Evidence
-from offpolicy.terms import Terms, exp
+from offpolicy.slates.cuts import prefix
+from offpolicy.terms import Terms
 from simenv.errors import UserError
 
 Floats = npt.NDArray[np.float64]
@@ -22,11 +23,10 @@ def per_step(evidence: Evidence) -> Terms:
     Raises:
         UserError: If the evidence is not of sequences.
     """
-    weight = exp(np.cumsum(evidence.target.logp - evidence.logger.logp, axis=1))
     if evidence.length is None:
         raise UserError("length is absent; lay searches side by side with offpolicy.sequences.sessions first.")
     there = np.arange(evidence.n_slots) < evidence.length[:, None]
-    return Terms(weight, evidence.reward, there=there.astype(np.float64))
+    return replace(prefix(evidence), there=there.astype(np.float64))
 
 
 def per_step_with_model(evidence: Evidence) -> Terms:

@@ -46,10 +46,10 @@ KEYS = [
 
 def test_by_default_every_estimator_that_the_evidence_feeds_is_used(make_evidence: MakeEvidence) -> None:
     evidence = make_evidence()
-    everything = ["ips", "snips", "dm", "dr", "ips-item", "snips-item", "dr-item"]
+    everything = ["ips", "snips", "dm", "dr", "rips", "ips-item", "snips-item", "dr-item"]
     assert [one.estimator for one in evaluate(evidence)] == everything
     bare = replace(evidence, q_logged=None, target_marginal=None)
-    assert [one.estimator for one in evaluate(bare)] == ["ips", "snips"]
+    assert [one.estimator for one in evaluate(bare)] == ["ips", "snips", "rips"]
     assert [one.estimator for one in evaluate(make_evidence(n_slots=1))] == ["ips", "snips", "dm", "dr"]
 
 
@@ -87,15 +87,19 @@ def test_what_is_undefined_becomes_null_and_is_not_to_be_used(make_evidence: Mak
 def test_self_replay_of_a_plentiful_log_is_trusted_and_is_the_logged_mean() -> None:
     evidence, _ = enumerated_log(wrong_model=True)
     assert evidence.q_logged is not None
+    assert evidence.q_prefix is not None
     replay = replace(
         evidence,
         target=evidence.logger,
         target_marginal=evidence.logger_marginal,
         q_target=evidence.q_logged.sum(axis=1),
+        q_prefix_target=evidence.q_prefix.sum(axis=1),
+        pseudoinverse=np.ones(evidence.n_rows),
         placebo=np.zeros(evidence.reward.shape),
     )
     mean = evidence.reward.sum(axis=1).mean()
-    for one in evaluate(replay, ["ips", "snips", "dr", "ips-item", "snips-item", "dr-item"]):
+    names = ["ips", "snips", "dr", "rips", "snrips", "cascade-dr", "cascade-sndr", "ips-item", "snips-item", "dr-item"]
+    for one in evaluate(replay, [*names, "pi", "snpi"]):
         # float64 sums of 10,080 rows of order one
         assert one.interval.value == pytest.approx(mean, abs=1e-12)
         assert one.lift.value == pytest.approx(0.0, abs=1e-12)
@@ -111,9 +115,20 @@ def test_item_position_weights_are_contradicted_where_slots_depend_on_each_other
     found = {one.estimator: one for one in evaluate(replace(evidence, reward=rewarded), ["ips", "ips-item"])}
     assert found["ips"].verdict.word == "trust"
     assert found["ips-item"].verdict.word != "trust"
-    assert "from 'ips', which assumes less" in found["ips-item"].verdict.reasons[0]
+    assert "from 'rips', which assumes less" in found["ips-item"].verdict.reasons[0]
     agreed = {one.estimator: one for one in evaluate(evidence, ["ips", "ips-item"])}
     assert agreed["ips-item"].verdict.word == "trust"
+
+
+def test_the_rivals_of_a_rival_are_heard_too() -> None:
+    """What stands below moves the slot above: rips is as wrong as item-position weights, and whole slates say so."""
+    enumerated, _ = enumerated_log(wrong_model=True)
+    evidence = replace(enumerated, placebo=np.zeros(enumerated.reward.shape))
+    rewarded = evidence.reward.copy()
+    rewarded[:, 0] *= evidence.reward[:, 1] < 0.3
+    found = {one.estimator: one.verdict for one in evaluate(replace(evidence, reward=rewarded), ["ips-item", "rips"])}
+    assert "from 'ips', which assumes less" in found["ips-item"].reasons[0]
+    assert "from 'ips', which assumes less" in found["rips"].reasons[0]
 
 
 def test_evaluating_twice_gives_the_same_bytes_and_estimates_pickle(make_evidence: MakeEvidence) -> None:

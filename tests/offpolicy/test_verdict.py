@@ -85,7 +85,13 @@ def test_contradiction_by_an_estimator_that_assumes_less_is_a_reason(make_eviden
     assert verdict(make_evidence(), name="ips-item", rival_z=3.5).word == "caution"
     found = verdict(make_evidence(), name="ips-item", rival_z=-5.5, interference_z=0.0)
     assert found.word == "do not use"
-    assert found.reasons == ("it is -5.5 standard errors from 'ips', which assumes less",)
+    assert found.reasons == ("it is -5.5 standard errors from 'rips', which assumes less",)
+
+
+def test_prefix_weights_need_the_placebo_too_and_say_that_it_moved_rewards_above(make_evidence: MakeEvidence) -> None:
+    found = [verdict(make_evidence(), name="rips", interference_z=z) for z in (None, 0.0, 6.0)]
+    assert [each.word for each in found] == ["caution", "trust", "do not use"]
+    assert "moves the rewards of those above it (z = 6.0" in found[2].reasons[0]
 
 
 def test_item_position_weights_need_the_placebo_and_are_refused_where_it_moves_rewards(

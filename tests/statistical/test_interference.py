@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from offpolicy import Evidence
-from offpolicy.diagnostics import interference_z
+from offpolicy.diagnostics import interference_z, upward_z
 from offpolicy.inference import clusters
 from policies import plackett_luce
 from policies.registry import named_policy
@@ -65,6 +65,16 @@ def test_whichever_slot_harms_its_neighbour_is_seen_and_nothing_is_seen_where_no
     assert all(each is not None and each > 3.0 for each in z), z
     calm = [interference_z(e, clusters(e)) for e in (enumerated_world(None, seed) for seed in range(20))]
     assert all(each is not None and each < 3.0 for each in calm), calm
+
+
+def test_only_what_moves_rewards_above_is_held_against_those_who_read_from_the_top() -> None:
+    """A slot that harms the one below is what prefix weights are made for; one that harms the one above is not."""
+    for harm in [(0, 1), (1, 2)]:
+        calm = [upward_z(e, clusters(e)) for e in (enumerated_world(harm, seed) for seed in range(5))]
+        assert all(each is not None and each < 3.0 for each in calm), calm
+    for harm in [(1, 0), (2, 1)]:
+        loud = [upward_z(e, clusters(e)) for e in (enumerated_world(harm, seed) for seed in range(5))]
+        assert all(each is not None and each > 3.0 for each in loud), loud
 
 
 def z_of(world_name: str, seed: int, folder: Path, n_shoppers: int) -> float:

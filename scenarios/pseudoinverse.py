@@ -1,0 +1,72 @@
+"""Pseudoinverse weights of a batch of a log: where policies' scores become the columns that the estimator asks for."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from offpolicy.slates.pseudoinverse import plackett_luce_weights, uniform_weights
+from policies import plackett_luce
+from policies.ranking import RankingPolicy
+from simenv.errors import UserError
+from simenv.log import LogBatch
+
+F64 = npt.NDArray[np.float64]
+F32 = npt.NDArray[np.float32]
+
+EVEN = 1e-9  # by which log-weights of a uniform logger may differ
+GREEDY = 40.0  # log of how much likelier a greedy target's next item is than all that follow it
+
+
+def pseudoinverse_weights(batch: LogBatch, target: RankingPolicy, scores: F32, at_slot: F64) -> F64:
+    """Weights (N,) of a batch: in closed form where the logger was uniform, by enumeration elsewhere.
+
+    Args:
+        batch: Logged searches.
+        target: The policy to judge.
+        scores: Its scores of the candidates, (N, C).
+        at_slot: Its log-chance of each logged item at its slot, (N, K).
+
+    Raises:
+        UserError: where the logger was greedy, or not uniform on a page with too many slates to enumerate.
+    """
+    if (batch.temperature == 0.0).any():
+        row = int((batch.temperature == 0.0).argmax())
+        raise UserError(
+            f"log row {batch.row[row]}: the logger was greedy, so pairs of slots say nothing of other slates; the "
+            "pseudoinverse needs a logger that explored."
+        )
+    logw = np.empty(batch.scores.shape)
+    for temperature, floor in sorted(set(zip(batch.temperature.tolist(), batch.floor.tolist(), strict=True))):
+        rows = (batch.temperature == temperature) & (batch.floor == floor)
+        logw[rows] = plackett_luce.log_weights(batch.scores[rows], temperature, floor)
+    here = batch.page.candidates >= 0
+    spread = np.where(here, logw, -np.inf).max(axis=1) - np.where(here, logw, np.inf).min(axis=1)
+    even = (spread <= EVEN) | ~here.any(axis=1)
+    made = np.empty(len(batch))
+    if even.any():
+        anywhere = _anywhere(target, scores[even], batch.slate[even])
+        n_shown = (batch.slate[even] >= 0).sum(axis=1)
+        made[even] = uniform_weights(here[even].sum(axis=1), n_shown, np.exp(at_slot[even]), anywhere)
+    if not even.all():
+        uneven = ~even
+        made[uneven] = plackett_luce_weights(
+            np.exp(logw[uneven]), np.exp(_target_weights(target, scores[uneven])), batch.slate[uneven]
+        )
+    return made
+
+
+def _anywhere(target: RankingPolicy, scores: F32, slate: npt.NDArray[np.int32]) -> F64:
+    """The target's chance of each logged item at any slot, (n, K)."""
+    if target.temperature > 0:
+        return plackett_luce.inclusion(plackett_luce.log_weights(scores, target.temperature, target.floor), slate)
+    best = plackett_luce.top(scores, slate.shape[1])
+    return (slate[:, :, None] == best[:, None, :]).any(axis=2).astype(np.float64)
+
+
+def _target_weights(target: RankingPolicy, scores: F32) -> F64:
+    """Log-weights (n, C); a greedy ranker's fall so steeply that its own slate is certain to 1e-17."""
+    if target.temperature > 0:
+        return plackett_luce.log_weights(scores, target.temperature, target.floor)
+    order = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1, kind="stable")
+    return np.where(np.isneginf(scores), -np.inf, -GREEDY * order)
