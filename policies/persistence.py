@@ -10,8 +10,6 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from policies.exploration.estimates import Exploration
 from policies.exploration.registry import exploration as scheme_of
@@ -29,6 +27,7 @@ from policies.features import READER, SESSION
 from policies.learning import Learner
 from policies.ranking import RankingPolicy, Scorer
 from policies.registry import CARD_FILE, POLICIES, SAVED_PARTS, restored_learner
+from policies.saved_folder import packed, write_folder
 from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
 
@@ -104,8 +103,6 @@ def save_model(
     Raises:
         UserError: where the folder exists, or for a scheme that is not in EXPLORATIONS and so could not be loaded.
     """
-    if folder.exists():
-        raise UserError(f"'{folder}' exists already; a model is never overwritten. Choose another --out or remove it.")
     entry = POLICIES[scorer.kind]
     scheme = None
     if exploration is None:
@@ -131,16 +128,8 @@ def save_model(
         "intended_use": "ranking the candidates of a search on a catalogue with the same columns; judged off-policy "
         "or in simulated tests before any shopper sees it",
     }
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    draft.mkdir(parents=True)
-    try:
-        tensors = {name: np.ascontiguousarray(value) for name, value in _held(scorer).items()}
-        save_file(tensors, draft / MODEL_FILE)
-        (draft / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-        draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return folder
+    text = json.dumps(card, indent=2) + "\n"
+    return write_folder(folder, "model", {MODEL_FILE: packed(_held(scorer)), CARD_FILE: text.encode()})
 
 
 def read_card(folder: Path) -> dict[str, Any]:

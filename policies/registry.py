@@ -159,8 +159,12 @@ def new_learner(
         given[setting], held = _class(SAVED_PARTS[setting])(folder)
         weights |= {f"{setting}.{name}": value for name, value in held.items()}
     made: Learner = _class(entry.made_by).empty(catalogue, n_slots, given)
-    if weights:
-        made.feature_map.restore(weights)
+    try:
+        if weights:
+            made.feature_map.restore(weights)
+    except (RuntimeError, TypeError) as error:  # torch says which weight does not fit
+        told = ", ".join(f"{setting} '{folder}'" for setting, folder in part_folders(settings or {}).items())
+        raise UserError(f"{told}: the weights are damaged ({str(error).splitlines()[0]}). Train it again.") from error
     return made
 
 

@@ -141,10 +141,15 @@ def test_an_interrupted_save_leaves_nothing(
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("policies.persistence.save_file", interrupted)
+    monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_model(trained["linear"], tmp_path / "model", 3, SEEN, {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_file_of_a_model_has_the_mode_that_the_umask_gives(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    assert {path.stat().st_mode for path in model.iterdir()} == {(tmp_path / "plain").stat().st_mode}
 
 
 def edit_card(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
