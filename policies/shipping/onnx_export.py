@@ -1,10 +1,10 @@
 """Export of a policy to ONNX, never without a check: the file appears only where it shows what the policy shows.
 
-Inputs are what a serving system has: `features` (N, C, F) float32 in the order of the card; `mask` (N, C) bool, False
-at holes; and what a learner's score needs beside them (`policies.shipping.learners`). Outputs: `scores` (N, C) float32,
--inf at holes; `probabilities` (N, C) float32 of the first choice, temperature and floor inside; `slate` (N, K) int64,
-the K best positions, ties to the earlier one, -1 where there are fewer. A slate drawn without replacement by these
-probabilities is what the policy shows; `slate` is what it would show without chance.
+Inputs are what a serving system has: `mask` (N, C) bool, False at holes; `features` (N, C, F) float32 in the order of
+the card, where the score reads them; and what it needs beside (`policies.shipping.learners`). Outputs: `scores` (N, C)
+float32, -inf at holes; `probabilities` (N, C) float32 of the first choice, temperature and floor inside; `slate` (N, K)
+int64, the K best positions, ties to the earlier one, -1 where there are fewer. A slate drawn without replacement by
+these probabilities is what the policy shows; `slate` is what it would show without chance.
 """
 
 from __future__ import annotations
@@ -99,10 +99,11 @@ def onnx_bytes(policy: RankingPolicy, n_slots: int, card: Mapping[str, Any]) -> 
         g.name(value, name)
     single, axes = TensorProto.FLOAT, ["N", "C"]
     inputs: dict[str, tuple[int, list[str | int]]] = {
-        "features": (single, ["N", "C", len(_learner(policy).feature_map.feature_names)]),
         "mask": (TensorProto.BOOL, ["N", "C"]),
         **{name: (each.dtype, each.shape(policy.scorer)) for name, each in export.inputs.items()},
     }
+    if export.reads_features:
+        inputs["features"] = (single, ["N", "C", len(_learner(policy).feature_map.feature_names)])
     outputs = {"scores": (single, axes), "probabilities": (single, axes), "slate": (TensorProto.INT64, ["N", n_slots])}
     about = {f"input_{name}": each.about for name, each in export.inputs.items()}
     model = g.model(inputs, outputs, {"slatelab_card": json.dumps(card), **about})  # type: ignore[arg-type]
@@ -116,13 +117,13 @@ def feeds(policy: RankingPolicy, page: Page) -> dict[str, npt.NDArray[np.generic
 
     from policies.shipping.learners import export_of
 
-    feature_map = _learner(policy).feature_map
-    with torch.no_grad():
-        x = feature_map(page_tensors(page, feature_map.style.device)).cpu().numpy()  # type: ignore[arg-type]
-    others = {
-        name: each.of_page(policy.scorer, page) for name, each in export_of(policy.name, policy.scorer).inputs.items()
-    }
-    return {"features": x, "mask": page.candidates >= 0, **others}
+    export, feature_map = export_of(policy.name, policy.scorer), _learner(policy).feature_map
+    made: dict[str, npt.NDArray[np.generic]] = {"mask": page.candidates >= 0}
+    if export.reads_features:
+        with torch.no_grad():
+            x = feature_map(page_tensors(page, feature_map.style.device))  # type: ignore[arg-type]
+        made["features"] = x.cpu().numpy()
+    return made | {name: each.of_page(policy.scorer, page) for name, each in export.inputs.items()}
 
 
 def session(content: bytes) -> Any:
