@@ -19,6 +19,7 @@ from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
+    from policies.exploration.slotwise import AnyPolicy
     from policies.learning import Learner
     from policies.ranking import RankingPolicy, Scorer
 
@@ -216,19 +217,20 @@ def named_policy(name: str, catalogue: PublicCatalogue) -> RankingPolicy:
     return RankingPolicy(name, scorer, entry.temperature, entry.floor, sees_truth=entry.sees_truth)
 
 
-def load_policy(spec: str, catalogue: PublicCatalogue, n_slots: int) -> RankingPolicy:
+def load_policy(spec: str, catalogue: PublicCatalogue, n_slots: int) -> AnyPolicy:
     """The policy that a user named: a registry name, a saved model's folder, or `module:function`.
 
-    A function is called with (catalogue, n_slots) and returns a `RankingPolicy`; its module is looked for in the
-    current folder too. Code is run only where the user names it in this form; loading a saved model runs none.
+    A function is called with (catalogue, n_slots) and returns a `RankingPolicy` or a `SlotwisePolicy`; its module is
+    looked for in the current folder too. Code is run only where the user names it in this form; loading a saved model
+    runs none.
 
     Raises:
         UserError: where nothing of that name exists or what it made is no policy.
     """
     if (Path(spec) / CARD_FILE).is_file():
-        from policies.persistence import load_model
+        from policies.persistence import load_any
 
-        return load_model(Path(spec), catalogue, n_slots)
+        return load_any(Path(spec), catalogue, n_slots)
     if ":" in spec:
         return _from_function(spec, catalogue, n_slots)
     if Path(spec).is_dir():
@@ -236,7 +238,8 @@ def load_policy(spec: str, catalogue: PublicCatalogue, n_slots: int) -> RankingP
     return named_policy(spec, catalogue)
 
 
-def _from_function(spec: str, catalogue: PublicCatalogue, n_slots: int) -> RankingPolicy:
+def _from_function(spec: str, catalogue: PublicCatalogue, n_slots: int) -> AnyPolicy:
+    from policies.exploration.slotwise import SlotwisePolicy
     from policies.ranking import RankingPolicy
 
     module_name, _, function_name = spec.partition(":")
@@ -257,12 +260,13 @@ def _from_function(spec: str, catalogue: PublicCatalogue, n_slots: int) -> Ranki
     if not callable(function):
         raise UserError(f"'{spec}' is a {type(function).__name__}; expected a function of (catalogue, n_slots).")
     made = function(catalogue, n_slots)
-    if type(made) is not RankingPolicy:
+    if type(made) is not RankingPolicy and type(made) is not SlotwisePolicy:
         raise UserError(
             f"'{spec}' returned a {type(made).__name__}; expected policies.ranking.RankingPolicy(name, scorer, "
             "temperature, floor)."
         )
-    return made
+    policy: AnyPolicy = made
+    return policy
 
 
 def _class(made_by: str) -> Any:

@@ -17,9 +17,10 @@ import numpy.typing as npt
 from offpolicy import Evidence
 from offpolicy.reward_model import FoldModels, fit_folds
 from policies import plackett_luce
+from policies.exploration.slotwise import AnyPolicy
 from policies.features import FeatureMap, features
 from policies.learning import in_half
-from policies.ranking import RankingPolicy, slate_propensities
+from policies.ranking import slate_propensities
 from scenarios.config import Estimation
 from scenarios.progress import Advance
 from simenv import hashing
@@ -56,7 +57,7 @@ class _Asked:
     """What one target policy says of the same rows."""
 
     conditional: F64  # (N, K)
-    marginal: F64  # (N, K)
+    marginal: F64 | None  # (N, K); None where it cannot be computed
     q_target: F64  # (N,)
 
 
@@ -71,7 +72,7 @@ class Joined:
 
 def join_log(
     log: Log,
-    targets: Mapping[str, RankingPolicy],
+    targets: Mapping[str, AnyPolicy],
     half: int | None,
     settings: Estimation,
     seed: int,
@@ -134,14 +135,14 @@ def _reward_model(log: Log, feature_map: FeatureMap, keep: Keep, n_folds: int, s
     return fit_folds(np.concatenate(x), np.concatenate(reward), np.concatenate(shopper), n_folds, seed)
 
 
-def _evidence(whole: _Logged, answer: _Asked, target: RankingPolicy, error: float) -> Evidence:
+def _evidence(whole: _Logged, answer: _Asked, target: AnyPolicy, error: float) -> Evidence:
     estimated = bool(whole.estimated.any()) or target.propensity_kind == "estimated"
     return Evidence(
         reward=whole.reward,
         logger=Conditional(whole.logger),
         target=Conditional(answer.conditional),
         logger_marginal=Marginal(whole.marginal, error),
-        target_marginal=Marginal(answer.marginal, error),
+        target_marginal=None if answer.marginal is None else Marginal(answer.marginal, error),
         q_logged=whole.q_logged,
         q_target=answer.q_target,
         placebo=None if whole.placebo.shape[1] < 2 or np.isnan(whole.placebo).any() else whole.placebo,
@@ -192,7 +193,7 @@ def _explorations(temperature: F64, floor: F64) -> Iterator[tuple[float, float, 
 
 
 def _ask(
-    target: RankingPolicy,
+    target: AnyPolicy,
     batch: LogBatch,
     x: npt.NDArray[np.float32],
     models: FoldModels,
@@ -200,20 +201,11 @@ def _ask(
     seed: int,
 ) -> tuple[_Asked, float]:
     """One policy's propensities of a batch's slates, and what the reward model expects of slates of its own."""
-    scores = target.scores(batch.page)
-    conditional, marginal = slate_propensities(scores, target.temperature, target.floor, batch.slate, True)
-    assert marginal is not None
-    n_slots = batch.slate.shape[1]
-    if target.temperature == 0:
-        drawn = [plackett_luce.top(scores, n_slots)]
-    else:
-        logw = plackett_luce.log_weights(scores, target.temperature, target.floor)
-        key = hashing.absorb(hashing.stream(seed, "target slates"), batch.row)
-        drawn = [
-            plackett_luce.draw(logw, n_slots, hashing.absorb(key, m), batch.page.candidates) for m in range(n_slates)
-        ]
-    worth = [models.expect(batch.page.shopper, _at(x, slate)) * (slate >= 0) for slate in drawn]
-    return _Asked(conditional.logp, marginal.logp, np.mean(worth, axis=0).sum(axis=1)), marginal.error
+    key = hashing.absorb(hashing.stream(seed, "target slates"), batch.row)
+    said = target.answered(batch.page, batch.slate, [hashing.absorb(key, m) for m in range(n_slates)])
+    worth = [models.expect(batch.page.shopper, _at(x, slate)) * (slate >= 0) for slate in said.slates]
+    marginal, error = (None, 0.0) if said.marginal is None else (said.marginal.logp, said.marginal.error)
+    return _Asked(said.conditional.logp, marginal, np.mean(worth, axis=0).sum(axis=1)), error
 
 
 def _at(x: npt.NDArray[np.float32], slate: I32) -> npt.NDArray[np.float32]:

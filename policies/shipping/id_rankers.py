@@ -150,7 +150,7 @@ def _position_aware(g: Graph, scorer: NetworkRanker) -> str:
     attraction = g.op("Neg", g.op("Softplus", g.op("Neg", log_odds)))
     if not net.has_value:
         return attraction
-    return g.op("Add", attraction, g.op("Add", log_gain, g.number(LEVEL_RATE * networks.array(net.level))))
+    return g.op("Add", attraction, g.op("Add", log_gain, g.number(LEVEL_RATE * float(net.level.detach()))))
 
 
 def _co_view(g: Graph, scorer: CoView) -> str:

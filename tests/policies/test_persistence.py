@@ -14,11 +14,14 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from policies.exploration.registry import EXPLORATIONS, exploration
+from policies.exploration.slotwise import Slotwise, SlotwisePolicy
 from policies.learning import Learner
-from policies.persistence import MODEL_FILE, LearnedFrom, load_model, read_card, save_model, shoppers_digest
+from policies.persistence import MODEL_FILE, LearnedFrom, load_any, load_model, read_card, save_model, shoppers_digest
 from policies.ranking import RankingPolicy
 from policies.registry import CARD_FILE, POLICIES, load_policy
+from simenv import hashing
 from simenv.catalogue import PublicCatalogue
+from simenv.columns import take
 from simenv.errors import UserError
 from simenv.play import Step
 from simenv.worlds import load_world
@@ -133,6 +136,21 @@ def test_a_planted_pickle_is_refused_and_does_not_run(
 def test_a_model_is_never_overwritten(model: Path, trained: dict[str, Learner]) -> None:
     with pytest.raises(UserError, match="exists already"):
         save_model(trained["linear"], model, 3, SEEN, {})
+
+
+def test_a_model_that_explores_slot_by_slot_comes_back_as_one(
+    tmp_path: Path, trained: dict[str, Learner], steps: Step, catalogue: PublicCatalogue
+) -> None:
+    """Its slates and their propensities; and nobody takes it for one whose slates are Plackett-Luce."""
+    scheme, page = exploration("epsilon-greedy", {"epsilon": 0.3}), take(steps.page, slice(0, 100))
+    folder = save_model(trained["linear"], tmp_path / "model", 3, SEEN, {}, Slotwise(scheme))
+    keys = hashing.absorb(7, np.arange(100))
+    policies = SlotwisePolicy("linear", trained["linear"], scheme), load_any(folder, catalogue, 3)
+    one, other = (policy.act(page, 3, keys) for policy in policies)
+    assert one.slate.tobytes() == other.slate.tobytes()
+    assert one.logp.logp.tobytes() == other.logp.logp.tobytes()
+    with pytest.raises(UserError, match="explores slot by slot; expected one whose slates are Plackett-Luce"):
+        load_model(folder, catalogue, 3)
 
 
 def test_an_interrupted_save_leaves_nothing(
