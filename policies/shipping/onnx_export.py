@@ -26,6 +26,7 @@ from simenv.errors import UserError
 from simenv.world import Page
 
 TOLERANCE = 1e-5  # of probabilities, and of scores whose order may be taken for a tie, relative to their size
+ROUNDING = 5e-7  # of scores by float32; a probability moves by up to this over the temperature
 OUTPUTS = ("scores", "probabilities", "slate")
 
 
@@ -60,7 +61,7 @@ def export_policy(policy: RankingPolicy, n_slots: int, card: Mapping[str, Any], 
 
     Raises:
         UserError: for a learner or an exploration that cannot be exported, where onnx or onnxruntime is missing, where
-            the file exists, or where graph and policy differ by more than TOLERANCE.
+            the file exists, or where graph and policy differ by more than `allowed_error`.
     """
     if out.exists():
         raise UserError(f"'{out}' exists already; a file is never overwritten. Choose another --out or remove it.")
@@ -145,7 +146,7 @@ def compare(policy: RankingPolicy, content: bytes, n_slots: int, page: Page) -> 
     """Run a graph beside its policy over pages.
 
     Raises:
-        UserError: where a probability differs by more than TOLERANCE, or a slate does and not by a tie.
+        UserError: where a probability differs by more than `allowed_error`, or a slate does and not by a tie.
     """
     run = session(content)
     scores, p, slate = run.run(list(OUTPUTS), feeds(policy, page))
@@ -156,10 +157,11 @@ def compare(policy: RankingPolicy, content: bytes, n_slots: int, page: Page) -> 
     p_error = float(np.abs(p - first).max(initial=0.0))
     here = page.candidates >= 0
     score_error = float(np.abs(scores[here] - expected[here]).max(initial=0.0))
-    if not p_error <= TOLERANCE or (np.isfinite(scores) != here).any():
+    allowed = allowed_error(policy.temperature)
+    if not p_error <= allowed or (np.isfinite(scores) != here).any():
         raise UserError(
             f"policy '{policy.name}': the exported graph gives a probability that differs by {p_error:.2g} from the "
-            f"policy's (at most {TOLERANCE:g} is allowed). Nothing was written; this is a defect worth reporting."
+            f"policy's (at most {allowed:.2g} is allowed). Nothing was written; this is a defect worth reporting."
         )
     differ = (slate != best).any(axis=1)
     if not _are_ties(expected, slate, best):
@@ -169,6 +171,11 @@ def compare(policy: RankingPolicy, content: bytes, n_slots: int, page: Page) -> 
         )
     shapes = {each.name: list(each.shape) for each in run.get_inputs()}
     return Checked(len(page), p_error, score_error, int(differ.sum()), shapes)
+
+
+def allowed_error(temperature: float) -> float:
+    """How far apart a probability of the two may be: TOLERANCE, or what rounding does to a cold policy's."""
+    return max(TOLERANCE, ROUNDING / temperature) if temperature > 0 else TOLERANCE
 
 
 def _first_choice(policy: RankingPolicy, scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
