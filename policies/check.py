@@ -16,8 +16,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from policies.exploration.estimates import Estimates, Needs, Uncertain
-from policies.exploration.slotwise import SlotwisePolicy
-from policies.ranking import F32, RankingPolicy, Scorer, reads_query
+from policies.exploration.slotwise import AnyPolicy
+from policies.ranking import F32, Scorer, reads_query
 from simenv import hashing
 from simenv.columns import join, take
 from simenv.decision import Decision, Truth
@@ -25,8 +25,6 @@ from simenv.errors import UserError
 from simenv.hashing import Keys
 from simenv.play import play, shopper_range, truth
 from simenv.world import Page, World, policy_keys
-
-AnyPolicy = RankingPolicy | SlotwisePolicy
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]

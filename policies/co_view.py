@@ -97,12 +97,10 @@ class CoView:
 
     def score(self, page: Page, truth: Truth | None) -> F32:
         """See the module; (N, C)."""
-        item, popularity = np.maximum(page.candidates, 0), self._popularity()
+        item, popularity = np.maximum(page.candidates, 0), self.popularity()
         score = popularity[item]
         if self.settings["personal"] and len(self.pair):
-            of = np.zeros((2, self.n_items))
-            np.add.at(of[0], self.pair // self.n_items, self.count)
-            np.add.at(of[1], self.pair % self.n_items, self.count)
+            of = self.sums()
             for first in range(0, len(page), CHUNK):
                 rows = slice(first, first + CHUNK)
                 score[rows] += self.settings["weight"] * self._together(item[rows], page.recent[rows], of)
@@ -137,6 +135,20 @@ class CoView:
         self._delivered = np.array(tensors["delivered"], dtype=np.uint64)
         self.n_searches = int(tensors["n_searches"].item())
 
+    def popularity(self) -> npt.NDArray[np.float64]:
+        """Log of clicks over those that an average item would have had in the same slots, (I,)."""
+        rate = self.clicks.sum(axis=0) / np.maximum(self.shown.sum(axis=0), 1)
+        prior = self.settings["prior"]
+        made: npt.NDArray[np.float64] = np.log((self.clicks.sum(axis=1) + prior) / (self.shown @ rate + prior))
+        return made
+
+    def sums(self) -> npt.NDArray[np.float64]:
+        """The counts' own sums: of pairs with a in the past and of those with b clicked, (2, I)."""
+        of = np.zeros((2, self.n_items))
+        np.add.at(of[0], self.pair // self.n_items, self.count)
+        np.add.at(of[1], self.pair % self.n_items, self.count)
+        return of
+
     def _count(self, first: I64, clicked: I64) -> None:
         """Add pairs of `first` (n, M), -1 for none, and `clicked` (n,)."""
         made = (first * self.n_items + clicked[:, None])[(first >= 0) & (first != clicked[:, None])]
@@ -144,13 +156,6 @@ class CoView:
         count = np.zeros(len(pair), dtype=np.int64)
         np.add.at(count, at, np.concatenate([self.count, np.ones(len(made), dtype=np.int64)]))
         self.pair, self.count = pair, count
-
-    def _popularity(self) -> npt.NDArray[np.float64]:
-        """Log of clicks over those that an average item would have had in the same slots, (I,)."""
-        rate = self.clicks.sum(axis=0) / np.maximum(self.shown.sum(axis=0), 1)
-        prior = self.settings["prior"]
-        made: npt.NDArray[np.float64] = np.log((self.clicks.sum(axis=1) + prior) / (self.shown @ rate + prior))
-        return made
 
     def _together(
         self, item: npt.NDArray[np.int32], recent: npt.NDArray[np.int32], of: npt.NDArray[np.float64]

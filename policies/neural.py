@@ -184,7 +184,7 @@ NEURAL_UCB = NeuralKind(
 )
 NEURAL_TS = NeuralKind(
     "neural-ts",
-    {"n_draws": 8, "temperature": 0.3, "scale": 1.0, "regularisation": 1.0},
+    {"n_draws": 8, "temperature": 0.1, "scale": 1.0, "regularisation": 1.0},
     lambda shape, settings, generator: Diagonal(_position_based(shape, settings, generator), settings),
 )
 ENSEMBLE = NeuralKind("ensemble", {"alpha": 0.0, "n_members": 10}, _ensemble)

@@ -10,8 +10,6 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +18,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from policies.exploration.estimates import Exploration
 from policies.exploration.registry import exploration as scheme_of
 from policies.exploration.registry import name_of
+from policies.exploration.slotwise import AnyPolicy, Slotwise, SlotwisePolicy
 from policies.features import READER, SESSION
 from policies.learning import Learner
 from policies.ranking import RankingPolicy, Scorer
-from policies.registry import CARD_FILE, POLICIES, SAVED_PARTS, restored_learner
+from policies.registry import CARD_FILE, POLICIES, SAVED_PARTS, Entry, restored_learner
+from policies.saved_folder import packed, write_folder
 from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
 
@@ -88,7 +88,7 @@ def save_model(
     n_slots: int,
     learned_from: LearnedFrom,
     metrics: dict[str, float],
-    exploration: tuple[float, float] | Exploration | None = None,
+    exploration: tuple[float, float] | Exploration | Slotwise | None = None,
 ) -> Path:
     """Write a model's folder, whole or not at all.
 
@@ -98,23 +98,14 @@ def save_model(
         n_slots: K it was trained with.
         learned_from: What it has seen.
         metrics: Numbers for the card.
-        exploration: How the policy explores: (temperature, floor) of plain Plackett-Luce, or a scheme of EXPLORATIONS;
-            the registry's temperature and floor where None.
+        exploration: How the policy explores: (temperature, floor) of plain Plackett-Luce; a scheme of EXPLORATIONS, or
+            one asked at every slot; the registry's temperature and floor where None.
 
     Raises:
         UserError: where the folder exists, or for a scheme that is not in EXPLORATIONS and so could not be loaded.
     """
-    if folder.exists():
-        raise UserError(f"'{folder}' exists already; a model is never overwritten. Choose another --out or remove it.")
     entry = POLICIES[scorer.kind]
-    scheme = None
-    if exploration is None:
-        temperature, floor = entry.temperature, entry.floor
-    elif isinstance(exploration, tuple):
-        temperature, floor = exploration
-    else:
-        temperature, floor = 1.0, 0.0  # a scheme has its own
-        scheme = {"name": name_of(exploration), "settings": vars(exploration)}
+    temperature, floor, scheme = _told(entry, exploration)
     card = {
         "schema": CARD_SCHEMA,
         "kind": scorer.kind,
@@ -131,16 +122,8 @@ def save_model(
         "intended_use": "ranking the candidates of a search on a catalogue with the same columns; judged off-policy "
         "or in simulated tests before any shopper sees it",
     }
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    draft.mkdir(parents=True)
-    try:
-        tensors = {name: np.ascontiguousarray(value) for name, value in _held(scorer).items()}
-        save_file(tensors, draft / MODEL_FILE)
-        (draft / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-        draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return folder
+    text = json.dumps(card, indent=2) + "\n"
+    return write_folder(folder, "model", {MODEL_FILE: packed(_held(scorer)), CARD_FILE: text.encode()})
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -168,12 +151,54 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def load_model(folder: Path, catalogue: PublicCatalogue, n_slots: int) -> RankingPolicy:
-    """A saved model as a policy over a catalogue.
+    """A saved model as a ranking policy over a catalogue.
 
     Raises:
-        UserError: where the files are damaged, of another kind, or do not fit the catalogue or the number of slots.
+        UserError: where the files are damaged, of another kind, or do not fit the catalogue or the number of slots; or
+            where the model explores slot by slot, so that its slates are not Plackett-Luce.
     """
     card = read_card(folder)
+    if _is_slotwise(card):
+        raise UserError(
+            f"model '{folder}' explores slot by slot; expected one whose slates are Plackett-Luce by its scores. Save "
+            "it under another exploration, or load it by policies.persistence.load_any."
+        )
+    policy = RankingPolicy(card["kind"], _scorer(folder, card, catalogue, n_slots), card["temperature"], card["floor"])
+    return policy if card["exploration"] is None else dataclasses.replace(policy, exploration=_scheme(folder, card))
+
+
+def load_any(folder: Path, catalogue: PublicCatalogue, n_slots: int) -> AnyPolicy:
+    """A saved model as the policy that it was saved as.
+
+    Raises:
+        UserError: see `load_model`.
+    """
+    card = read_card(folder)
+    if not _is_slotwise(card):
+        return load_model(folder, catalogue, n_slots)
+    return SlotwisePolicy(card["kind"], _scorer(folder, card, catalogue, n_slots), _scheme(folder, card))
+
+
+def _told(
+    entry: Entry, exploration: tuple[float, float] | Exploration | Slotwise | None
+) -> tuple[float, float, dict[str, Any] | None]:
+    """Temperature, floor and scheme as a card tells them; a scheme has its own temperature and floor."""
+    match exploration:
+        case None:
+            return entry.temperature, entry.floor, None
+        case (temperature, floor):
+            return temperature, floor, None
+        case Slotwise(scheme=scheme):
+            return 1.0, 0.0, {"name": name_of(scheme), "settings": vars(scheme), "slotwise": True}
+    return 1.0, 0.0, {"name": name_of(exploration), "settings": vars(exploration), "slotwise": False}
+
+
+def _is_slotwise(card: dict[str, Any]) -> bool:
+    return card["exploration"] is not None and bool(card["exploration"].get("slotwise", False))
+
+
+def _scorer(folder: Path, card: dict[str, Any], catalogue: PublicCatalogue, n_slots: int) -> Scorer:
+    """The learner that a folder holds."""
     if card["n_slots"] != n_slots:
         raise UserError(
             f"model '{folder}' ranks {card['n_slots']} slots; the log or world has {n_slots}. Train one for it."
@@ -195,9 +220,7 @@ def load_model(folder: Path, catalogue: PublicCatalogue, n_slots: int) -> Rankin
         raise UserError(
             f"'{folder / MODEL_FILE}' is damaged or of another shape ({str(error).splitlines()[0]}). Train it again."
         ) from error
-    made: Scorer = scorer
-    policy = RankingPolicy(card["kind"], made, card["temperature"], card["floor"])
-    return policy if card["exploration"] is None else dataclasses.replace(policy, exploration=_scheme(folder, card))
+    return scorer
 
 
 def _scheme(folder: Path, card: dict[str, Any]) -> Exploration:

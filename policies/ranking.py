@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -34,6 +35,23 @@ class Scorer(Protocol):
 
     def score(self, page: Page, truth: Truth | None) -> F32:
         """Scores (N, C) float32; what it says about holes is ignored. `truth` is None for all but oracles."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a policy says of logged pages, all of it from one scoring.
+
+    Attributes:
+        conditional: Of the logged slates.
+        marginal: Of the same; None where it cannot be computed.
+        slates: Slates (N, K) that it would have shown, each as likely as the next.
+        scores: What it ranks by, (N, C); None where slates are not made from one score a candidate.
+    """
+
+    conditional: Conditional
+    marginal: Marginal | None
+    slates: tuple[npt.NDArray[np.int32], ...]
+    scores: npt.NDArray[np.float32] | None = None
 
 
 def reads_query(scorer: Scorer) -> bool:
@@ -110,6 +128,16 @@ class RankingPolicy:
     ) -> tuple[Conditional, Marginal | None]:
         """Conditional and, where wanted, marginal propensities of given slates, from one scoring."""
         return slate_propensities(self.scores(page, truth), self.temperature, self.floor, slate, want_marginal)
+
+    def answered(self, page: Page, slate: npt.NDArray[np.int32], keys: Sequence[Keys]) -> Answered:
+        """Propensities of given slates, and a slate of its own for each of `keys` (one alone of a greedy policy)."""
+        scores, n_slots = self.scores(page), slate.shape[1]
+        said = slate_propensities(scores, self.temperature, self.floor, slate, True)
+        if self.temperature == 0:
+            return Answered(*said, (plackett_luce.top(scores, n_slots),), scores)
+        logw = plackett_luce.log_weights(scores, self.temperature, self.floor)
+        slates = tuple(plackett_luce.draw(logw, n_slots, key, page.candidates) for key in keys)
+        return Answered(*said, slates, scores)
 
     def scores(self, page: Page, truth: Truth | None = None) -> F32:
         """Scores with -inf at holes, (N, C) float32, exactly as they are drawn from and logged.

@@ -237,11 +237,19 @@ class LogHalf:
         """Those of the rows so far."""
         return self._met
 
+    def n_rows(self) -> int:
+        """How many rows it gives, from its beginning to its end."""
+        keep = self._keep()
+        return self.log.n_rows if keep is None else self.log.n_rows_of(keep)
+
     def _begin(self, taken: int) -> None:
-        half = self.half
-        keep = None if half is None else (lambda shopper: in_half(shopper, half))
-        self._batches: Iterator[Any] = islice(self.log.batches(keep, want_query=self._want_query), taken, None)
+        batches = self.log.batches(self._keep(), want_query=self._want_query)
+        self._batches: Iterator[Any] = islice(batches, taken, None)
         self._taken = taken
+
+    def _keep(self) -> Callable[[I64], npt.NDArray[np.bool_]] | None:
+        half = self.half
+        return None if half is None else (lambda shopper: in_half(shopper, half))
 
 
 def _round(learner: Learner, now: Progressed, watch: Watch) -> Progressed:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from reports.numbers import MISSING, count, decimals_for, fixed, interval, percent, signed
 from reports.summaries import records, unique
-from reports.tables import Cell, Table, table_of
+from reports.table import Cell, Table, table_of
 from reports.verdicts import OUTCOMES
 
 

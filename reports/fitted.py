@@ -11,7 +11,7 @@ from reports.figures import predictive
 from reports.keynumbers import KeyNumber
 from reports.numbers import fixed, interval, number
 from reports.summaries import records
-from reports.tables import Cell, Table
+from reports.table import Cell, Table
 
 FLAG_SIGNS = {"inside": "inside", "outside": "◆ outside", "far outside": "✖ far outside"}
 

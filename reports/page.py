@@ -22,7 +22,8 @@ from reports.sections.order import sections
 from reports.sections.section import Picture, Section
 from reports.style import policy_styles
 from reports.summaries import unique, with_truth
-from reports.tables import Table, verdict_matrix
+from reports.table import Table
+from reports.tables import verdict_matrix
 from reports.verdicts import VERDICTS
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -1,10 +1,9 @@
-"""Tables for readers, built from the tidy tables of a run: rounded, named, at most as long as a page can bear."""
+"""Tables for readers, built from the tidy tables of an experiment: rounded and named."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -12,36 +11,8 @@ from reports.figures.cells import in_words
 from reports.figures.weights import effective_rows, groups, share_above
 from reports.numbers import MISSING, count, decimals_for, fixed, interval, number, percent, signed
 from reports.summaries import cell_summary, learning_curves, records, unique
-from reports.verdicts import VERDICTS, Verdict
-
-MOST_ROWS = 120
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell: its text, and the verdict it shows, if it is one."""
-
-    text: str
-    verdict: Verdict | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as it is shown.
-
-    Attributes:
-        caption: What it holds.
-        columns: Headings.
-        is_number: Which columns stand to the right.
-        rows: The cells.
-        note: What was left out, or an empty string.
-    """
-
-    caption: str
-    columns: tuple[str, ...]
-    is_number: tuple[bool, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    note: str = ""
+from reports.table import MOST_ROWS, Cell, Table, column_of, cut_note, table_of
+from reports.verdicts import VERDICTS
 
 
 def policies_table(policies: pd.DataFrame) -> Table:
@@ -61,16 +32,16 @@ def policies_table(policies: pd.DataFrame) -> Table:
         [
             ("policy", list(rows["policy"]), False),
             ("role", list(rows["role"]), False),
-            ("value per search", _column(rows["value_search"]), True),
+            ("value per search", column_of(rows["value_search"]), True),
             ("gap closed", gaps, True),
-            ("per session", _column(rows["value_session"]), True),
-            ("per shopper", _column(rows["value_shopper"]), True),
-            ("NDCG", _column(rows["ndcg"], 3), True),
-            ("MRR", _column(rows["mrr"], 3), True),
-            ("clicks", _column(rows["clicks"], 3), True),
-            ("carts", _column(rows["carts"], 3), True),
-            ("purchases", _column(rows["purchases"], 3), True),
-            ("revenue", _column(rows["revenue"], 3), True),
+            ("per session", column_of(rows["value_session"]), True),
+            ("per shopper", column_of(rows["value_shopper"]), True),
+            ("NDCG", column_of(rows["ndcg"], 3), True),
+            ("MRR", column_of(rows["mrr"], 3), True),
+            ("clicks", column_of(rows["clicks"], 3), True),
+            ("carts", column_of(rows["carts"], 3), True),
+            ("purchases", column_of(rows["purchases"], 3), True),
+            ("revenue", column_of(rows["revenue"], 3), True),
         ],
         "policies",
     )
@@ -137,7 +108,7 @@ def diagnostics_table(estimates: pd.DataFrame) -> Table:
             ("mean weight", [fixed(value, 4) for value in estimates["mean_weight"]], True),
             ("z of mean weight", [fixed(value, 2) for value in estimates["mean_weight_z"]], True),
             ("largest weight's share", [fixed(value, 4) for value in estimates["max_weight_share"]], True),
-            ("standard error", _column(estimates["stderr"], 2), True),
+            ("standard error", column_of(estimates["stderr"], 2), True),
         ],
         "estimates",
     )
@@ -173,7 +144,7 @@ def verdict_matrix(estimates: pd.DataFrame) -> Table:
         ("log", "policy", *estimators),
         (False,) * (len(estimators) + 2),
         shown,
-        _cut_note(len(rows), "estimates"),
+        cut_note(len(rows), "estimates"),
     )
 
 
@@ -189,9 +160,9 @@ def truth_table(truth: pd.DataFrame) -> Table:
             ("policy", list(truth["policy"]), False),
             ("estimand", list(truth["estimand"]), False),
             ("truth", [fixed(value, decimals) for value in truth["value"]], True),
-            ("standard error", _column(truth["stderr"], 2), True),
+            ("standard error", column_of(truth["stderr"], 2), True),
             ("over the logger", [signed(value, decimals) for value in truth["lift"]], True),
-            ("its standard error", _column(truth["lift_stderr"], 2), True),
+            ("its standard error", column_of(truth["lift_stderr"], 2), True),
             ("twins save", [f"{fixed(times, 1)} x" if times > 0 else MISSING for times in truth["twins_save"]], True),
         ],
         "truth",
@@ -247,112 +218,6 @@ def cells_table(cells: pd.DataFrame, metric: str) -> Table:
     )
 
 
-def speed_table(speed: pd.DataFrame) -> Table:
-    """Rates and other measurements, with the peer's figure where there is one."""
-    return table_of(
-        "Measurements, and the peer's figure where there is one",
-        [
-            ("measurement", list(speed["name"]), False),
-            ("value", [number(value) for value in speed["value"]], True),
-            ("unit", list(speed["unit"]), False),
-            ("peer", list(speed["peer"]), False),
-            ("peer's figure", [number(value) for value in speed["peer_value"]], True),
-            ("ratio", [number(value, 3) for value in speed["ratio"]], True),
-        ],
-        "speed",
-    )
-
-
-def mechanisms_table(mechanisms: pd.DataFrame) -> Table:
-    """What each mechanism adds to the CPU time of a search, by backend."""
-    return table_of(
-        "CPU time of a search with each mechanism alone on",
-        [
-            ("mechanism", list(mechanisms["mechanism"]), False),
-            ("backend", list(mechanisms["backend"]), False),
-            ("microseconds", [fixed(value, 2) for value in mechanisms["microseconds"]], True),
-            ("added", [fixed(value, 2) for value in mechanisms["added"]], True),
-            ("share added", [f"{100 * value:.0f}%" for value in mechanisms["share"]], True),
-        ],
-        "mechanisms",
-    )
-
-
-def bandits_table(bandits: pd.DataFrame) -> Table:
-    """Regret on published test beds beside what others report."""
-    return table_of(
-        "Regret of bandits on published test beds",
-        [
-            ("bed", list(bandits["bed"]), False),
-            ("policy", list(bandits["policy"]), False),
-            ("rounds", [number(value) for value in bandits["rounds"]], True),
-            ("runs", [number(value) for value in bandits["runs"]], True),
-            ("regret", [fixed(value, 1) for value in bandits["regret"]], True),
-            ("standard error", [fixed(value, 1) for value in bandits["error"]], True),
-            ("published", [number(value) for value in bandits["published"]], True),
-            ("by", list(bandits["by"]), False),
-        ],
-        "bandits",
-    )
-
-
-def reading_table(reading: pd.DataFrame, by: str) -> Table:
-    """How many queries each reader reads right, by rate of misspelling and group: a column for each kind of term."""
-    of_kind = reading[reading["by"] == by]
-    terms = unique(of_kind["term"])
-    cells = {
-        (row["misspelling_rate"], row["group"], row["reader"], row["term"]): f"{row['value']:.3f} ± {row['stderr']:.3f}"
-        for row in records(of_kind)
-    }
-    keys = list(dict.fromkeys((rate, group, reader) for rate, group, reader, _ in cells))
-    return table_of(
-        "Share of queries that are read right, silence included, ± standard error by shopper",
-        [
-            ("misspelling rate", [number(rate) for rate, _, _ in keys], True),
-            (by, [str(group) for _, group, _ in keys], False),
-            ("reader", [str(reader) for _, _, reader in keys], False),
-            *((str(term), [cells.get((*key, term), MISSING) for key in keys], True) for term in terms),
-        ],
-        "reading",
-    )
-
-
-def gains_table(gains: pd.DataFrame) -> Table:
-    """What ranking gains from each reader."""
-    return table_of(
-        "True value per search over the logger's contexts, and the gain over no reader, paired by seed of training",
-        [
-            ("misspelling rate", [number(value) for value in gains["misspelling_rate"]], True),
-            ("learner", list(gains["learner"]), False),
-            ("reader", list(gains["reader"]), False),
-            ("value", [fixed(value, 4) for value in gains["value"]], True),
-            ("gain", [signed(value, 4) for value in gains["gain"]], True),
-            (
-                "95% interval",
-                [f"{signed(row['gain_low'], 4)} to {signed(row['gain_high'], 4)}" for row in records(gains)],
-                True,
-            ),
-            ("seeds", [count(value) for value in gains["seeds"]], True),
-        ],
-        "gains",
-    )
-
-
-def scaling_table(scaling: pd.DataFrame) -> Table:
-    """CPU time of a step by size."""
-    return table_of(
-        "CPU time of a step where one size grows alone",
-        [
-            ("what grows", list(scaling["meaning"]), False),
-            ("size", [count(value) for value in scaling["size"]], True),
-            ("milliseconds", [number(value) for value in scaling["milliseconds"]], True),
-            ("of the line", [number(value) for value in scaling["fitted"]], True),
-            ("R squared", [fixed(value, 4) for value in scaling["r_squared"]], True),
-        ],
-        "scaling",
-    )
-
-
 def level_name(estimates: pd.DataFrame) -> str:
     """The heading of intervals, with their level where all share one."""
     levels = estimates["level"].dropna().unique()
@@ -362,33 +227,3 @@ def level_name(estimates: pd.DataFrame) -> str:
 def _intervals(rows: pd.DataFrame, decimals: int) -> list[str]:
     """The columns `low` and `high` as intervals."""
     return [interval(low, high, decimals) for low, high in zip(rows["low"], rows["high"], strict=True)]
-
-
-def _column(values: pd.Series[float], digits: int = 4) -> list[str]:
-    """A column of numbers with the same number of decimals."""
-    decimals = decimals_for(values, digits)
-    return [fixed(value, decimals) for value in values]
-
-
-def table_of(caption: str, columns: Sequence[tuple[str, Sequence[str | Cell], bool]], file: str) -> Table:
-    """Columns as rows of cells, cut to what a page can bear; columns without any value are left out."""
-    kept = [column for column in columns if any(_text(value) not in ("", "–") for value in column[1])]
-    as_cell: Callable[[str | Cell], Cell] = lambda value: Cell(value) if isinstance(value, str) else value  # noqa: E731
-    rows = tuple(tuple(as_cell(value) for value in row) for row in zip(*(values for _, values, _ in kept), strict=True))
-    return Table(
-        caption,
-        tuple(name for name, _, _ in kept),
-        tuple(is_number for _, _, is_number in kept),
-        rows[:MOST_ROWS],
-        _cut_note(len(rows), file),
-    )
-
-
-def _text(value: str | Cell) -> str:
-    """What a cell shows."""
-    return value if isinstance(value, str) else value.text
-
-
-def _cut_note(n_rows: int, file: str) -> str:
-    """What a reader must know when a table was cut."""
-    return "" if n_rows <= MOST_ROWS else f"The first {MOST_ROWS} of {n_rows:,} rows; all are in tables/{file}.csv."

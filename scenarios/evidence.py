@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from offpolicy import Evidence, estimator
 from policies import plackett_luce
+from policies.exploration.slotwise import AnyPolicy
 from policies.features import FeatureMap, features
 from policies.learning import in_half
-from policies.ranking import RankingPolicy, slate_propensities
+from policies.ranking import slate_propensities
 from scenarios.config import Estimation
 from scenarios.progress import Advance
 from scenarios.pseudoinverse import pseudoinverse_weights
@@ -58,7 +59,7 @@ class _Asked:
     """What one target policy says of the same rows."""
 
     conditional: F64  # (N, K)
-    marginal: F64  # (N, K)
+    marginal: F64 | None  # (N, K); None where it cannot be computed
     q_target: F64  # (N,)
     q_prefix: F64  # (N,)
     q_click: F64  # (N,) NaN where no estimator asks for a click model
@@ -76,7 +77,7 @@ class Joined:
 
 def join_log(
     log: Log,
-    targets: Mapping[str, RankingPolicy],
+    targets: Mapping[str, AnyPolicy],
     half: int | None,
     settings: Estimation,
     seed: int,
@@ -146,14 +147,14 @@ def _is_asked(column: str, settings: Estimation) -> bool:
     return any(column in estimator(name).needs for name in settings.estimators or [])
 
 
-def _evidence(whole: _Logged, answer: _Asked, target: RankingPolicy, error: float) -> Evidence:
+def _evidence(whole: _Logged, answer: _Asked, target: AnyPolicy, error: float) -> Evidence:
     estimated = bool(whole.estimated.any()) or target.propensity_kind == "estimated"
     return Evidence(
         reward=whole.reward,
         logger=Conditional(whole.logger),
         target=Conditional(answer.conditional),
         logger_marginal=Marginal(whole.marginal, error),
-        target_marginal=Marginal(answer.marginal, error),
+        target_marginal=None if answer.marginal is None else Marginal(answer.marginal, error),
         q_logged=whole.q_logged,
         q_target=answer.q_target,
         q_prefix=whole.q_prefix,
@@ -214,7 +215,7 @@ def _explorations(temperature: F64, floor: F64) -> Iterator[tuple[float, float, 
 
 
 def _ask(
-    target: RankingPolicy,
+    target: AnyPolicy,
     batch: LogBatch,
     x: npt.NDArray[np.float32],
     models: SlateModels,
@@ -222,31 +223,21 @@ def _ask(
     seed: int,
 ) -> tuple[_Asked, float]:
     """One policy's propensities of a batch's slates, and what the models expect of slates of its own."""
-    scores = target.scores(batch.page)
-    conditional, marginal = slate_propensities(scores, target.temperature, target.floor, batch.slate, True)
-    assert marginal is not None
-    n_slots = batch.slate.shape[1]
-    if target.temperature == 0:
-        drawn = [plackett_luce.top(scores, n_slots)]
-    else:
-        logw = plackett_luce.log_weights(scores, target.temperature, target.floor)
-        key = hashing.absorb(hashing.stream(seed, "target slates"), batch.row)
-        drawn = [
-            plackett_luce.draw(logw, n_slots, hashing.absorb(key, m), batch.page.candidates)
-            for m in range(settings.target_slates)
-        ]
-    worth = [expect(models, batch.page.shopper, _at(x, slate), slate >= 0) for slate in drawn]
+    key = hashing.absorb(hashing.stream(seed, "target slates"), batch.row)
+    said = target.answered(batch.page, batch.slate, [hashing.absorb(key, m) for m in range(settings.target_slates)])
+    worth = [expect(models, batch.page.shopper, _at(x, slate), slate >= 0) for slate in said.slates]
+    marginal, error = (None, 0.0) if said.marginal is None else (said.marginal.logp, said.marginal.error)
     weights = np.full(len(batch), np.nan)
     if _is_asked("pseudoinverse", settings):
-        weights = pseudoinverse_weights(batch, target, scores, marginal.logp)
+        weights = pseudoinverse_weights(batch, target, said)
     return _Asked(
-        conditional=conditional.logp,
-        marginal=marginal.logp,
+        conditional=said.conditional.logp,
+        marginal=marginal,
         q_target=np.mean([each.slot for each in worth], axis=0).sum(axis=1),
         q_prefix=np.mean([each.prefix for each in worth], axis=0).sum(axis=1),
         q_click=np.mean([each.clicks for each in worth], axis=0).sum(axis=1),
         pseudoinverse=weights,
-    ), marginal.error
+    ), error
 
 
 def _at(x: npt.NDArray[np.float32], slate: I32) -> npt.NDArray[np.float32]:

@@ -94,7 +94,8 @@ def measure(
         with tempfile.TemporaryDirectory() as folder:
             read = measured_reading(plan, Path(folder), shown.task(READING, plan.n_steps))
             if readers is not None:
-                shutil.copytree(folder, readers, dirs_exist_ok=True)
+                for each in Path(folder).iterdir():  # one by one: a temporary folder is nobody else's to read
+                    shutil.copytree(each, readers / each.name)
     return Measured(rates, growth, costs, began, time.time() - began, beds, waits, *read, left_out)
 
 
@@ -122,14 +123,17 @@ def write_measured(out: Path, measured: Measured) -> None:
     write_table(out, "reading", measured.reading)
     write_table(out, "gains", measured.gains)
     beside = [each for each in measured.rates if each["ratio"] is not None]
+    title, question = "Speed on this machine", "How fast is it, and how does its cost grow?"
+    if measured.reading and not measured.rates:
+        title, question = "Reading queries", "How well are queries read, and what does ranking gain from it?"
     write_run(
         out,
         RunSummary(
             kind="benchmark",
             backend="auto",
             name="benchmark",
-            title="Speed on this machine",
-            question="How fast is it, and how does its cost grow?",
+            title=title,
+            question=question,
             finding=_finding(beside),
             assumptions=[
                 "Peers' figures not of this run are of another machine and their own code; a ratio to those is a scale."

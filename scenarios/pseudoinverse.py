@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from offpolicy.slates.pseudoinverse import plackett_luce_weights, uniform_weights
 from policies import plackett_luce
-from policies.ranking import RankingPolicy
+from policies.exploration.slotwise import AnyPolicy
+from policies.ranking import Answered
 from simenv.errors import UserError
 from simenv.log import LogBatch
 
@@ -18,18 +19,24 @@ EVEN = 1e-9  # by which log-weights of a uniform logger may differ
 GREEDY = 40.0  # log of how much likelier a greedy target's next item is than all that follow it
 
 
-def pseudoinverse_weights(batch: LogBatch, target: RankingPolicy, scores: F32, at_slot: F64) -> F64:
+def pseudoinverse_weights(batch: LogBatch, target: AnyPolicy, said: Answered) -> F64:
     """Weights (N,) of a batch: in closed form where the logger was uniform, by enumeration elsewhere.
 
     Args:
         batch: Logged searches.
         target: The policy to judge.
-        scores: Its scores of the candidates, (N, C).
-        at_slot: Its log-chance of each logged item at its slot, (N, K).
+        said: What it says of them.
 
     Raises:
-        UserError: where the logger was greedy, or not uniform on a page with too many slates to enumerate.
+        UserError: where the logger was greedy, or not uniform on a page with too many slates to enumerate; or where the
+            policy has no scores.
     """
+    if said.scores is None or said.marginal is None:
+        raise UserError(
+            f"policy '{target.name}' chooses slot by slot, without one score a candidate; the pseudoinverse needs "
+            "scores. Leave out 'pi' and 'snpi'."
+        )
+    scores, at_slot = said.scores, said.marginal.logp
     if (batch.temperature == 0.0).any():
         row = int((batch.temperature == 0.0).argmax())
         raise UserError(
@@ -56,7 +63,7 @@ def pseudoinverse_weights(batch: LogBatch, target: RankingPolicy, scores: F32, a
     return made
 
 
-def _anywhere(target: RankingPolicy, scores: F32, slate: npt.NDArray[np.int32]) -> F64:
+def _anywhere(target: AnyPolicy, scores: F32, slate: npt.NDArray[np.int32]) -> F64:
     """The target's chance of each logged item at any slot, (n, K)."""
     if target.temperature > 0:
         return plackett_luce.inclusion(plackett_luce.log_weights(scores, target.temperature, target.floor), slate)
@@ -64,7 +71,7 @@ def _anywhere(target: RankingPolicy, scores: F32, slate: npt.NDArray[np.int32]) 
     return (slate[:, :, None] == best[:, None, :]).any(axis=2).astype(np.float64)
 
 
-def _target_weights(target: RankingPolicy, scores: F32) -> F64:
+def _target_weights(target: AnyPolicy, scores: F32) -> F64:
     """Log-weights (n, C); a greedy ranker's fall so steeply that its own slate is certain to 1e-17."""
     if target.temperature > 0:
         return plackett_luce.log_weights(scores, target.temperature, target.floor)

@@ -27,7 +27,7 @@ from policies.examples import Examples, in_features_of, step_examples
 from policies.features import FeatureMap
 from policies.persistence import LearnedFrom
 from policies.ranking import RankingPolicy
-from policies.registry import POLICIES, named_policy, new_learner
+from policies.registry import named_policy, new_learner
 from policies.session.encoder import READERS
 from policies.session.saving import save_session
 from policies.session.training import Course, train_session
@@ -40,7 +40,7 @@ from simenv.world import World, make_world
 from simenv.worlds import world_params
 
 LOGGER = "production"
-RANKER = "neural-linear"
+RANKER, EXPLORATION = "neural-linear", (0.3, 0.01)  # temperature and floor under which it is judged
 FIRST_SEED = 300
 CONFIDENCE = 0.95
 NOBODY, HISTORY = "nothing", "history"
@@ -167,7 +167,7 @@ def _ranker(way: str, saved: Mapping[str, str], seen: Examples, catalogue: Publi
     learner = new_learner(RANKER, catalogue, seen.reward.shape[1], seed, settings=asked)
     learner.update(in_features_of(learner.feature_map, seen))
     learner.finish()
-    return RankingPolicy(way, learner, POLICIES[RANKER].temperature, POLICIES[RANKER].floor)
+    return RankingPolicy(way, learner, *EXPLORATION)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from policies.training import LogHalf, Market, Plan, Progressed, Source, Watch, 
 from scenarios.candidates import default_exploration, seed_of
 from scenarios.config import Learning, Scenario, load_scenario
 from scenarios.interruption import asked_to_stop
-from scenarios.progress import Progress
+from scenarios.progress import Advance, Progress
 from scenarios.scalars import with_scalars
 from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
@@ -127,7 +127,7 @@ def _train_from_log(job: _Job, log: Log, half: int) -> None:
     log_hash = log.verified_digest()
     source = LogHalf(made, log, half)
     plan = _plan(job, made, None, None, {"log": log_hash, "half": half})
-    metrics = _watched(job, made, source, plan, "from the log")
+    metrics = _watched(job, made, source, plan, source.n_rows())
     seen = LearnedFrom(log_hash, log.world_hash, log.seed, half, made.n_searches, shoppers_digest(source.shoppers()))
     _save(made, job.learner, job.out, n_slots, seen, metrics)
     end_training(plan)
@@ -140,7 +140,7 @@ def _train_online(job: _Job, world: World) -> None:
     source = Market(made, env, job.seed, default_exploration(job.learner))
     which = {"world": world.params.digest(), "searches": searches}
     plan = _plan(job, made, searches, max(1, searches // ROUNDS), which)
-    metrics = _watched(job, made, source, plan, "in the market")
+    metrics = _watched(job, made, source, plan, None)
     seen = LearnedFrom("", world.params.digest(), job.seed, None, made.n_searches, shoppers_digest(source.shoppers()))
     _save(made, job.learner, job.out, n_slots, seen, metrics)
     end_training(plan)
@@ -168,16 +168,26 @@ def _plan(job: _Job, made: Learner, searches: int | None, finish_every: int | No
     return Plan(searches, finish_every, path, job.keeping.checkpoint_every, training)
 
 
-def _watched(job: _Job, learner: Learner, source: Source, plan: Plan, where: str) -> dict[str, float]:
-    """Train under the eyes of a person: a bar, event files where they are asked for, and Ctrl-C that loses nothing."""
-    advance = job.progress.task(f"train {job.learner.title} {where}", plan.searches)
+def _watched(job: _Job, learner: Learner, source: Source, plan: Plan, n_rows: int | None) -> dict[str, float]:
+    """Train under the eyes of a person: a bar, event files where they are asked for, and Ctrl-C that loses nothing.
+
+    `n_rows` is how many searches the log has for it, of which most are learned from in the round at the end; None in
+    the market.
+    """
+    title, total = job.learner.title, plan.searches or n_rows
+    advance = job.progress.task(
+        f"train {title} in the market" if n_rows is None else f"read the log for {title}", total
+    )
     told = 0
+    finished: Advance = _nothing_more
 
     def on_batch(now: Progressed, clicks: float) -> None:
-        nonlocal told
-        done = now.searches if plan.searches is None else min(now.searches, plan.searches)
+        nonlocal told, finished
+        done = now.searches if total is None else min(now.searches, total)
         advance(done - told)
         told = done
+        if n_rows is not None and done == n_rows:
+            finished = job.progress.task(f"train {title} on {done:,} searches of the log", 1)
 
     with asked_to_stop() as asked:
 
@@ -187,9 +197,13 @@ def _watched(job: _Job, learner: Learner, source: Source, plan: Plan, where: str
             elif asked():
                 job.progress.note(f"stopped after {searches:,} searches; {plan.checkpoint} holds them")
 
-        watch = Watch(on_batch, on_checkpoint=on_checkpoint, stop=asked)
+        watch = Watch(on_batch, lambda now: finished(), on_checkpoint, asked)
         with with_scalars(watch, job.keeping.tensorboard) as seen:
             return train(learner, source, plan, seen)
+
+
+def _nothing_more(n: int = 1) -> None:
+    """In the market every round is told of by its searches."""
 
 
 def _train_in_market(

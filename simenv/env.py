@@ -10,8 +10,9 @@ import numpy.typing as npt
 from gymnasium.error import ResetNeeded
 
 from simenv.errors import UserError
+from simenv.observation import Observation
 from simenv.params import WorldParams
-from simenv.vector_env import RENDER_MODES, Actions, Episode, Frame, Observation, SearchVectorEnv, as_array
+from simenv.vector_env import RENDER_MODES, Actions, Episode, Frame, SearchVectorEnv, as_array
 
 
 class SearchEnv(gymnasium.Env[Observation, Actions]):

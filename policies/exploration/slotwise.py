@@ -3,13 +3,15 @@
 So epsilon-greedy shows the second best second, where Plackett-Luce with its first-choice probabilities would shuffle
 all but the best. The conditionals are exact; marginals are by enumeration of all slates, and refused where these are
 too many. A slate of these is not Plackett-Luce with any weights, so its propensities cannot be had from logged scores,
-temperature and floor: this is a type of its own, which can play and be checked, and which the reader of a log of it
-refuses to take for the other.
+temperature and floor: this is a type of its own. It can play, be checked, saved, and judged from the logs of others
+(by joint weights; by item-position weights where slates can be enumerated); its own log judges nobody, and the reader
+refuses to take it for the other kind.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -18,7 +20,7 @@ import numpy.typing as npt
 
 from policies import plackett_luce
 from policies.exploration.estimates import F64, Estimates, Exploration
-from policies.ranking import Scorer, estimates_of, finite_scores, reads_query, refuse_certain
+from policies.ranking import Answered, RankingPolicy, Scorer, estimates_of, finite_scores, reads_query, refuse_certain
 from simenv import hashing
 from simenv.decision import Decision, PropensityKind, Truth, query_of
 from simenv.errors import UserError
@@ -29,6 +31,13 @@ from simenv.world import Page
 I32 = npt.NDArray[np.int32]
 
 MAX_SLATES = 5_000  # that marginals are enumerated over
+
+
+@dataclass(frozen=True)
+class Slotwise:
+    """A scheme that is asked anew at every slot; so a model is saved whose policy is to be a `SlotwisePolicy`."""
+
+    scheme: Exploration
 
 
 @dataclass(frozen=True)
@@ -67,14 +76,9 @@ class SlotwisePolicy:
 
     def act(self, page: Page, n_slots: int, keys: Keys, truth: Truth | None = None) -> Decision:
         """See `simenv.decision.Policy.act`."""
-        left = self._estimates(page, truth)
-        scores = finite_scores(self.name, left.here, left.scores)
-        slate = np.full((len(page), n_slots), -1, dtype=np.int32)
-        logp = np.zeros(slate.shape)
-        for k in range(n_slots):
-            choice = self.exploration.log_prob(left)
-            slate[:, k] = plackett_luce.draw(choice, 1, hashing.absorb(keys, k + 1), page.candidates)[:, 0]
-            logp[:, k], left = _take_slot(choice, slate[:, k], left)
+        whole = self._estimates(page, truth)
+        scores = finite_scores(self.name, whole.here, whole.scores)
+        slate, logp = self._drawn(whole, page, n_slots, keys)
         return Decision(slate, Conditional(logp), scores)
 
     def log_prob(self, page: Page, slate: I32, truth: Truth | None = None) -> Conditional:
@@ -92,6 +96,30 @@ class SlotwisePolicy:
         left = self._estimates(page, truth)
         conditional = Conditional(self._conditional(left, slate))
         return conditional, self._marginal(left, slate) if want_marginal else None
+
+    def answered(self, page: Page, slate: I32, keys: Sequence[Keys]) -> Answered:
+        """Propensities of given slates, and a slate of its own for each of `keys`.
+
+        Without marginals where a page may have more than MAX_SLATES slates.
+        """
+        whole, n_slots = self._estimates(page, None), slate.shape[1]
+        n_candidates = page.candidates.shape[1]
+        can_enumerate = math.perm(n_candidates, min(n_slots, n_candidates)) <= MAX_SLATES
+        return Answered(
+            Conditional(self._conditional(whole, slate)),
+            self._marginal(whole, slate) if can_enumerate else None,
+            tuple(self._drawn(whole, page, n_slots, key)[0] for key in keys),
+        )
+
+    def _drawn(self, left: Estimates, page: Page, n_slots: int, keys: Keys) -> tuple[I32, F64]:
+        """Slates (N, K) and the conditional log-probability of each of their items."""
+        slate = np.full((len(page), n_slots), -1, dtype=np.int32)
+        logp = np.zeros(slate.shape)
+        for k in range(n_slots):
+            choice = self.exploration.log_prob(left)
+            slate[:, k] = plackett_luce.draw(choice, 1, hashing.absorb(keys, k + 1), page.candidates)[:, 0]
+            logp[:, k], left = _take_slot(choice, slate[:, k], left)
+        return slate, logp
 
     def _estimates(self, page: Page, truth: Truth | None) -> Estimates:
         if self.reads_query:
@@ -126,6 +154,9 @@ class SlotwisePolicy:
         at = tables[which[:, None], np.maximum(slate, 0), np.arange(n_slots)]
         with np.errstate(divide="ignore"):
             return Marginal(np.where(slate >= 0, np.minimum(np.log(at), 0.0), 0.0))
+
+
+AnyPolicy = RankingPolicy | SlotwisePolicy
 
 
 def _take_slot(choice: F64, slot: I32, left: Estimates) -> tuple[F64, Estimates]:

@@ -76,20 +76,6 @@ def pl_rank(logw: Tensor, slates: Tensor, gains: Gains) -> Tensor:
         return torch.cat(made) if made else torch.zeros_like(logw)
 
 
-def slot_chance(logw: Tensor, slates: Tensor, at: Tensor) -> Tensor:
-    """P(at_k at slot k), (N, K): unbiased, from what each sampled slate leaves to choose from; 1 at empty slots.
-
-    Args:
-        logw: (N, C) log-weights, -inf at holes.
-        slates: (N, S, K) drawn from them, -1 for an empty slot.
-        at: (N, K) candidates, -1 for an empty slot.
-    """
-    with torch.no_grad():
-        sampled = _sampled(logw, slates)
-        chance = _chance(logw, sampled, at).mean(dim=1)
-        return torch.where(at < 0, torch.ones_like(chance), chance)
-
-
 def _rows(gains: Gains, part: slice) -> Gains:
     spots = gains.spots
     return Gains(gains.item[part], gains.weight, spots and Spots(spots.slate[part], spots.amount[part]))

@@ -34,6 +34,9 @@ class ReaderBlock(torch.nn.Module):
         Args:
             catalogue: Public columns.
             described: `QueryEncoder.as_json`.
+
+        Raises:
+            UserError: for a damaged description, or a catalogue with more values than the encoder was made for.
         """
         super().__init__()
         self.encoder = encoder_from_json(described)
@@ -42,6 +45,9 @@ class ReaderBlock(torch.nn.Module):
         self.rest: Tensor
         self.embedding: Tensor
         terms, rest = item_columns(catalogue)
+        shape = self.encoder.shape
+        if (terms.amax(dim=0) >= torch.tensor(shape.n_values)).any() or catalogue.style.shape[1] != shape.n_style:
+            raise UserError("the reader was trained on a catalogue of another shape. Train one on this.")
         self.register_buffer("terms", terms, persistent=False)
         self.register_buffer("rest", rest, persistent=False)
         self.register_buffer("embedding", self.net.items(terms, rest), persistent=False)

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from policies.query.tokenizer import MOST_WORDS, PAD, Tokenizer, tokenizer_from_json
+from policies.transformer import TransformerBlock
 from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
 from simenv.language.words import TERMS
@@ -77,28 +78,6 @@ class Reading:
         return made
 
 
-class Block(nn.Module):
-    """One transformer layer: every word looks at all of its query, then thinks for itself."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        """Standard widths: four times as wide inside."""
-        super().__init__()
-        self.heads = heads
-        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.look, self.join = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.inner, self.outer = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor, here: Tensor) -> Tensor:
-        """Words (N, T, W) and which of them are there (N, T) -> (N, T, W)."""
-        n, t, width = x.shape
-        query, key, value = self.look(self.before(x)).reshape(n, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        weight = query @ key.transpose(-1, -2) / (width / self.heads) ** 0.5  # (N, heads, T, T)
-        weight = weight.masked_fill(~here[:, None, None, :], -torch.inf).softmax(dim=-1)
-        x = x + self.join((weight @ value).transpose(1, 2).reshape(n, t, width))
-        made: Tensor = x + self.outer(nn.functional.gelu(self.inner(self.between(x))))
-        return made
-
-
 class QueryNet(nn.Module):
     """Words -> evidence for terms and an embedding; items -> an embedding."""
 
@@ -108,7 +87,7 @@ class QueryNet(nn.Module):
         width = shape.width
         self.ids = nn.Embedding(n_ids, width, padding_idx=PAD)
         self.locale, self.place = nn.Embedding(shape.n_locales, width), nn.Embedding(MOST_WORDS + 1, width)
-        self.blocks = nn.ModuleList([Block(width, shape.heads) for _ in range(shape.layers)])
+        self.blocks = nn.ModuleList([TransformerBlock(width, shape.heads, 4 * width) for _ in range(shape.layers)])
         self.last = nn.LayerNorm(width)
         self.heads = nn.ModuleList([nn.Linear(width, n) for n in shape.n_values])
         self.silence = nn.Parameter(torch.zeros(len(shape.n_values)))  # the log-weight of "not said"

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from policies.transformer import TransformerBlock
 from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError, unknown_name
 
@@ -93,7 +94,9 @@ class TransformerReader(nn.Module):
         """Untrained; see `SessionNet` for its weights."""
         super().__init__()
         self.start = nn.Parameter(torch.zeros(shape.width))
-        self.blocks = nn.ModuleList([Block(shape.width, shape.heads) for _ in range(shape.layers)])
+        self.blocks = nn.ModuleList(
+            [TransformerBlock(shape.width, shape.heads, 2 * shape.width) for _ in range(shape.layers)]
+        )
         self.last = nn.LayerNorm(shape.width)
 
     def forward(self, clicks: Tensor, here: Tensor) -> Tensor:
@@ -104,28 +107,6 @@ class TransformerReader(nn.Module):
         for block in self.blocks:
             x = block(x, here)
         made: Tensor = self.last(x[:, 0])
-        return made
-
-
-class Block(nn.Module):
-    """One transformer layer, normalised before each half."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        """Twice as wide inside."""
-        super().__init__()
-        self.heads = heads
-        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.look, self.join = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.inner, self.outer = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
-
-    def forward(self, x: Tensor, here: Tensor) -> Tensor:
-        """Words (N, T, W) and which of them are there (N, T) -> (N, T, W)."""
-        n, t, width = x.shape
-        query, key, value = self.look(self.before(x)).reshape(n, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        weight = query @ key.transpose(-1, -2) / (width / self.heads) ** 0.5  # (N, heads, T, T)
-        weight = weight.masked_fill(~here[:, None, None, :], -torch.inf).softmax(dim=-1)
-        x = x + self.join((weight @ value).transpose(1, 2).reshape(n, t, width))
-        made: Tensor = x + self.outer(nn.functional.gelu(self.inner(self.between(x))))
         return made
 
 

@@ -1,12 +1,8 @@
-"""Scores of learners as graphs: EXPORTS says of each kind how its score is computed and what beside features it needs.
-
-A kind that is not here is not exported, and REFUSED says why.
-"""
+"""Scores of learners as graphs: EXPORTS says of each kind how its score is computed and what it reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -27,41 +23,13 @@ from policies.neural_beliefs import Diagonal, LastLayer
 from policies.neural_ensemble import Members
 from policies.position_based import weights_of
 from policies.shipping import networks
+from policies.shipping.export import FEATURES, MASK, Export, Input
 from policies.shipping.graph import MASKED, Graph
+from policies.shipping.id_rankers import ID_EXPORTS, ITEM, item_effect
 from policies.slate_net import SlateScorer
 from simenv import hashing
 from simenv.errors import UserError
 from simenv.world import Page
-
-FEATURES, MASK = "features", "mask"
-
-
-@dataclass(frozen=True)
-class Input:
-    """What a score reads beside features and mask.
-
-    Attributes:
-        about: What a serving system has to give.
-        dtype: Of onnx.TensorProto.
-        shape: Names or numbers of its axes, from the scorer.
-        of_page: The input for a page, from the scorer: how the check feeds it.
-    """
-
-    about: str
-    dtype: int
-    shape: Callable[[Any], list[str | int]]
-    of_page: Callable[[Any, Page], npt.NDArray[np.generic]]
-
-
-@dataclass(frozen=True)
-class Export:
-    """How a kind is exported: a function of (graph, scorer) that returns the scores (N, C) float32; other inputs."""
-
-    scores: Callable[[Graph, Any], str]
-    inputs: Mapping[str, Input] = field(default_factory=dict)
-
-
-_READS_IDS = "its score reads ids of words and items beside features, and no graph is written for those"
 
 
 def _linear(g: Graph, scorer: LinearBandit) -> str:
@@ -123,13 +91,14 @@ def _disjoint(g: Graph, scorer: DisjointLinear) -> str:
 
 def _neural_linear(g: Graph, scorer: NeuralBandit) -> str:
     belief = cast(LastLayer, scorer.belief)
-    if scorer.settings["item_effects"]:
-        raise UserError(f"policy '{scorer.kind}' with item_effects cannot be exported: {_READS_IDS}.")
     net, alpha = belief.net.weights(), scorer.settings["alpha"]
     two = networks.hidden_layers(g, net, FEATURES)[2]
     root = networks.array(belief.root)
     spread = g.length(g.affine(two, root[:, :-1], root[:, -1])) if alpha else ""
-    return _plus(g, networks.value(g, net, two), alpha, spread)
+    value = networks.value(g, net, two)
+    if belief.net.item is not None:
+        value = g.op("Add", value, item_effect(g, belief.net.item.weight))
+    return _plus(g, value, alpha, spread)
 
 
 def _neural_ucb(g: Graph, scorer: NeuralBandit) -> str:
@@ -225,12 +194,7 @@ EXPORTS: dict[str, Export] = {
     "lambdamart": Export(_lambdamart),
     "pl-gradient": Export(_policy_gradient),
     "ppo-slate": Export(_slate_net),
-}
-REFUSED: dict[str, str] = {
-    "two-tower": _READS_IDS,
-    "cross": _READS_IDS,
-    "position-aware": _READS_IDS,
-    "co-view": "its score counts what was clicked together, item by item, and no graph is written for counts",
+    **ID_EXPORTS,
 }
 
 
@@ -238,10 +202,13 @@ def export_of(policy: str, scorer: Any) -> Export:
     """How the scorer of a policy is exported.
 
     Raises:
-        UserError: for one that is not, saying why.
+        UserError: for one that is not.
     """
     kind = getattr(scorer, "kind", "")
-    if kind in EXPORTS:
-        return EXPORTS[kind]
-    reason = REFUSED.get(kind, f"no graph is written for a {type(scorer).__name__}")
-    raise UserError(f"policy '{policy}' cannot be exported: {reason}. What can: {', '.join(EXPORTS)}.")
+    if kind not in EXPORTS:
+        raise UserError(
+            f"policy '{policy}' cannot be exported: no graph is written for a {type(scorer).__name__}. "
+            f"What can: {', '.join(EXPORTS)}."
+        )
+    made = EXPORTS[kind]
+    return replace(made, inputs={**made.inputs, "item": ITEM}) if scorer.settings.get("item_effects") else made

@@ -25,6 +25,11 @@ def number(g: Graph, tensor: torch.Tensor) -> str:
     return g.number(array(tensor))
 
 
+def layer(g: Graph, made: torch.nn.Linear, x: str) -> str:
+    """What a layer makes of x (.., P), (.., Q)."""
+    return g.affine(x, array(made.weight), array(made.bias))
+
+
 def standardised(g: Graph, mean: torch.Tensor, scale: torch.Tensor, x: str) -> str:
     """Features (x - mean) / scale."""
     return g.op("Div", g.op("Sub", x, number(g, mean)), number(g, scale))

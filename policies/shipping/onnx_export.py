@@ -1,10 +1,10 @@
 """Export of a policy to ONNX, never without a check: the file appears only where it shows what the policy shows.
 
-Inputs are what a serving system has: `features` (N, C, F) float32 in the order of the card; `mask` (N, C) bool, False
-at holes; and what a learner's score needs beside them (`policies.shipping.learners`). Outputs: `scores` (N, C) float32,
--inf at holes; `probabilities` (N, C) float32 of the first choice, temperature and floor inside; `slate` (N, K) int64,
-the K best positions, ties to the earlier one, -1 where there are fewer. A slate drawn without replacement by these
-probabilities is what the policy shows; `slate` is what it would show without chance.
+Inputs are what a serving system has: `mask` (N, C) bool, False at holes; `features` (N, C, F) float32 in the order of
+the card, where the score reads them; and what it needs beside (`policies.shipping.learners`). Outputs: `scores` (N, C)
+float32, -inf at holes; `probabilities` (N, C) float32 of the first choice, temperature and floor inside; `slate` (N, K)
+int64, the K best positions, ties to the earlier one, -1 where there are fewer. A slate drawn without replacement by
+these probabilities is what the policy shows; `slate` is what it would show without chance.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from simenv.errors import UserError
 from simenv.world import Page
 
 TOLERANCE = 1e-5  # of probabilities, and of scores whose order may be taken for a tie, relative to their size
+ROUNDING = 5e-7  # of scores by float32; a probability moves by up to this over the temperature
 OUTPUTS = ("scores", "probabilities", "slate")
 
 
@@ -60,7 +61,7 @@ def export_policy(policy: RankingPolicy, n_slots: int, card: Mapping[str, Any], 
 
     Raises:
         UserError: for a learner or an exploration that cannot be exported, where onnx or onnxruntime is missing, where
-            the file exists, or where graph and policy differ by more than TOLERANCE.
+            the file exists, or where graph and policy differ by more than `allowed_error`.
     """
     if out.exists():
         raise UserError(f"'{out}' exists already; a file is never overwritten. Choose another --out or remove it.")
@@ -99,10 +100,11 @@ def onnx_bytes(policy: RankingPolicy, n_slots: int, card: Mapping[str, Any]) -> 
         g.name(value, name)
     single, axes = TensorProto.FLOAT, ["N", "C"]
     inputs: dict[str, tuple[int, list[str | int]]] = {
-        "features": (single, ["N", "C", len(_learner(policy).feature_map.feature_names)]),
         "mask": (TensorProto.BOOL, ["N", "C"]),
         **{name: (each.dtype, each.shape(policy.scorer)) for name, each in export.inputs.items()},
     }
+    if export.reads_features:
+        inputs["features"] = (single, ["N", "C", len(_learner(policy).feature_map.feature_names)])
     outputs = {"scores": (single, axes), "probabilities": (single, axes), "slate": (TensorProto.INT64, ["N", n_slots])}
     about = {f"input_{name}": each.about for name, each in export.inputs.items()}
     model = g.model(inputs, outputs, {"slatelab_card": json.dumps(card), **about})  # type: ignore[arg-type]
@@ -116,13 +118,13 @@ def feeds(policy: RankingPolicy, page: Page) -> dict[str, npt.NDArray[np.generic
 
     from policies.shipping.learners import export_of
 
-    feature_map = _learner(policy).feature_map
-    with torch.no_grad():
-        x = feature_map(page_tensors(page, feature_map.style.device)).cpu().numpy()  # type: ignore[arg-type]
-    others = {
-        name: each.of_page(policy.scorer, page) for name, each in export_of(policy.name, policy.scorer).inputs.items()
-    }
-    return {"features": x, "mask": page.candidates >= 0, **others}
+    export, feature_map = export_of(policy.name, policy.scorer), _learner(policy).feature_map
+    made: dict[str, npt.NDArray[np.generic]] = {"mask": page.candidates >= 0}
+    if export.reads_features:
+        with torch.no_grad():
+            x = feature_map(page_tensors(page, feature_map.style.device))  # type: ignore[arg-type]
+        made["features"] = x.cpu().numpy()
+    return made | {name: each.of_page(policy.scorer, page) for name, each in export.inputs.items()}
 
 
 def session(content: bytes) -> Any:
@@ -144,7 +146,7 @@ def compare(policy: RankingPolicy, content: bytes, n_slots: int, page: Page) -> 
     """Run a graph beside its policy over pages.
 
     Raises:
-        UserError: where a probability differs by more than TOLERANCE, or a slate does and not by a tie.
+        UserError: where a probability differs by more than `allowed_error`, or a slate does and not by a tie.
     """
     run = session(content)
     scores, p, slate = run.run(list(OUTPUTS), feeds(policy, page))
@@ -155,10 +157,11 @@ def compare(policy: RankingPolicy, content: bytes, n_slots: int, page: Page) -> 
     p_error = float(np.abs(p - first).max(initial=0.0))
     here = page.candidates >= 0
     score_error = float(np.abs(scores[here] - expected[here]).max(initial=0.0))
-    if not p_error <= TOLERANCE or (np.isfinite(scores) != here).any():
+    allowed = allowed_error(policy.temperature)
+    if not p_error <= allowed or (np.isfinite(scores) != here).any():
         raise UserError(
             f"policy '{policy.name}': the exported graph gives a probability that differs by {p_error:.2g} from the "
-            f"policy's (at most {TOLERANCE:g} is allowed). Nothing was written; this is a defect worth reporting."
+            f"policy's (at most {allowed:.2g} is allowed). Nothing was written; this is a defect worth reporting."
         )
     differ = (slate != best).any(axis=1)
     if not _are_ties(expected, slate, best):
@@ -168,6 +171,11 @@ def compare(policy: RankingPolicy, content: bytes, n_slots: int, page: Page) -> 
         )
     shapes = {each.name: list(each.shape) for each in run.get_inputs()}
     return Checked(len(page), p_error, score_error, int(differ.sum()), shapes)
+
+
+def allowed_error(temperature: float) -> float:
+    """How far apart a probability of the two may be: TOLERANCE, or what rounding does to a cold policy's."""
+    return max(TOLERANCE, ROUNDING / temperature) if temperature > 0 else TOLERANCE
 
 
 def _first_choice(policy: RankingPolicy, scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

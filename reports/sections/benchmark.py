@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.figures import mechanisms, scaling, speed
-from reports.folder import Run
-from reports.sections.section import Section, picture
-from reports.tables import (
+from reports.benchmark_tables import (
     bandits_table,
     gains_table,
     mechanisms_table,
@@ -15,6 +12,9 @@ from reports.tables import (
     scaling_table,
     speed_table,
 )
+from reports.figures import mechanisms, scaling, speed
+from reports.folder import Run
+from reports.sections.section import Section, picture
 
 
 def benchmark_sections(run: Run) -> list[Section]:

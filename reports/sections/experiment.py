@@ -10,8 +10,8 @@ from reports.numbers import number
 from reports.sections.section import Picture, Section, cut, picture
 from reports.style import PolicyStyle
 from reports.summaries import OWN_CONTEXTS, SIMULATED, unique
+from reports.table import Table
 from reports.tables import (
-    Table,
     diagnostics_table,
     estimates_table,
     learning_table,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from reports.style import house, png
-from reports.tables import Table
+from reports.table import Table
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,11 @@ class Log:
         made: I64 = np.unique(np.concatenate(parts)).astype(np.int64)
         return made
 
+    def n_rows_of(self, keep_shopper: Callable[[I64], npt.NDArray[np.bool_]]) -> int:
+        """Rows of the shoppers that `keep_shopper` keeps, see `batches`; only that column is read."""
+        parts = (pq.read_table(part, columns=["shopper"])["shopper"].to_numpy() for part in self.parts)
+        return sum(int(np.count_nonzero(keep_shopper(shopper))) for shopper in parts)
+
     @property
     def world_hash(self) -> str:
         """The simulated market it comes from; "" for a log that no simulator wrote."""

@@ -13,7 +13,8 @@ from gymnasium.utils import RecordConstructorArgs
 from simenv.catalogue import F32, I64
 from simenv.env import SearchEnv
 from simenv.errors import UserError
-from simenv.vector_env import Actions, Observation, SearchVectorEnv, as_array
+from simenv.observation import Observation
+from simenv.vector_env import Actions, SearchVectorEnv, as_array
 from simenv.wrappers.layout import flat_layout
 from simenv.wrappers.slates import Below, slate_with_first, top_slate
 

@@ -11,7 +11,8 @@ from gymnasium.vector.utils import batch_space
 
 from simenv.catalogue import F32, I64
 from simenv.errors import UserError
-from simenv.vector_env import Observation, SearchVectorEnv
+from simenv.observation import Observation
+from simenv.vector_env import SearchVectorEnv
 from simenv.wrappers.layout import flat_layout
 from simenv.wrappers.single import checked_below
 from simenv.wrappers.slates import Below, slate_with_first, top_slate

@@ -74,7 +74,7 @@ def test_standing_high_is_not_popularity(seen: Examples, catalogue: PublicCatalo
     row = np.arange(len(seen))
     reward = np.stack([row % 2 == 0, row % 4 == 0, row % 8 == 0], axis=1).astype(np.float32)
     learner = taught(catalogue, [dataclasses.replace(seen, item=item, reward=reward, shown=np.ones_like(seen.shown))])
-    assert np.abs(learner._popularity()[:3]).max() < 1e-12
+    assert np.abs(learner.popularity()[:3]).max() < 1e-12
 
 
 def test_counts_that_are_none_are_refused(seen: Examples, catalogue: PublicCatalogue) -> None:

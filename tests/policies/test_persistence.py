@@ -14,11 +14,14 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from policies.exploration.registry import EXPLORATIONS, exploration
+from policies.exploration.slotwise import Slotwise, SlotwisePolicy
 from policies.learning import Learner
-from policies.persistence import MODEL_FILE, LearnedFrom, load_model, read_card, save_model, shoppers_digest
+from policies.persistence import MODEL_FILE, LearnedFrom, load_any, load_model, read_card, save_model, shoppers_digest
 from policies.ranking import RankingPolicy
 from policies.registry import CARD_FILE, POLICIES, load_policy
+from simenv import hashing
 from simenv.catalogue import PublicCatalogue
+from simenv.columns import take
 from simenv.errors import UserError
 from simenv.play import Step
 from simenv.worlds import load_world
@@ -135,16 +138,36 @@ def test_a_model_is_never_overwritten(model: Path, trained: dict[str, Learner]) 
         save_model(trained["linear"], model, 3, SEEN, {})
 
 
+def test_a_model_that_explores_slot_by_slot_comes_back_as_one(
+    tmp_path: Path, trained: dict[str, Learner], steps: Step, catalogue: PublicCatalogue
+) -> None:
+    """Its slates and their propensities; and nobody takes it for one whose slates are Plackett-Luce."""
+    scheme, page = exploration("epsilon-greedy", {"epsilon": 0.3}), take(steps.page, slice(0, 100))
+    folder = save_model(trained["linear"], tmp_path / "model", 3, SEEN, {}, Slotwise(scheme))
+    keys = hashing.absorb(7, np.arange(100))
+    policies = SlotwisePolicy("linear", trained["linear"], scheme), load_any(folder, catalogue, 3)
+    one, other = (policy.act(page, 3, keys) for policy in policies)
+    assert one.slate.tobytes() == other.slate.tobytes()
+    assert one.logp.logp.tobytes() == other.logp.logp.tobytes()
+    with pytest.raises(UserError, match="explores slot by slot; expected one whose slates are Plackett-Luce"):
+        load_model(folder, catalogue, 3)
+
+
 def test_an_interrupted_save_leaves_nothing(
     tmp_path: Path, trained: dict[str, Learner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("policies.persistence.save_file", interrupted)
+    monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_model(trained["linear"], tmp_path / "model", 3, SEEN, {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_file_of_a_model_has_the_mode_that_the_umask_gives(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    assert {path.stat().st_mode for path in model.iterdir()} == {(tmp_path / "plain").stat().st_mode}
 
 
 def edit_card(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:

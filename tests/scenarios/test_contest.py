@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from scenarios.config import Learning
+from scenarios.config import Learning, read_toml, validated
 from scenarios.contest import Contest, plan_contest, run_contest
 from scenarios.contest_cell import ContestCell, run_contest_cell
 from scenarios.contest_tables import finding, gap_rows, pair_rows
@@ -116,6 +116,15 @@ def test_a_ranker_that_reads_the_last_clicks_is_personal_without_the_history_in_
     assert "hardly anything personal is to be known" in row["why"]
     (row,) = pair_rows([("alike", ["own"])], values, [LINE], learners)
     assert "personal" not in row["why"]
+
+
+def test_the_contests_of_the_documentation_have_the_same_learners_in_other_worlds() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    one, more = (validated(Contest, read_toml(docs / name), name) for name in ("contest.toml", "contest-more.toml"))
+    assert (one.learners, one.comparisons, one.logging) == (more.learners, more.comparisons, more.logging)
+    assert len(plan_contest(one)) == 5 * 11
+    assert len(plan_contest(more)) == 4 * 4
+    assert not set(one.worlds) & set(more.worlds)
 
 
 def test_a_plan_has_yardsticks_once_a_world_and_every_seed_on_the_same_judges() -> None:

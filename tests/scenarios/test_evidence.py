@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from offpolicy import Evidence, evaluate
+from policies.exploration.registry import exploration
+from policies.exploration.slotwise import AnyPolicy, Slotwise, SlotwisePolicy
 from policies.learning import in_half
 from policies.persistence import LearnedFrom, save_model, shoppers_digest
 from policies.ranking import RankingPolicy
@@ -31,7 +33,7 @@ from simenv.log.schema import MANIFEST_FILE
 from simenv.world import World
 
 
-def joined(folder: Path, targets: Mapping[str, RankingPolicy], half: int | None = None) -> Joined:
+def joined(folder: Path, targets: Mapping[str, AnyPolicy], half: int | None = None) -> Joined:
     return join_log(Log.open(folder), targets, half, Estimation(), 0, lambda n=1: None)
 
 
@@ -107,6 +109,43 @@ def test_a_target_with_estimated_propensities_makes_estimated_evidence(
     found = joined(log_folder, {"lexical": honest, "doubtful": doubtful}).evidence
     assert found["lexical"].propensity_kind == "exact"
     assert found["doubtful"].propensity_kind == "estimated"
+
+
+def test_a_policy_that_explores_slot_by_slot_is_judged_by_its_own_propensities(
+    log_folder: Path, catalogue: PublicCatalogue
+) -> None:
+    """Softmax over what is left is Plackett-Luce: the same columns, to what race quadrature states of its error."""
+    whole = named_policy("production", catalogue).with_exploration(0.5, 0.0)
+    slots = SlotwisePolicy("slots", whole.scorer, exploration("softmax", {"temperature": 0.5}))
+    found = joined(log_folder, {"whole": whole, "slots": slots})
+    one, other = found.evidence["whole"], found.evidence["slots"]
+    assert other.target.logp == pytest.approx(one.target.logp, abs=1e-5)  # scores are float32
+    assert one.target_marginal is not None
+    assert other.target_marginal is not None
+    off = np.abs(np.exp(one.target_marginal.logp) - np.exp(other.target_marginal.logp)).max()
+    assert off <= found.marginal_error + 1e-6
+    # what the reward model expects: two draws of a few slates each, paired by nothing
+    assert one.q_target is not None
+    assert other.q_target is not None
+    apart = one.q_target - other.q_target
+    assert abs(apart.mean()) < 5 * apart.std() / np.sqrt(len(apart))
+
+
+def test_without_marginals_a_saved_slotwise_model_is_judged_by_whole_slates_alone(
+    log_folder: Path, tmp_path: Path, catalogue: PublicCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where slates are too many to enumerate, item-position estimates are absent and the others are there."""
+    learner, seen = new_learner("linear", catalogue, 3, 0), LearnedFrom("another log", "", None, None, 10)
+    scheme = Slotwise(exploration("epsilon-greedy", {"epsilon": 0.5}))
+    model = str(save_model(learner, tmp_path / "model", 3, seen, {}, scheme))
+    told = {}
+    for most in (5_000, 300):  # a page has 336
+        monkeypatch.setattr("policies.exploration.slotwise.MAX_SLATES", most)
+        found = evaluate_native(log_folder, model, estimators=None, level=0.95, seed=0, progress=SilentProgress())
+        told[most] = {row["estimator"]: row for row in found.records()}
+    assert {"ips", "snips", "dr"} <= told[300].keys() < told[5_000].keys()
+    assert {"ips-item", "dr-item"} <= told[5_000].keys() - told[300].keys()
+    assert told[300]["ips"]["value"] == told[5_000]["ips"]["value"]
 
 
 def altered(folder: Path, to: Path, column: str, values: npt.NDArray[np.float64]) -> Path:

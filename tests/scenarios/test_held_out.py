@@ -14,7 +14,7 @@ import torch
 from policies.persistence import LearnedFrom, save_model
 from policies.registry import new_learner
 from policies.session.encoder import SessionNet, shape_for
-from policies.session.saving import CARD_FILE, save_session
+from policies.session.saving import SESSION, save_session
 from scenarios.config import Scenario
 from scenarios.contest_cell import ContestCell
 from scenarios.held_out import unseen_half
@@ -106,8 +106,8 @@ def test_a_part_that_does_not_say_what_it_saw_is_not_judged_from_a_log(
 ) -> None:
     """As parts were saved before."""
     session = session_of(tmp_path / "session", catalogue, ELSEWHERE)
-    card = json.loads((session / CARD_FILE).read_text())
-    (session / CARD_FILE).write_text(json.dumps(card | {"learned_from": {"searches": 3}}))
+    card = json.loads((session / SESSION.card_file).read_text())
+    (session / SESSION.card_file).write_text(json.dumps(card | {"learned_from": {"searches": 3}}))
     learner = new_learner("linear", catalogue, 3, 0, settings={"session": str(session)})
     model = save_model(learner, tmp_path / "model", 3, ELSEWHERE, {})
     with pytest.raises(UserError, match=r"the session inside model .* does not say which shoppers"):

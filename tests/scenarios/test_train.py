@@ -106,6 +106,21 @@ def test_scalars_are_written_where_they_are_asked_for(tmp_path: Path) -> None:
     assert found["train/clicks_per_search"][-1] >= 1500
 
 
+def test_training_from_a_log_tells_how_far_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Reading and training each begin and end with a line, and half of the log's rows are told of."""
+    from policies.learning import in_half
+    from simenv.log import Log
+
+    log = tmp_path / "log"
+    assert call(f"--quiet simulate tiny --policy uniform --shoppers 60 --out {log}".split()) == 0
+    line = [*command(scenario(tmp_path, "linear", 10), "linear", tmp_path / "model", 10), "--log", str(log)]
+    assert call(line) == 0
+    told = capsys.readouterr().err.splitlines()
+    rows = sum(len(batch) for batch in Log.open(log).batches(lambda shopper: in_half(shopper, 0)))
+    train = f"train linear on {rows:,} searches of the log"
+    assert [line.split(": done")[0] for line in told] == ["read the log for linear"] * 2 + [train] * 2
+
+
 def test_a_model_from_a_log_says_which_shoppers_it_learned_from(tmp_path: Path) -> None:
     import json
 

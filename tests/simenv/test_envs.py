@@ -20,9 +20,10 @@ from simenv.columns import take
 from simenv.env import SearchEnv
 from simenv.errors import UserError
 from simenv.house import HouseSlots
+from simenv.observation import observation
 from simenv.params import Filters, WorldParams
 from simenv.postclick import PostClick
-from simenv.vector_env import Episode, SearchVectorEnv, observation
+from simenv.vector_env import Episode, SearchVectorEnv
 from simenv.world import Page, begin, keep, observe, step
 from simenv.worlds import WORLDS, load_world
 from simenv.worth import slate_items

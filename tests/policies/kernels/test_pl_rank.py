@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from policies import plackett_luce_torch
-from policies.kernels.pl_rank import CHUNK, Gains, Spots, pl_rank, slot_chance
+from policies.kernels.pl_rank import CHUNK, Gains, Spots, pl_rank
 
 C, K = 5, 3
 EVERY = torch.tensor(list(itertools.permutations(range(C), K)))  # (60, K)
@@ -160,14 +160,3 @@ def test_holes_short_rows_and_ties_at_any_scale(scale: float) -> None:
         small = Gains(same.item.float(), same.weight.float(), Spots(same.spots.slate, same.spots.amount.float()))  # type: ignore[union-attr]
         single = pl_rank(many.float(), slates[:, None], small)
         assert torch.isfinite(single).all()
-
-
-def test_chances_at_slots_are_those_of_the_enumeration() -> None:
-    """Weighed by their probability, what all slates leave to choose from gives P(item at slot) exactly."""
-    logw, gains = drawn()
-    _, p = exact(logw, gains, 1)
-    at = torch.tensor([4, 0, 2])
-    made = slot_chance(logw[1].expand(60, C), EVERY[:, None], at.expand(60, K))
-    expected = ((at == EVERY) * p[:, None]).sum(dim=0)
-    torch.testing.assert_close((made * p[:, None]).sum(dim=0), expected, atol=1e-12, rtol=0)
-    assert slot_chance(logw[:1], EVERY[:1, None], torch.tensor([[-1, -1, -1]])).eq(1.0).all()

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from policies.persistence import LearnedFrom
-from policies.query.encoder import QueryEncoder, Reading, Shape, new_encoder
-from policies.query.saving import READER_FILE, WEIGHTS_FILE, load_reader, save_reader
+from policies.query.encoder import QueryEncoder, Reading, Shape, encoder_from_json, new_encoder
+from policies.query.saving import READER, read_reader, save_reader
 from policies.query.tokenizer import train_tokenizer
+from policies.registry import new_learner
+from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
+from simenv.language.words import TERMS
 
 SEEN = LearnedFrom(log_hash="abc", world_hash="def", seed=7, half=0, searches=100)
 QUERIES = ["red shoes", "blue", "", "running shoes for women with laces in blue and red or green", "skor", "red shoes"]
@@ -59,18 +62,29 @@ def test_equal_queries_of_one_locale_are_read_alike_and_locales_matter(encoder: 
 
 
 def test_a_saved_reader_reads_the_same(encoder: QueryEncoder, tmp_path: Path) -> None:
-    again = load_reader(save_reader(encoder, tmp_path / "reader", SEEN))
+    card, weights = read_reader(save_reader(encoder, tmp_path / "reader", SEEN))
+    again = encoder_from_json(card)
+    again.restore(weights)
     assert largest_difference(again.read(QUERIES, LOCALES), encoder.read(QUERIES, LOCALES), slice(None)) == 0.0
 
 
-def test_a_damaged_reader_is_refused_by_name(encoder: QueryEncoder, tmp_path: Path) -> None:
+def test_a_damaged_reader_is_refused_by_name(encoder: QueryEncoder, catalogue: PublicCatalogue, tmp_path: Path) -> None:
     folder = save_reader(encoder, tmp_path / "reader", SEEN)
     with pytest.raises(UserError, match="never overwritten"):
         save_reader(encoder, folder, SEEN)
-    card = json.loads((folder / READER_FILE).read_text(encoding="utf-8"))
-    (folder / READER_FILE).write_text(json.dumps(card | {"shape": {**card["shape"], "width": 32}}), encoding="utf-8")
-    with pytest.raises(UserError, match="is damaged"):
-        load_reader(folder)
-    (folder / WEIGHTS_FILE).unlink()
-    with pytest.raises(UserError, match="cannot be read"):
-        load_reader(folder)
+    file = folder / READER.card_file
+    card = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(card | {"schema": 99}), encoding="utf-8")
+    with pytest.raises(UserError, match="another schema; this version reads 1"):
+        read_reader(folder)
+    file.write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(UserError, match="trained on a catalogue of another shape"):
+        new_learner("linear", catalogue, 3, 0, settings={"reader": str(folder)})
+    n_values = [int(getattr(catalogue, term).max()) + 1 for term in TERMS]
+    shape = {**card["shape"], "n_values": n_values, "n_style": catalogue.style.shape[1]}
+    file.write_text(json.dumps(card | {"shape": shape}), encoding="utf-8")
+    with pytest.raises(UserError, match=r"reader '.*': the weights are damaged"):
+        new_learner("linear", catalogue, 3, 0, settings={"reader": str(folder)})
+    (folder / READER.weights_file).unlink()
+    with pytest.raises(UserError, match=r"the reader .* cannot be read"):
+        read_reader(folder)

@@ -17,7 +17,7 @@ from policies.persistence import LearnedFrom, load_model, parts_learned_from, re
 from policies.registry import POLICIES, new_learner
 from policies.session.block import COUNTED, SESSION_FEATURES
 from policies.session.encoder import READERS, SessionNet, shape_for
-from policies.session.saving import CARD_FILE, save_session
+from policies.session.saving import SESSION, save_session
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import take
 from simenv.errors import UserError
@@ -90,11 +90,11 @@ def test_a_wrong_or_damaged_session_model_is_refused(folder: Path, catalogue: Pu
     small = dataclasses.replace(catalogue, brand=catalogue.brand + 1)
     with pytest.raises(UserError, match="catalogue of another shape"):
         new_learner("linear", small, 3, 0, settings={"session": str(folder)})
-    card = json.loads((folder / CARD_FILE).read_text())
-    (folder / CARD_FILE).write_text(json.dumps(card | {"schema": 99}))
+    card = json.loads((folder / SESSION.card_file).read_text())
+    (folder / SESSION.card_file).write_text(json.dumps(card | {"schema": 99}))
     with pytest.raises(UserError, match="another schema"):
         new_learner("linear", catalogue, 3, 0, settings={"session": str(folder)})
-    (folder / CARD_FILE).write_text("{")
+    (folder / SESSION.card_file).write_text("{")
     with pytest.raises(UserError, match="cannot be read"):
         new_learner("linear", catalogue, 3, 0, settings={"session": str(folder)})
 

@@ -1,4 +1,4 @@
-"""Export to ONNX: every registered learner gives the same probabilities and slates there, or says why it cannot."""
+"""Export to ONNX: every registered learner gives the same probabilities and slates there."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from policies import plackett_luce
+from policies.examples import Examples, in_features_of
 from policies.exploration.registry import EXPLORATIONS, exploration
 from policies.learning import Learner
 from policies.ranking import RankingPolicy
 from policies.registry import POLICIES, named_policy, new_learner
-from policies.shipping.learners import EXPORTS, REFUSED
+from policies.shipping.learners import EXPORTS
 from policies.shipping.onnx_export import OUTPUTS, compare, export_policy, feeds, onnx_bytes, session
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import take
@@ -32,9 +33,8 @@ def policy_of(name: str, trained: dict[str, Learner]) -> RankingPolicy:
     return RankingPolicy(name, trained[name], POLICIES[name].temperature, POLICIES[name].floor)
 
 
-def test_every_learner_is_exported_or_refused_for_a_reason() -> None:
-    assert set(EXPORTS) | set(REFUSED) == set(LEARNERS)
-    assert not set(EXPORTS) & set(REFUSED)
+def test_every_learner_is_exported() -> None:
+    assert set(EXPORTS) == set(LEARNERS)
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -43,14 +43,12 @@ def test_an_export_shows_what_the_policy_shows(
 ) -> None:
     """On every page of 600 shoppers; in one run, and page by page for some."""
     policy, out = policy_of(name, trained), tmp_path / "it.onnx"
-    if name in REFUSED:
-        with pytest.raises(UserError, match="cannot be exported: " + REFUSED[name][:20]):
-            export_policy(policy, 3, CARD, out, steps.page)
-        return
     checked = export_policy(policy, 3, CARD, out, steps.page)
     assert checked.pages == len(steps.page)
     assert checked.probability_error <= 1e-5
-    assert checked.inputs["features"][1:] == ["C", len(trained[name].feature_map.feature_names)]
+    assert checked.inputs.keys() == feeds(policy, steps.page).keys()
+    if EXPORTS[name].reads_features:
+        assert checked.inputs["features"][1:] == ["C", len(trained[name].feature_map.feature_names)]
     run = session(out.read_bytes())
     assert json.loads(run.get_modelmeta().custom_metadata_map["slatelab_card"]) == CARD
     for row in range(3):
@@ -70,6 +68,43 @@ def test_a_bound_is_exported_too(
     assert np.abs(bold.score(page, None) - kind.score(page, None)).max() > 1e-3
     policy = RankingPolicy(name, bold, 0.3, 0.02)
     assert compare(policy, onnx_bytes(policy, 3, CARD), 3, page).probability_error < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("neural-linear", {"item_effects": True}),
+        ("neural-linear", {"item_effects": True, "alpha": 1.0}),
+        ("two-tower", {"personal": False, "item_ids": False}),
+        ("position-aware", {"value": False}),
+        ("position-aware", {"trust": False, "item_ids": False}),
+        ("co-view", {"personal": False}),
+    ],
+)
+def test_a_ranker_that_reads_ids_is_exported_with_every_setting(
+    name: str, settings: dict[str, Any], catalogue: PublicCatalogue, seen: Examples, steps: Step
+) -> None:
+    learner = new_learner(name, catalogue, 3, 1, settings=settings)
+    learner.update(in_features_of(learner.feature_map, take(seen, slice(0, None, 4))))
+    learner.finish()
+    policy = RankingPolicy(name, learner, 0.1, 1e-4)
+    compare(policy, onnx_bytes(policy, 3, CARD), 3, take(steps.page, slice(0, 500)))
+
+
+@pytest.mark.parametrize("name", [name for name in LEARNERS if "item" in EXPORTS[name].inputs])
+def test_ids_that_nobody_knows_and_a_past_of_nothing_are_the_same(
+    name: str, trained: dict[str, Learner], steps: Step
+) -> None:
+    """Words and a brand beyond the catalogue's, and pages that tell no last clicks; items that are turned round."""
+    policy, page = policy_of(name, trained), take(steps.page, slice(0, 50))
+    content = onnx_bytes(policy, 3, CARD)
+    compare(policy, content, 3, dataclasses.replace(page, query_terms=page.query_terms + 10_000))
+    compare(policy, content, 3, dataclasses.replace(page, last_brand=np.full_like(page.last_brand, 10_000)))
+    compare(policy, content, 3, dataclasses.replace(page, recent=page.recent[:, :0]))
+    fed = feeds(policy, page)
+    turned = fed | {"item": fed["item"][:, ::-1].copy()}
+    run = session(content)
+    assert not np.array_equal(run.run(["scores"], turned)[0], run.run(["scores"], fed)[0])
 
 
 @pytest.mark.parametrize("name", list(EXPLORATIONS))
