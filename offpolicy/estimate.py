@@ -10,7 +10,8 @@ from offpolicy.diagnostics import Diagnostics, diagnose, disagreement, interfere
 from offpolicy.estimators import ESTIMATORS, Estimator, estimator
 from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters, Interval, clusters, lift
-from offpolicy.intervals.registry import Asked, Case, IntervalRule, interval_rule
+from offpolicy.intervals.case import Asked, Case
+from offpolicy.intervals.registry import IntervalRule, interval_rule
 from offpolicy.statistics import Scores, scores
 from offpolicy.terms import Terms, item_position
 from offpolicy.verdict import WORDS, Verdict, judge
