@@ -29,7 +29,7 @@ def max_weight_from_floors(floor: float, n_candidates: int, n_slots: int, target
     if not 0.0 < floor <= 1.0 or not 0.0 <= target_floor <= 1.0:
         raise UserError(
             f"floors are {floor:g} and {target_floor:g}; expected 0 < floor <= 1 for the logger, since without one a "
-            "weight can be as large as it likes, and 0 to 1 for the target. Declare max_weight if it is known otherwise."
+            "weight can be as large as it likes, and 0 to 1 for the target. Else declare max_weight, if it is known."
         )
     if not 1 <= n_slots <= n_candidates:
         raise UserError(f"n_slots is {n_slots} for {n_candidates} candidates; expected 1 to that many.")

@@ -8,11 +8,15 @@ intervals than the whole keeps, because the rare large weight is in few of them;
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from offpolicy.inference import Clusters, Interval
+from offpolicy.estimators import estimator
+from offpolicy.evidence import Evidence
+from offpolicy.inference import Clusters, Interval, clusters
 from offpolicy.statistics import Scores
 from simenv.errors import UserError
 
@@ -54,8 +58,7 @@ def plan(scores: Scores, by: Clusters, now: Interval, width: float) -> Plan:
     Raises:
         UserError: If the width is not above 0, or the interval at hand lacks an end.
     """
-    if not (math.isfinite(width) and width > 0.0):
-        raise UserError(f"width is {width}; expected a number above 0, the wanted distance from low to high.")
+    _check_width(width)
     width_now = now.high - now.low
     if not math.isfinite(width_now):
         raise UserError(
@@ -72,6 +75,38 @@ def plan(scores: Scores, by: Clusters, now: Interval, width: float) -> Plan:
         promised,
         "" if times == 0.0 else _caveat(promised, by.count),
     )
+
+
+def plan_of(evidence: Evidence, record: Mapping[str, Any], width: float) -> dict[str, str | float | int | None]:
+    """The plan of one estimate's record, as a flat record of its own.
+
+    Args:
+        evidence: What the estimate was made from.
+        record: As `offpolicy.estimate.Estimate.record` gives it.
+        width: The width that is wanted.
+
+    Raises:
+        UserError: If the width is not above 0.
+    """
+    _check_width(width)
+    name = str(record["estimator"])
+    ends = [record[end] for end in ("value", "stderr", "low", "high")]
+    if None in ends:
+        caveat = "its interval lacks an end, so no number of searches makes it narrow"
+        return {"estimator": name, "width": width, "width_now": None, "more_rows": None, "caveat": caveat}
+    made = plan(estimator(name)(evidence), clusters(evidence), Interval(*ends), width)
+    return {
+        "estimator": name,
+        "width": width,
+        "width_now": made.width_now,
+        "more_rows": made.more_rows,
+        "caveat": made.caveat,
+    }
+
+
+def _check_width(width: float) -> None:
+    if not (math.isfinite(width) and width > 0.0):
+        raise UserError(f"width is {width}; expected a number above 0, the wanted distance from low to high.")
 
 
 def _promised(scores: Scores, by: Clusters) -> float:

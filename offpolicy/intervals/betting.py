@@ -8,7 +8,7 @@ money has grown so far is excluded. Waudby-Smith and Ramdas, "Estimating means o
 The stake on cluster t is min(sqrt(2 log(1 / alpha) / (v T)), 1 / (2 |least payoff|)), with v the variance of the
 payoffs before t, and T the number of clusters (`betting`: as narrow as can be when all are in) or t log(1 + t)
 (`sequence`: for looking at any time). Money falls as the value that is bet against grows, so the limit is found by
-halving, to 40 bits, and not on a grid. Where several payoffs tell of one side, the money is split between them.
+halving, to 30 bits, and not on a grid. Where several payoffs tell of one side, the money is split between them.
 Each side gets half of alpha; clusters come in the order in which they first appear.
 """
 
@@ -22,14 +22,14 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy.inference import Interval, standard_error
-from offpolicy.intervals.payoffs import Payoff, Payoffs, payoffs
 from offpolicy.intervals.case import Asked, Case
+from offpolicy.intervals.payoffs import Payoff, Payoffs, payoffs
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _SHARE = 0.5  # of the money that one outcome may cost at most
-_HALVINGS = 40
+_HALVINGS = 30
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ from simenv.hashing import absorb, stream
 Floats = npt.NDArray[np.float64]
 Keys = npt.NDArray[np.uint64]
 
-_LANES = 4  # counts that one hash of 64 bits gives
-_BLOCK = 8192  # clusters whose counts are in memory at once, times the replicates
+LANES = 4  # replicates whose counts one hash of 64 bits gives
+
+_AT_ONCE = 1 << 20  # counts in memory
 
 
 def bootstrap(case: Case, asked: Asked) -> Interval:
@@ -86,21 +87,21 @@ def replicates(statistics: Statistics, by: Clusters, asked: Asked) -> Floats:
 
 def weighted_sums(sums: Floats, n_replicates: int, seed: int) -> Floats:
     """Poisson(1)-weighted sums over clusters, (G, M) to (B, M)."""
-    made = np.zeros((n_replicates, sums.shape[1]))
-    for first in range(0, len(sums), _BLOCK):
-        part = np.arange(first, min(first + _BLOCK, len(sums)))
-        made += counts(part, n_replicates, seed) @ sums[part]
-    return made
+    lanes = -(-n_replicates // LANES)
+    block = max(_AT_ONCE // (lanes * LANES), 1)
+    made = np.zeros((lanes * LANES, sums.shape[1]))
+    for first in range(0, len(sums), block):
+        part = np.arange(first, min(first + block, len(sums)))
+        made += counts(part, range(lanes), seed) @ sums[part]
+    return made[:n_replicates]
 
 
-def counts(cluster: npt.NDArray[np.int64], n_replicates: int, seed: int) -> Floats:
-    """Poisson(1) counts of some clusters in all replicates, (B, n)."""
-    lanes = -(-n_replicates // _LANES)
-    key = absorb(stream(seed, "bootstrap"), cluster)  # (n,)
-    hashed = absorb(key[None, :], np.arange(lanes)[:, None])  # (lanes, n)
-    bits = hashed.view(np.uint16).reshape(lanes, len(cluster), _LANES)
-    drawn = _COUNT_OF[bits]
-    return drawn.transpose(0, 2, 1).reshape(lanes * _LANES, len(cluster))[:n_replicates]
+def counts(cluster: npt.NDArray[np.int64], lanes: range, seed: int) -> Floats:
+    """Poisson(1) counts of clusters (n,) in the replicates 4 * lanes.start to 4 * lanes.stop, (4 * len(lanes), n)."""
+    key = absorb(stream(seed, "bootstrap"), cluster)
+    hashed = absorb(key[None, :], np.arange(lanes.start, lanes.stop)[:, None])  # (lanes, n), of 64 bits each
+    bits = hashed.view(np.uint16).reshape(len(lanes), len(cluster), LANES)
+    return _COUNT_OF[bits].transpose(0, 2, 1).reshape(-1, len(cluster))
 
 
 def acceleration(influence: Floats, by: Clusters) -> float:
@@ -118,9 +119,7 @@ def _between(case: Case, drawn: Floats, low: float, high: float) -> Interval:
             "log holds too little of what the target policy shows. Ask for the interval 'betting'."
         )
     ends = np.quantile(drawn, [low, high])
-    return Interval(
-        case.scores.value, standard_error(case.scores.influence, case.by), float(ends[0]), float(ends[1])
-    )
+    return Interval(case.scores.value, standard_error(case.scores.influence, case.by), float(ends[0]), float(ends[1]))
 
 
 def _count_table() -> Floats:

@@ -16,6 +16,8 @@ from simenv.errors import UserError
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+_CHUNK = 4096  # rows whose target features are held at once
+
 
 def past_only(
     features: Floats,
@@ -27,13 +29,13 @@ def past_only(
 ) -> CrossFit:
     """The reward model's two columns of evidence, each row's from earlier shoppers alone.
 
-    Put them into `Evidence(q_logged=..., q_target=..., q_past_only=True)`.
+    Put them into `Evidence(q_logged=..., q_target=..., q_is_past_only=True)`.
 
     Args:
         features: Public features of the items in the logged slots, (N, K, F).
         reward: Reward of each slot, (N, K).
         target_features: Features of M slates a row drawn from the target policy, (N, M, K, F), or a function from row
-            numbers to them.
+            numbers (n,), at most 4,096 of them, to (n, M, K, F).
         cluster: Shopper of each row, (N,).
         slot_range: Least and largest reward of one slot; expectations are clipped to it.
         first: Shoppers of the first block; blocks double from there.
@@ -52,8 +54,9 @@ def past_only(
     while start < len(appeared):
         known, part = place < start, np.flatnonzero((place >= start) & (place < 2 * start))
         model = fit(features[known], reward[known])
-        drawn = target_features(part) if callable(target_features) else target_features[part]
-        q_logged[part] = np.clip(model.expect(features[part]), low, high)
-        q_target[part] = np.clip(model.expect(drawn), low, high).sum(axis=2).mean(axis=1)
+        for chunk in np.array_split(part, -(-len(part) // _CHUNK)):
+            drawn = target_features(chunk) if callable(target_features) else target_features[chunk]
+            q_logged[chunk] = np.clip(model.expect(features[chunk]), low, high)
+            q_target[chunk] = np.clip(model.expect(drawn), low, high).sum(axis=2).mean(axis=1)
         start *= 2
     return CrossFit(q_logged, q_target, (f"the first {min(first, len(appeared))} shoppers have no model",))

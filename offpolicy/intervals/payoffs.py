@@ -255,7 +255,7 @@ def _doubly_robust(rows: _Rows) -> tuple[tuple[Payoff, ...], tuple[Payoff, ...]]
     q_logged, q_target = case.terms.model()
     logged, target = (q_logged[:, 0] - rows.low) / rows.scale, (q_target - rows.low) / rows.scale
     if min(logged.min(), target.min()) < 0.0 or max(logged.max(), target.max()) > 1.0:
-        raise UserError("the reward model leaves reward_range; clip its expectations to the range before they are used.")
+        raise UserError("the reward model leaves reward_range; clip its expectations to the range first.")
     gain = rows.sums(target + rows.weight[:, 0] * (rows.reward[:, 0] - logged) - c * rows.reward[:, 0])
     spread = (1.0 + 2.0 * rows.bound + c) * most
     below = Payoff(gain, rows.n, ((rows.bound + c) * most, most), spread, (-c, 1.0))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy.inference import Clusters, Interval
-from offpolicy.intervals.bootstrap import counts
+from offpolicy.intervals.bootstrap import LANES, counts
 from offpolicy.intervals.case import Asked
 from simenv.errors import UserError
 
@@ -42,9 +42,10 @@ def refit_bootstrap(refit: Refit, by: Clusters, n_rows: int, asked: Asked) -> In
     """
     codes = np.arange(n_rows) if by.codes is None else by.codes
     drawn = np.empty(asked.replicates)
-    times = counts(np.arange(by.size), asked.replicates, asked.seed)  # (B, G)
-    for b, time in enumerate(times):
-        weight = time[codes]
+    for b in range(asked.replicates):
+        if b % LANES == 0:
+            times = counts(np.arange(by.size), range(b // LANES, b // LANES + 1), asked.seed)  # (LANES, G)
+        weight = times[b % LANES][codes]
         drawn[b] = float(weight @ _expected(refit, weight)) / float(weight.sum())
     alpha = (1.0 - asked.level) / 2.0
     low, high = np.quantile(drawn, [alpha, 1.0 - alpha])
