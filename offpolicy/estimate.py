@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from offpolicy.diagnostics import Diagnostics, diagnose, disagreement, interference_z, upward_z
 from offpolicy.estimators import BY_SLOT, ESTIMATORS, Estimator, estimator
 from offpolicy.evidence import Evidence
-from offpolicy.inference import Clusters, Interval, clusters
-from offpolicy.intervals.registry import Asked, Case, IntervalRule, interval_rule
+from offpolicy.inference import Clusters, Interval, clusters, standard_error
+from offpolicy.intervals.case import Asked, Case
+from offpolicy.intervals.registry import IntervalRule, interval_rule
 from offpolicy.statistics import Scores, scores
 from offpolicy.terms import Terms
 from offpolicy.verdict import WORDS, Verdict, judge
+from simenv.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Estimate:
         estimand: What is estimated, in words.
         interval: Value, clustered standard error, low and high.
         lift: The absolute difference to the logger's mean on the same rows, with a paired interval.
+        rule: Name of the interval's rule in `offpolicy.intervals.registry.INTERVALS`.
         level: Confidence level of both intervals.
         rows: N.
         diagnostics: What the estimate rests on.
@@ -36,6 +39,7 @@ class Estimate:
     estimand: str
     interval: Interval
     lift: Interval
+    rule: str
     level: float
     rows: int
     diagnostics: Diagnostics
@@ -51,6 +55,7 @@ class Estimate:
             "stderr": _finite(self.interval.stderr),
             "low": _finite(self.interval.low),
             "high": _finite(self.interval.high),
+            "interval": self.rule,
             "level": self.level,
             "lift": _finite(self.lift.value),
             "lift_low": _finite(self.lift.low),
@@ -73,6 +78,7 @@ def evaluate(
     level: float = 0.95,
     interval: str = "t",
     seed: int = 0,
+    replicates: int = 1000,
 ) -> list[Estimate]:
     """Estimate the value of the target policy.
 
@@ -82,23 +88,41 @@ def evaluate(
             by default and that the evidence can feed (on single-action logs without those that weigh slots, which
             coincide with the others there).
         level: Confidence level of the intervals, in (0, 1).
-        interval: Name in `offpolicy.intervals.registry.INTERVALS`.
+        interval: Name in `offpolicy.intervals.registry.INTERVALS`. Where no estimators are named, one that it cannot be
+            made for keeps its value, without an interval, and its verdict says why. An end that a one-sided interval
+            lacks is infinite.
         seed: Of intervals that resample.
+        replicates: B, of a bootstrap.
 
     Returns:
         One estimate a name, in the order asked.
 
     Raises:
-        UserError: If a name is unknown, a named estimator lacks a column, the level is out of range, or all rows
-            belong to one cluster.
+        UserError: If a name is unknown, a named estimator lacks a column or what its interval needs, no estimator has
+            that interval, the level is out of range, or all rows belong to one cluster.
     """
     chosen = _applicable(evidence) if estimators is None else [estimator(name) for name in estimators]
     for one in chosen:
         one.require(evidence)
-    rule, asked = interval_rule(interval), Asked(level, seed)
+    rule, asked = interval_rule(interval), Asked(level, seed, replicates)
     by = clusters(evidence)
     bench = _Bench(evidence, by, {}, {}, interference_z(evidence, by), upward_z(evidence, by))
-    return [_estimate(one, bench, rule, asked) for one in chosen]
+    made = []
+    refused: list[UserError] = []
+    for one in chosen:
+        value, paired = _cases(one, bench)
+        try:
+            ends = rule.make(value, asked), rule.make(paired, asked)
+            why = ""
+        except UserError as error:
+            if estimators is not None:
+                raise
+            refused.append(error)
+            ends, why = (_without_ends(value), _without_ends(paired)), f"no interval '{rule.name}': {error}"
+        made.append(_estimate(value, ends, why, bench, rule, asked))
+    if made and len(refused) == len(made):
+        raise refused[0]
+    return made
 
 
 @dataclass(frozen=True)
@@ -130,24 +154,44 @@ def _applicable(evidence: Evidence) -> list[Estimator]:
     ]
 
 
-def _estimate(one: Estimator, bench: _Bench, rule: IntervalRule, asked: Asked) -> Estimate:
-    evidence, by = bench.evidence, bench.by
-    terms, diagnostics = bench.cut(one)
+def _cases(one: Estimator, bench: _Bench) -> tuple[Case, Case]:
+    """What the intervals of the value and of the lift are made from."""
+    terms, _ = bench.cut(one)
     statistics = one.formula(terms)
-    paired = one.against(statistics, evidence)
-    value = Case(one, evidence, terms, statistics, scores(statistics), by)
+    paired = one.against(statistics, bench.evidence)
+    return (
+        Case(one, bench.evidence, terms, statistics, scores(statistics), bench.by),
+        Case(one, bench.evidence, terms, paired, scores(paired), bench.by, is_lift=True),
+    )
+
+
+def _without_ends(case: Case) -> Interval:
+    nan = float("nan")
+    return Interval(case.scores.value, standard_error(case.scores.influence, case.by), nan, nan)
+
+
+def _estimate(
+    value: Case, ends: tuple[Interval, Interval], why: str, bench: _Bench, rule: IntervalRule, asked: Asked
+) -> Estimate:
+    one, evidence = value.estimator, bench.evidence
+    _, diagnostics = bench.cut(one)
     rival, rival_z = _strongest_rival(one, value.scores, bench)
     moved = bench.upward_z if one.prefixwise else bench.interference_z
+    verdict = judge(replace(one, rival=rival), evidence, diagnostics, bench.by.effective, rival_z, moved)
+    if why:
+        first = verdict.reasons if verdict.word != WORDS[0] else ()
+        verdict = Verdict(WORDS[max(WORDS.index(verdict.word), 1)], (*first, why))
     return Estimate(
         estimator=one.name,
         estimand=one.estimand.format(unit=evidence.unit),
-        interval=rule.make(value, asked),
-        lift=rule.make(Case(one, evidence, terms, paired, scores(paired), by, is_lift=True), asked),
+        interval=ends[0],
+        lift=ends[1],
+        rule=rule.name,
         level=asked.level,
         rows=evidence.n_rows,
         diagnostics=diagnostics,
         cluster=evidence.cluster_name,
-        verdict=judge(replace(one, rival=rival), evidence, diagnostics, by.effective, rival_z, moved),
+        verdict=verdict,
     )
 
 

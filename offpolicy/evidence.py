@@ -74,7 +74,10 @@ class Evidence:
         time: When the row was logged, (N,) integers of any unit, larger is later.
         stratum: Which of several loggers wrote the row, (N,) integers.
         mixture: log p of the logged slate under the mixture of all loggers, each by its share of the rows, (N, K).
-        reward_range: Least and largest total reward that a row can have; None where it is not known.
+        q_is_past_only: Whether the reward model of each row was fitted on earlier rows alone, as bets on doubly robust
+            values need; cross-fitted folds are not.
+        reward_range: Least and largest total reward that a row can have, the latter maybe infinite; None where it is
+            not known.
         max_weight: Largest weight of a whole row that the policies allow, whatever is logged; None where not known.
         cluster: Identifier of the independent unit each row belongs to, (N,) integers.
         cluster_name: What a cluster is. "row" must be declared and says that rows are taken for independent; "shopper"
@@ -115,6 +118,7 @@ class Evidence:
     time: Ints | None = None  # (N,)
     stratum: Ints | None = None  # (N,)
     mixture: Conditional | None = None  # (N, K)
+    q_is_past_only: bool = False
     reward_range: tuple[float, float] | None = None
     max_weight: float | None = None
     propensity_kind: PropensityKind = "exact"

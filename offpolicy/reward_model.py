@@ -128,6 +128,20 @@ def fit_folds(
     return FoldModels(tuple(model for model, _ in fitted), seed, notes)
 
 
+def fit(features: npt.NDArray[np.floating], reward: Floats) -> RewardModel:
+    """One reward model of these rows, for callers that split rows themselves.
+
+    Args:
+        features: (N, K, F), finite.
+        reward: (N, K). Only zeros and ones make it a classifier.
+
+    Raises:
+        UserError: If shapes disagree or a feature is not finite.
+    """
+    _check(features, reward, np.zeros(len(reward), dtype=np.int64))
+    return fit_linear(features, reward, bool(np.isin(reward, (0.0, 1.0)).all()))[0]
+
+
 def cross_fit(
     features: Floats,
     reward: Floats,

@@ -50,7 +50,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("value", "stderr", "low", "high", "level", "lift", "lift_low", "lift_high"), "number"),
         **dict.fromkeys(("rows", "effective_rows", "effective_positives"), "number"),
         **dict.fromkeys(("mean_weight", "mean_weight_z", "max_weight_share"), "number"),
-        **dict.fromkeys(("cluster", "verdict", "reasons"), "text"),
+        **dict.fromkeys(("cluster", "verdict", "reasons", "interval"), "text"),
     },
     "truth": {
         **dict.fromkeys(("policy", "estimand"), "text"),
@@ -144,7 +144,7 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 
 # Columns that came later: numbers that runs made before are read without.
-LATER = {("truth", "twins_save")}
+LATER = {("truth", "twins_save"), ("estimates", "interval")}
 
 WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("estimates", "verdict"): tuple(VERDICTS),

@@ -56,9 +56,13 @@ def percent(share: float) -> str:
 
 
 def interval(low: float, high: float, decimals: int) -> str:
-    """An interval in brackets, or a dash where an end is missing."""
-    if math.isnan(low) or math.isnan(high):
+    """An interval in brackets; one that has a single end says so, one without any is a dash."""
+    if math.isnan(low) and math.isnan(high):
         return MISSING
+    if math.isnan(high):
+        return f"≥ {fixed(low, decimals)}"
+    if math.isnan(low):
+        return f"≤ {fixed(high, decimals)}"
     return f"[{fixed(low, decimals)}, {fixed(high, decimals)}]"
 
 

@@ -220,8 +220,9 @@ def cells_table(cells: pd.DataFrame, metric: str) -> Table:
 
 def level_name(estimates: pd.DataFrame) -> str:
     """The heading of intervals, with their level where all share one."""
-    levels = estimates["level"].dropna().unique()
-    return f"{100 * levels[0]:g}% interval" if len(levels) == 1 else "interval"
+    levels, rules = estimates["level"].dropna().unique(), [rule for rule in estimates["interval"].unique() if rule]
+    named = f"interval ({rules[0]})" if len(rules) == 1 and rules[0] != "t" else "interval"
+    return f"{100 * levels[0]:g}% {named}" if len(levels) == 1 else named
 
 
 def _intervals(rows: pd.DataFrame, decimals: int) -> list[str]:

@@ -76,10 +76,12 @@ class TruthBudget(_Strict):
 
 
 class Estimation(_Strict):
-    """Which estimators, at which level; the reward model's folds and slates drawn from the target per search."""
+    """Which estimators and which interval, at which level; the reward model's folds, slates drawn from the target."""
 
     estimators: list[str] | None = None
     level: float = Field(default=0.95, ge=0.5, lt=1.0)
+    interval: str = "t"
+    replicates: int = Field(default=1000, ge=100)
     folds: int = Field(default=4, ge=2)
     target_slates: int = Field(default=2, ge=1)
 
@@ -91,6 +93,13 @@ class Estimation(_Strict):
         for name in names or []:
             estimator(name)
         return names
+
+    @field_validator("interval")
+    @classmethod
+    def _known_interval(cls, name: str) -> str:
+        from offpolicy.intervals.registry import interval_rule
+
+        return interval_rule(name).name
 
 
 class Scenario(_Strict):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import numpy as np
 
 from offpolicy import Evidence, evaluate
 from offpolicy.estimators import ESTIMATORS, estimator
+from offpolicy.intervals.registry import interval_rule
 from offpolicy.obd import read_obd
+from offpolicy.planning import plan_of
 from policies.registry import load_policy
 from scenarios.config import Estimation
 from scenarios.evidence import join_log
@@ -23,6 +26,7 @@ from scenarios.progress import Progress
 from simenv.errors import UserError
 from simenv.log import Log
 
+CLICK = (0.0, 1.0)  # what one impression can earn
 BINS = np.arange(-4.0, 4.01, 0.25)  # log10 of the weights in the histogram
 
 HIDDEN_CONFOUNDER = (
@@ -53,6 +57,39 @@ SHARED_STOCK = (
 
 
 @dataclass(frozen=True)
+class Wishes:
+    """What the reader asks of intervals, and what is known before any log.
+
+    Attributes:
+        interval: Name in `offpolicy.intervals.registry.INTERVALS`.
+        replicates: B, of a bootstrap.
+        reward_range: Least and largest total reward of a row; what the log itself tells where None.
+        max_weight: Largest weight of a row that the policies allow; what the logger's floor tells where None.
+        width: How narrow an interval should be: says how many more searches that takes. None does not ask.
+    """
+
+    interval: str = "t"
+    replicates: int = 1000
+    reward_range: tuple[float, float] | None = None
+    max_weight: float | None = None
+    width: float | None = None
+
+    def bounded(self, evidence: Evidence) -> Evidence:
+        """The evidence with the declared bounds in place of those that it came with."""
+        return replace(
+            evidence,
+            reward_range=self.reward_range or evidence.reward_range,
+            max_weight=self.max_weight or evidence.max_weight,
+        )
+
+    def check(self, estimators: Sequence[str] | None) -> None:
+        """Raise a `UserError` where a name is in no registry, before a log is read."""
+        interval_rule(self.interval)
+        for name in estimators or []:
+            estimator(name)
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Estimates of one log, ready to print or to be written as a run folder.
 
@@ -60,6 +97,7 @@ class Evaluation:
         name: What was evaluated, for titles.
         rows: One per estimate: source, policy and the estimate's record.
         weights: Histogram rows of the importance weights.
+        plans: Where a width was asked for, how many more searches each estimate needs.
         assumptions, notes: Sentences for the reader.
         config, hashes: What it was made from.
         started, wall_seconds: When and how long.
@@ -74,6 +112,7 @@ class Evaluation:
     hashes: Mapping[str, str]
     started: str
     wall_seconds: float
+    plans: Sequence[Row] = ()
 
     def records(self) -> list[dict[str, Any]]:
         """The estimates as flat records, in the order of the estimators."""
@@ -110,7 +149,14 @@ class Evaluation:
 
 
 def evaluate_native(
-    log: Path, policy: str, *, estimators: list[str] | None, level: float, seed: int, progress: Progress
+    log: Path,
+    policy: str,
+    *,
+    estimators: list[str] | None,
+    level: float,
+    seed: int,
+    progress: Progress,
+    wishes: Wishes = Wishes(),
 ) -> Evaluation:
     """Judge one policy from a log in SlateLab's format.
 
@@ -119,25 +165,25 @@ def evaluate_native(
         policy: Registry name, saved model, or module:function.
         estimators: Names; all that apply where None.
         level: Of the intervals.
-        seed: Of the reward model's folds.
+        seed: Of the reward model's folds, and of intervals that resample.
         progress: Told rows read.
+        wishes: Which intervals.
 
     Raises:
         UserError: for bad input, and for a model that learned from the very shoppers it would be judged on.
     """
     started, clock = _now(), time.monotonic()
-    for name in estimators or []:
-        estimator(name)
+    wishes.check(estimators)
     opened = Log.open(log)
     half, notes = unseen_half(policy, opened)
     target = load_policy(policy, opened.catalogue(), opened.manifest["n_slots"])
     if target.sees_truth:
         raise UserError(f"policy '{policy}' ranks by hidden truth, which a log does not hold; it cannot be judged.")
-    settings = Estimation(estimators=estimators, level=level)
+    settings = Estimation(estimators=estimators, level=level, interval=wishes.interval, replicates=wishes.replicates)
     advance = progress.task("read the log", opened.n_rows if half is None else None)
     joined = join_log(opened, {target.name: target}, half, settings, seed, advance)
-    evidence = joined.evidence[target.name]
-    rows = estimate_rows("log", target.name, evidence, settings)
+    evidence = wishes.bounded(joined.evidence[target.name])
+    rows = estimate_rows("log", target.name, evidence, settings, seed)
     return Evaluation(
         name=f"{target.name} on {log.name}",
         rows=rows,
@@ -156,16 +202,25 @@ def evaluate_native(
             "policy": policy,
             "temperature": target.temperature,
             "floor": target.floor,
+            "reward_range": [end if math.isfinite(end) else None for end in evidence.reward_range or ()],
+            "max_weight": evidence.max_weight,
             **settings.model_dump(),
         },
         hashes={"log": opened.digest, "world": opened.world_hash},
         started=started,
         wall_seconds=time.monotonic() - clock,
+        plans=plan_rows(evidence, rows, wishes.width),
     )
 
 
 def evaluate_open_bandit(
-    log: Path, target_table: str, *, campaign: str | None, estimators: list[str] | None, level: float
+    log: Path,
+    target_table: str,
+    *,
+    campaign: str | None,
+    estimators: list[str] | None,
+    level: float,
+    wishes: Wishes = Wishes(),
 ) -> Evaluation:
     """Judge a table of target probabilities from an Open Bandit log.
 
@@ -175,32 +230,55 @@ def evaluate_open_bandit(
         campaign: Where the folder holds several.
         estimators: Names; all that apply where None.
         level: Of the intervals.
+        wishes: Which intervals.
     """
     started, clock = _now(), time.monotonic()
-    for name in estimators or []:
-        estimator(name)
-    evidence = read_obd(log, target_table, campaign=campaign)
+    wishes.check(estimators)
+    evidence = wishes.bounded(replace(read_obd(log, target_table, campaign=campaign), reward_range=CLICK))
+    settings = Estimation(estimators=estimators, level=level, interval=wishes.interval, replicates=wishes.replicates)
     source = f"open bandit {campaign}" if campaign else "open bandit"
     policy = "uniform" if target_table == "uniform" else Path(target_table).stem
+    rows = estimate_rows(source, policy, evidence, settings)
     return Evaluation(
         name=f"{policy} on {log.name}",
-        rows=estimate_rows(source, policy, evidence, Estimation(estimators=estimators, level=level)),
+        rows=rows,
         weights=weight_rows(source, policy, evidence),
         assumptions=[HIDDEN_CONFOUNDER, "Impressions are independent: the small sample names no shoppers."],
         notes=[],
-        config={"log": str(log), "target_table": target_table, "campaign": campaign, "level": level},
+        config={
+            "log": str(log),
+            "target_table": target_table,
+            "campaign": campaign,
+            "level": level,
+            "interval": wishes.interval,
+            "max_weight": evidence.max_weight,
+        },
         hashes={},
         started=started,
         wall_seconds=time.monotonic() - clock,
+        plans=plan_rows(evidence, rows, wishes.width),
     )
 
 
-def estimate_rows(source: str, policy: str, evidence: Evidence, settings: Estimation) -> list[Row]:
-    """The estimates as rows of the table estimates.csv, reasons still a list."""
+def estimate_rows(source: str, policy: str, evidence: Evidence, settings: Estimation, seed: int = 0) -> list[Row]:
+    """The estimates as rows of the table estimates.csv, reasons still a list; the seed is of resampling."""
     return [
         {"source": source, "policy": policy, **estimate.record()}
-        for estimate in evaluate(evidence, settings.estimators, settings.level)
+        for estimate in evaluate(
+            evidence, settings.estimators, settings.level, settings.interval, seed, settings.replicates
+        )
     ]
+
+
+def plan_rows(evidence: Evidence, rows: Sequence[Row], width: float | None) -> list[Row]:
+    """How many more searches each estimate needs for an interval of that width; empty where none was asked for.
+
+    An estimate whose interval lacks an end has the reason in place of numbers.
+
+    Raises:
+        UserError: If the width is not above 0.
+    """
+    return [] if width is None else [plan_of(evidence, row, width) for row in rows]
 
 
 def flat(row: Row) -> Row:

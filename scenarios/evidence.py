@@ -9,12 +9,13 @@ weights need are computed here and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from offpolicy import Evidence, estimator
+from offpolicy.bounds import max_weight_from_floors
 from policies import plackett_luce
 from policies.exploration.slotwise import AnyPolicy
 from policies.features import FeatureMap, features
@@ -38,6 +39,9 @@ Keep = Callable[[I64], npt.NDArray[np.bool_]] | None
 REPLAY_TOLERANCE = 1e-6  # between logged and recomputed conditional log-probabilities
 BATCH = 4096  # searches in memory with all their candidates' features
 MODEL_SEARCHES = 100_000  # that the reward model is fitted on, at most
+
+# Of a slot's reward, by what the log's manifest says it counts; net revenue can be below 0 by any amount.
+SLOT_RANGES = {"clicks": (0.0, 1.0), "purchases": (0.0, 1.0), "revenue": (0.0, np.inf)}
 
 
 @dataclass(frozen=True)
@@ -102,22 +106,23 @@ def join_log(
     models = _models(log, feature_map, keep, settings, seed)
     logged: list[_Logged] = []
     asked: dict[str, list[_Asked]] = {name: [] for name in targets}
-    error = 0.0
+    error, floor = 0.0, 1.0
     reads = any(target.reads_query for target in targets.values())
     for batch in log.batches(keep, batch=BATCH, want_query=reads):
         every = np.broadcast_to(np.arange(batch.page.candidates.shape[1]), batch.page.candidates.shape)
         x = features(feature_map, batch.page, every)  # (N, C, F)
         row, stated = _logged(batch, x, models)
         logged.append(row)
-        error = max(error, stated)
+        error, floor = max(error, stated), min(floor, float(batch.floor.min()))
         for name, target in targets.items():
             answer, stated = _ask(target, batch, x, models, settings, seed)
             asked[name].append(answer)
             error = max(error, stated)
         advance(len(batch))
     whole = join(logged)
+    made = {name: _evidence(whole, join(answers), targets[name], error) for name, answers in asked.items()}
     return Joined(
-        {name: _evidence(whole, join(answers), targets[name], error) for name, answers in asked.items()},
+        {name: _bounded(one, log, floor, targets[name]) for name, one in made.items()},
         models.notes,
         error,
     )
@@ -165,6 +170,16 @@ def _evidence(whole: _Logged, answer: _Asked, target: AnyPolicy, error: float) -
         cluster=whole.shopper,
         propensity_kind="estimated" if estimated else "exact",
     )
+
+
+def _bounded(evidence: Evidence, log: Log, floor: float, target: AnyPolicy) -> Evidence:
+    """The evidence with what is known before any log: the range of a row's reward, and the weight that floors allow."""
+    slot_range = SLOT_RANGES.get(log.manifest.get("reward", ""))
+    most: float | None = None
+    if floor > 0.0 and evidence.propensity_kind == "exact":
+        most = max_weight_from_floors(floor, log.manifest["n_candidates"], evidence.n_slots, target.floor)
+    reward_range = None if slot_range is None else (slot_range[0], slot_range[1] * evidence.n_slots)
+    return replace(evidence, reward_range=reward_range, max_weight=most)
 
 
 def _unless_absent(column: F64) -> F64 | None:

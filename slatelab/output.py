@@ -79,7 +79,12 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """Return both ends of an interval as text."""
+    """Return both ends of an interval as text; one that has a single end says so."""
+    has_low, has_high = (end is not None and math.isfinite(end) for end in (low, high))
+    if has_low and not has_high:
+        return f"{number(low)} or more"
+    if has_high and not has_low:
+        return f"{number(high)} or less"
     return f"{number(low)} to {number(high)}"
 
 

@@ -1,7 +1,6 @@
-"""The registry of intervals, and what an interval may be made from.
+"""The registry of intervals: each rule gets a `Case` and what was asked, and returns an `Interval`.
 
-A rule gets a `Case` (one estimate with everything behind it) and what was asked (level, seed, replicates), and returns
-an `Interval`. The same rule makes the interval of the lift: its case holds the statistics of the difference.
+The same rule makes the interval of the lift: its case holds the statistics of the difference.
 """
 
 from __future__ import annotations
@@ -9,59 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from offpolicy.estimators import Estimator
-from offpolicy.evidence import Evidence
-from offpolicy.inference import Clusters, Interval, normal, student
-from offpolicy.statistics import Scores, Statistics
-from offpolicy.terms import Terms
-from simenv.errors import UserError, unknown_name
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the reader asked for.
-
-    Attributes:
-        level: Confidence level in (0, 1).
-        seed: Names the luck of resampling.
-        replicates: B, of a bootstrap.
-
-    Raises:
-        UserError: If the level is out of range, or replicates are too few for its tails.
-    """
-
-    level: float = 0.95
-    seed: int = 0
-    replicates: int = 1000
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.level < 1.0:
-            raise UserError(f"level is {self.level}; expected a number between 0 and 1, such as 0.95.")
-        if self.replicates < 100:
-            raise UserError(f"replicates is {self.replicates}; expected at least 100, and 1,000 for a 95% interval.")
-
-
-@dataclass(frozen=True)
-class Case:
-    """One estimate with everything that an interval may be made from.
-
-    Attributes:
-        estimator: What made it.
-        evidence: From what.
-        terms: The evidence as this estimator cuts it, weights reshaped.
-        statistics: What its formula made of each row; of the difference to the logger where `is_lift`.
-        scores: Value and influences of the same.
-        by: Clusters of the rows.
-        is_lift: Whether this is the difference to the logger's mean on the same rows.
-    """
-
-    estimator: Estimator
-    evidence: Evidence
-    terms: Terms
-    statistics: Statistics
-    scores: Scores
-    by: Clusters
-    is_lift: bool = False
+from offpolicy.inference import Interval, normal, student
+from offpolicy.intervals.betting import betting, sequence
+from offpolicy.intervals.bootstrap import bca, bootstrap
+from offpolicy.intervals.bounded import bernstein, hoeffding
+from offpolicy.intervals.case import Asked, Case
+from simenv.errors import unknown_name
 
 
 @dataclass(frozen=True)
@@ -81,23 +33,43 @@ class IntervalRule:
     paper: str
 
 
-INTERVALS: dict[str, IntervalRule] = {
-    rule.name: rule
-    for rule in (
-        IntervalRule(
-            "t",
-            lambda case, asked: student(case.scores, case.by, asked.level),
-            "in large logs whose weights have a variance, by the number of clusters",
-            "Liang and Zeger 1986",
-        ),
-        IntervalRule(
-            "normal",
-            lambda case, asked: normal(case.scores, case.by, asked.level),
-            "as 't' with very many clusters",
-            "Liang and Zeger 1986",
-        ),
-    )
-}
+_ASYMPTOTIC = "in large logs whose weights have a variance"
+_ALWAYS = "in any log, from rewards of a known range; without one, a lower limit only"
+
+_ALL = (
+    IntervalRule(
+        "t",
+        lambda case, asked: student(case.scores, case.by, asked.level),
+        f"{_ASYMPTOTIC}, by the number of clusters",
+        "Liang and Zeger 1986",
+    ),
+    IntervalRule(
+        "normal",
+        lambda case, asked: normal(case.scores, case.by, asked.level),
+        "as 't' with very many clusters",
+        "Liang and Zeger 1986",
+    ),
+    IntervalRule("bootstrap", bootstrap, f"{_ASYMPTOTIC}; clusters drawn again", "Efron 1979"),
+    IntervalRule("bca", bca, f"{_ASYMPTOTIC}; as 'bootstrap', corrected for bias and skewness", "Efron 1987"),
+    IntervalRule(
+        "hoeffding", hoeffding, "in any log, from known ranges of reward and weight; very wide", "Hoeffding 1963"
+    ),
+    IntervalRule(
+        "bernstein",
+        bernstein,
+        "in any log, from known ranges of reward and weight; narrower where rewards are rare",
+        "Maurer and Pontil 2009",
+    ),
+    IntervalRule("betting", betting, _ALWAYS, "Waudby-Smith and Ramdas 2024"),
+    IntervalRule(
+        "sequence",
+        sequence,
+        f"{_ALWAYS}; and at every time of looking at once",
+        "Waudby-Smith and Ramdas 2024; Karampatziakis, Mineiro and Ramdas 2021",
+    ),
+)
+
+INTERVALS: dict[str, IntervalRule] = {rule.name: rule for rule in _ALL}
 
 
 def interval_rule(name: str) -> IntervalRule:

@@ -134,6 +134,8 @@ def _draw_estimate(axes: Axes, view: Window, place: int, value: float, low: floa
     """One estimate; what leaves the panel becomes an arrow with the number it points to."""
     verdict = VERDICTS[word]
     line = (0, (2, 1.5)) if verdict.is_hollow else "-"
+    if math.isnan(low) != math.isnan(high):  # an interval of one end points to where it has none
+        low, high = (-math.inf if math.isnan(low) else low), (math.inf if math.isnan(high) else high)
     ends = (max(low, view.low), min(high, view.high))
     if not math.isnan(low) and not math.isnan(high) and ends[0] < ends[1]:
         axes.plot(

@@ -11,7 +11,7 @@ import typer
 from slatelab.output import interval, number, print_json, print_note, print_result, print_table, stdout_kept_clean
 
 if TYPE_CHECKING:
-    from scenarios.evaluate import Evaluation
+    from scenarios.evaluate import Evaluation, Wishes
 
 
 def evaluate(
@@ -31,25 +31,56 @@ def evaluate(
         str | None, typer.Option(metavar="A,B", help="Only these, from `slatelab list estimators`.")
     ] = None,
     level: Annotated[float, typer.Option(min=0.5, max=0.9999, help="The level of the intervals.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="The seed of the folds of cross-fitting.")] = 0,
+    interval_rule: Annotated[
+        str, typer.Option("--interval", metavar="NAME", help="One of `slatelab list intervals`.")
+    ] = "t",
+    replicates: Annotated[int, typer.Option(min=100, help="Of a bootstrap interval.")] = 1000,
+    reward_range: Annotated[
+        str | None, typer.Option(metavar="LOW,HIGH", help="The least and largest reward a row can have.")
+    ] = None,
+    max_weight: Annotated[
+        float | None, typer.Option(help="The largest weight a row can have; a logger's floor tells it by itself.")
+    ] = None,
+    width: Annotated[
+        float | None, typer.Option(help="Also say how many more searches make the interval this narrow.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The seed of the folds of cross-fitting, and of resampling.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Also leave a run folder that `slatelab report` draws.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and no table.")] = False,
 ) -> None:
     """Estimate a policy's value from a log, with its lift over the logger, an interval and a verdict."""
     names = [name.strip() for name in estimators.split(",")] if estimators else None
     with stdout_kept_clean():
+        wishes = _wishes(interval_rule, replicates, reward_range, max_weight, width)
         if log_format == "obd":
-            evaluation = _open_bandit(log, policy, target_table, campaign, names, level)
+            evaluation = _open_bandit(log, policy, target_table, campaign, names, level, wishes)
         else:
-            evaluation = _native(context, log, policy, target_table, campaign, names, level, seed)
+            evaluation = _native(context, log, policy, target_table, campaign, names, level, seed, wishes)
         records = evaluation.records()
         run_dir = evaluation.write(out) if out else None
     if as_json:
-        print_json({"estimates": records})
+        print_json({"estimates": records} | ({} if width is None else {"plans": list(evaluation.plans)}))
     else:
         print_estimates(records)
+        print_plans(evaluation.plans)
     if run_dir:
         print_note(f"Written to {run_dir}. Draw it with: slatelab report {run_dir}")
+
+
+def _wishes(
+    interval_rule: str, replicates: int, reward_range: str | None, max_weight: float | None, width: float | None
+) -> Wishes:
+    """What is asked of intervals, and what is declared of rewards and weights."""
+    from scenarios.evaluate import Wishes
+    from simenv.errors import UserError
+
+    if reward_range is None:
+        return Wishes(interval_rule, replicates, None, max_weight, width)
+    try:
+        low, high = (float(end) for end in reward_range.split(","))
+    except ValueError as error:
+        raise UserError(f"--reward-range is '{reward_range}'; expected two numbers, such as 0,1 or 0,inf.") from error
+    return Wishes(interval_rule, replicates, (low, high), max_weight, width)
 
 
 def _native(
@@ -61,6 +92,7 @@ def _native(
     names: list[str] | None,
     level: float,
     seed: int,
+    wishes: Wishes,
 ) -> Evaluation:
     """Evaluate a policy on SlateLab's own log."""
     from simenv.errors import UserError
@@ -78,7 +110,7 @@ def _native(
     from scenarios.progress import progress_on_stderr
 
     with progress_on_stderr(context.obj) as progress:
-        return evaluate_native(log, policy, estimators=names, level=level, seed=seed, progress=progress)
+        return evaluate_native(log, policy, estimators=names, level=level, seed=seed, progress=progress, wishes=wishes)
 
 
 def _open_bandit(
@@ -88,6 +120,7 @@ def _open_bandit(
     campaign: str | None,
     names: list[str] | None,
     level: float,
+    wishes: Wishes,
 ) -> Evaluation:
     """Evaluate a table of action probabilities on an Open Bandit log."""
     from simenv.errors import UserError
@@ -98,15 +131,16 @@ def _open_bandit(
         raise UserError("--policy belongs to native logs; an Open Bandit log takes its target from --target-table.")
     from scenarios.evaluate import evaluate_open_bandit
 
-    return evaluate_open_bandit(log, target_table, campaign=campaign, estimators=names, level=level)
+    return evaluate_open_bandit(log, target_table, campaign=campaign, estimators=names, level=level, wishes=wishes)
 
 
 def print_estimates(records: Sequence[Mapping[str, Any]]) -> None:
     """Print the estimates as a table, how to read it, and the reasons of every verdict that is less than `trust`."""
+    rule = "\n".join(dict.fromkeys(str(record["interval"]) for record in records))
     columns = [
         "estimator",
         "value",
-        "interval",
+        f"interval\n({rule})",
         "lift",
         "lift interval",
         "effective\nrows",
@@ -126,7 +160,7 @@ def print_estimates(records: Sequence[Mapping[str, Any]]) -> None:
         ]
         for record in records
     ]
-    print_table(columns, rows, right=columns[1:-1], wrap=["interval", "lift interval"])
+    print_table(columns, rows, right=columns[1:-1], wrap=[columns[2], "lift interval"])
     print_result("")
     for line in dict.fromkeys(_reading(record) for record in records):
         print_result(line)
@@ -139,9 +173,22 @@ def print_estimates(records: Sequence[Mapping[str, Any]]) -> None:
         print_result(f"{', '.join(names)}: {told}")
 
 
+def print_plans(plans: Sequence[Mapping[str, Any]]) -> None:
+    """Print how many more searches each estimate needs, where a width was asked for."""
+    for plan in plans:
+        if plan["more_rows"] is None:
+            told = plan["caveat"]
+        elif plan["more_rows"] == 0:
+            told = f"the interval is {number(plan['width_now'])} wide, no more than {number(plan['width'])}"
+        else:
+            told = f"{plan['more_rows']:,} more searches of the same mix for an interval {number(plan['width'])} wide"
+            told += f" (now {number(plan['width_now'])})" + (f"; {plan['caveat']}" if plan["caveat"] else "")
+        print_result(f"{plan['estimator']}: {told}")
+
+
 def _reading(record: Mapping[str, Any]) -> str:
     """Return how the numbers of one record are to be read."""
     return (
-        f"Estimated: {record['estimand']}; {record['rows']:,} rows; {100 * record['level']:g}% intervals, "
-        f"errors clustered by {record['cluster']}; lift over the logger on the same rows."
+        f"Estimated: {record['estimand']}; {record['rows']:,} rows; {100 * record['level']:g}% intervals "
+        f"({record['interval']}), errors clustered by {record['cluster']}; lift over the logger on the same rows."
     )

@@ -10,10 +10,12 @@ from slatelab.output import print_json, print_table
 
 
 def list_names(
-    kind: Annotated[str, typer.Argument(metavar="worlds|scenarios|policies|estimators", help="What to list.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="worlds|scenarios|policies|estimators|intervals", help="What to list.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and no table.")] = False,
 ) -> None:
-    """List worlds, scenarios, policies or estimators."""
+    """List worlds, scenarios, policies, estimators or intervals."""
     from simenv.errors import unknown_name
 
     if kind not in KINDS:
@@ -55,4 +57,17 @@ def _estimators() -> dict[str, str]:
     return {name: f"assumes: {estimator.assumption}" for name, estimator in ESTIMATORS.items()}
 
 
-KINDS = {"worlds": _worlds, "scenarios": _scenarios, "policies": _policies, "estimators": _estimators}
+def _intervals() -> dict[str, str]:
+    """Return every interval's name and when it covers."""
+    from offpolicy.intervals.registry import INTERVALS
+
+    return {name: f"covers {rule.promise} ({rule.paper})" for name, rule in INTERVALS.items()}
+
+
+KINDS = {
+    "worlds": _worlds,
+    "scenarios": _scenarios,
+    "policies": _policies,
+    "estimators": _estimators,
+    "intervals": _intervals,
+}

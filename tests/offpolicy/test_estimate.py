@@ -28,6 +28,7 @@ KEYS = [
     "stderr",
     "low",
     "high",
+    "interval",
     "level",
     "lift",
     "lift_low",

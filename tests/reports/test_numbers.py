@@ -36,5 +36,6 @@ def test_shares_intervals_and_times_read_well() -> None:
     assert percent(0.668) == "67%"
     assert (percent(0.0), percent(0.0004), percent(-0.2)) == ("0%", "<1%", "−20%")
     assert interval(-0.1, 0.25, 2) == "[−0.10, 0.25]"
-    assert interval(math.nan, 0.25, 2) == "–"
+    assert interval(math.nan, math.nan, 2) == "–"
+    assert (interval(0.25, math.nan, 2), interval(math.nan, 0.25, 2)) == ("≥ 0.25", "≤ 0.25")
     assert (duration(3.21), duration(263.4), duration(7300)) == ("3.2 s", "4 min 23 s", "2 h 1 min")

@@ -167,9 +167,10 @@ def test_reasons_are_told_once_for_all_estimators_that_share_them(capsys: pytest
         "estimand": "value per search over the logger's contexts",
         **dict.fromkeys(("value", "low", "high", "lift", "lift_low", "lift_high"), 0.0045669),
         **{"level": 0.995, "rows": 10_000, "effective_rows": 1643.2, "effective_positives": 4.8, "cluster": "shopper"},
+        "interval": "betting",
         **{"verdict": "do not use", "reasons": ["4.8 effective positives"]},
     }
     print_estimates([{"estimator": name, **record} for name in ("ips", "snips")])
     shown = capsys.readouterr().out
     assert "ips, snips: do not use: 4.8 effective positives\n" in shown
-    assert "10,000 rows; 99.5% intervals, errors clustered by shopper" in shown
+    assert "10,000 rows; 99.5% intervals (betting), errors clustered by shopper" in shown
