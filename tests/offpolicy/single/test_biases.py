@@ -109,12 +109,12 @@ def test_embeddings_are_biased_where_an_action_moves_the_reward_by_itself() -> N
     assert "from 'ips', which assumes less" in told.reasons[0]
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize(
+    "name", [name for name, one in ESTIMATORS.items() if not one.missing(enumerated_actions(wrong_model=True)[0])]
+)
 def test_self_replay_is_exact_for_every_estimator_that_one_action_a_row_can_feed(name: str) -> None:
     evidence, _ = enumerated_actions(wrong_model=True)
     assert evidence.actions is not None
-    if ESTIMATORS[name].missing(evidence):
-        pytest.skip("needs columns that single actions do not have")
     own = evidence.reward if ESTIMATORS[name].terms is direct else evidence.q_logged
     assert own is not None
     replay = replace(
