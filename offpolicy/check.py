@@ -2,6 +2,7 @@
 
 It enumerates a small market (two contexts, four candidates, two slots, 24 slates in all) as a log in which every slate
 occurs exactly as often as the logger would show it, so that the expectation of an estimator is its value on that log.
+Estimators of single actions get the like with one action a row (`offpolicy.single.enumerated`).
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from offpolicy.actions import ActionTable
 from offpolicy.estimators import Estimator, at_strength, estimator
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm
 from offpolicy.rows import take
+from offpolicy.single.enumerated import enumerated_actions
 from offpolicy.slates.pseudoinverse import moment_weights
 from simenv.errors import UserError
 from simenv.propensity import Conditional, Marginal
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+SINGLE_ACTION = {"actions", "embedding", "balanced"}  # columns that only rows of one action have
 
 _SLATES = np.array(list(permutations(range(4), 2)))  # (12, 2)
 _LOGGER = np.array([[4.0, 3.0, 2.0, 1.0], [1.0, 3.0, 4.0, 2.0]])  # (X, C); integers, so that slates occur whole times
@@ -52,7 +57,8 @@ def check_estimator(given: str | Estimator) -> None:
         AssertionError: Saying which promise is broken.
     """
     one = estimator(given) if isinstance(given, str) else given
-    evidence, truth = enumerated_log(wrong_model=one.formula is not dm)
+    make = enumerated_actions if SINGLE_ACTION & set(one.needs) else enumerated_log
+    evidence, truth = make(wrong_model=one.formula is not dm)
     plain = one if one.strength is None else at_strength(one, one.strength.none)
     _check_truth(plain, evidence, truth)
     _check_self_replay(plain, evidence)
@@ -117,6 +123,9 @@ def _check_self_replay(one: Estimator, evidence: Evidence) -> None:
         q_prefix_target=None if evidence.q_prefix is None else evidence.q_prefix.sum(axis=1),
         q_click=evidence.reward.sum(axis=1),
         pseudoinverse=np.ones(evidence.n_rows),
+        actions=None if evidence.actions is None else replace(evidence.actions, target=evidence.actions.logger),
+        embedding=None if evidence.embedding is None else np.ones(evidence.n_rows),
+        balanced=None if evidence.balanced is None else np.ones(evidence.n_rows),
     )
     value, mean = one(replay).value, float(evidence.reward.sum(axis=1).mean())
     assert abs(value - mean) <= 1e-12, f"{one.name}: self-replay gives {value!r}; the logged mean is {mean!r}"
@@ -149,8 +158,11 @@ def _check_rows_in_any_order(one: Estimator, sample: Evidence) -> None:
 
 def _check_scale(one: Estimator, sample: Evidence) -> None:
     columns = {name: column for name in _REWARDS if (column := getattr(sample, name)) is not None}
+    scaled_columns: dict[str, Any] = {name: 8.0 * column for name, column in columns.items()}
+    if sample.actions is not None and sample.actions.q is not None:
+        scaled_columns["actions"] = replace(sample.actions, q=8.0 * sample.actions.q)
     scores = one(sample)
-    scaled = one(replace(sample, **{name: 8.0 * column for name, column in columns.items()}))
+    scaled = one(replace(sample, **scaled_columns))
     assert abs(scaled.value - 8.0 * scores.value) < _EXACT, f"{one.name}: the value does not scale with the reward"
     same = np.allclose(scaled.influence, 8.0 * scores.influence, rtol=0.0, atol=_EXACT)
     assert same, f"{one.name}: influences do not scale with the reward"
@@ -174,9 +186,18 @@ def _check_missing_columns(one: Estimator, sample: Evidence) -> None:
 
 
 def _arrays(evidence: Evidence) -> dict[str, Floats]:
-    columns = {field.name: getattr(evidence, field.name) for field in dataclasses.fields(evidence)}
-    logs = {name: column.logp for name, column in columns.items() if type(column) in (Conditional, Marginal)}
-    return {name: column for name, column in columns.items() if type(column) is np.ndarray} | logs
+    """Every array of the evidence by name, those of propensities and tables, too."""
+    found: dict[str, Floats] = {}
+    for field in dataclasses.fields(evidence):
+        match getattr(evidence, field.name):
+            case np.ndarray() as column:
+                found[field.name] = column
+            case Conditional(logp) | Marginal(logp, _):
+                found[field.name] = logp
+            case ActionTable(action, logger, target, q):
+                found |= {"action": action, "logger table": logger, "target table": target}
+                found |= {} if q is None else {"q": q}
+    return found
 
 
 def _next(target: Conditional, reward: Floats) -> Floats:

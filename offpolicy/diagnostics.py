@@ -35,6 +35,8 @@ class Diagnostics:
         mean_weight_z: (mean weight - 1) over its clustered standard error; the mean over slots for row-slots.
         max_weight_share: Largest share of one row in the sum of all weights; NaN where all weights are 0.
         weight_error: Mean relative error of the weights that their marginals state.
+        beyond_support: Probability that the target plays what the logger never plays, where all actions are known.
+        lost_weight: Share of all weight that reshaping took away.
         unsupported: Pieces (whole slates, or slots) that have weight 0 in every row.
     """
 
@@ -45,6 +47,8 @@ class Diagnostics:
     max_weight_share: float
     weight_error: float = 0.0
     unsupported: int = 0
+    beyond_support: float = 0.0
+    lost_weight: float = 0.0
 
 
 def diagnose(terms: Terms, by: Clusters) -> Diagnostics:
@@ -59,8 +63,8 @@ def diagnose(terms: Terms, by: Clusters) -> Diagnostics:
     row_weight = terms.weight[:, 0] if n_pieces == 1 else terms.weight.mean(axis=1)  # (N,)
     mean = float(row_weight.mean())
     return Diagnostics(
-        effective_rows=_effective(terms.weight) / n_pieces,
-        effective_positives=_effective(earned),
+        effective_rows=effective(terms.weight) / n_pieces,
+        effective_positives=effective(earned),
         mean_weight=mean,
         mean_weight_z=_z(mean - 1.0, standard_error(row_weight - mean, by)),
         max_weight_share=float(row_weight.max()) / (n_rows * mean) if mean > 0.0 else float("nan"),
@@ -119,7 +123,8 @@ def _of_a_single_look(looks: list[float]) -> float | None:
     return strongest if p < 1e-280 else -normal.inv_cdf(p / 2.0)
 
 
-def _effective(column: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+def effective(column: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+    """(sum c)^2 / sum c^2 of numbers that are not negative: how many equal ones would be as informative; 0 for none."""
     flat = column.ravel()
     top = float(flat.max())
     if top <= 0.0:

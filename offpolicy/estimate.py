@@ -6,15 +6,20 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from offpolicy.diagnostics import Diagnostics, diagnose, disagreement, interference_z, upward_z
+import numpy as np
+
+from offpolicy.diagnostics import Diagnostics, diagnose, disagreement, effective, interference_z, upward_z
 from offpolicy.estimators import BY_SLOT, ESTIMATORS, Estimator, estimator
 from offpolicy.evidence import Evidence
+from offpolicy.formulas import dm
 from offpolicy.inference import Clusters, Interval, clusters, standard_error
 from offpolicy.intervals.case import Asked, Case
 from offpolicy.intervals.registry import IntervalRule, interval_rule
-from offpolicy.statistics import Scores, scores
+from offpolicy.single.cuts import embedded
+from offpolicy.statistics import Scores, scores, value_of
 from offpolicy.terms import Terms
-from offpolicy.verdict import WORDS, Verdict, judge
+from offpolicy.tuning import tuned
+from offpolicy.verdict import THRESHOLDS, WORDS, Verdict, judge
 from simenv.errors import UserError
 
 
@@ -86,7 +91,7 @@ def evaluate(
         evidence: The columns.
         estimators: Names in `ESTIMATORS`, maybe with a strength (`clipped-ips:30`); None takes those that are computed
             by default and that the evidence can feed (on single-action logs without those that weigh slots, which
-            coincide with the others there).
+            coincide with the others there). `dros:slope` has the strength chosen on the evidence.
         level: Confidence level of the intervals, in (0, 1).
         interval: Name in `offpolicy.intervals.registry.INTERVALS`. Where no estimators are named, one that it cannot be
             made for keeps its value, without an interval, and its verdict says why. An end that a one-sided interval
@@ -106,7 +111,9 @@ def evaluate(
         one.require(evidence)
     rule, asked = interval_rule(interval), Asked(level, seed, replicates)
     by = clusters(evidence)
-    bench = _Bench(evidence, by, {}, {}, interference_z(evidence, by), upward_z(evidence, by))
+    chosen = [tuned(one, evidence, by, level) for one in chosen]
+    beyond_support = 0.0 if evidence.actions is None else evidence.actions.beyond_support()
+    bench = _Bench(evidence, by, {}, {}, interference_z(evidence, by), upward_z(evidence, by), beyond_support)
     made = []
     refused: list[UserError] = []
     for one in chosen:
@@ -125,6 +132,32 @@ def evaluate(
     return made
 
 
+def values(evidence: Evidence, estimators: Sequence[str]) -> dict[str, float]:
+    """Point estimates alone, with nothing that says whether to believe them: for loops that judge that themselves.
+
+    Args:
+        evidence: The columns.
+        estimators: Names in `ESTIMATORS`, maybe with a strength.
+
+    Returns:
+        Values by name, NaN where one is not defined.
+
+    Raises:
+        UserError: If a name is unknown or a named estimator lacks a column.
+    """
+    cuts: dict[Callable[[Evidence], Terms], Terms] = {}
+    found = {}
+    for name in estimators:
+        one = estimator(name)
+        one.require(evidence)
+        if one.tuning:
+            one = tuned(one, evidence, clusters(evidence))
+        if one.terms not in cuts:
+            cuts[one.terms] = one.terms(evidence)
+        found[name] = float(value_of(one.formula(one.reshaped(cuts[one.terms])).means()))
+    return found
+
+
 @dataclass(frozen=True)
 class _Bench:
     """What the estimates of one evaluation share: each family of weights is made and measured once."""
@@ -135,6 +168,7 @@ class _Bench:
     measured: dict[tuple[object, ...], tuple[Terms, Diagnostics]]
     interference_z: float | None
     upward_z: float | None
+    beyond_support: float
 
     def cut(self, one: Estimator) -> tuple[Terms, Diagnostics]:
         key = (one.terms, one.strength, None if one.strength is None else one.at)
@@ -142,8 +176,24 @@ class _Bench:
             if one.terms not in self.cuts:
                 self.cuts[one.terms] = one.terms(self.evidence)
             terms = one.reshaped(self.cuts[one.terms])
-            self.measured[key] = terms, diagnose(terms, self.by)
+            seen = diagnose(terms, self.by)
+            if one.strength is not None:
+                seen = self._as_they_were(one, seen)
+            if self.evidence.actions is not None and one.formula is not dm and one.terms is not embedded:
+                seen = replace(seen, beyond_support=self.beyond_support)
+            self.measured[key] = terms, seen
         return self.measured[key]
+
+    def _as_they_were(self, one: Estimator, seen: Diagnostics) -> Diagnostics:
+        """Only weights that nobody reshaped have mean 1 and tell of propensities and support."""
+        _, plain = self.cut(replace(one, strength=None))
+        return replace(
+            seen,
+            mean_weight=plain.mean_weight,
+            mean_weight_z=plain.mean_weight_z,
+            unsupported=plain.unsupported,
+            lost_weight=1.0 - seen.mean_weight / plain.mean_weight if plain.mean_weight > 0.0 else 0.0,
+        )
 
 
 def _applicable(evidence: Evidence) -> list[Estimator]:
@@ -191,7 +241,7 @@ def _estimate(
         rows=evidence.n_rows,
         diagnostics=diagnostics,
         cluster=evidence.cluster_name,
-        verdict=verdict,
+        verdict=replace(verdict, reasons=(*verdict.reasons, *_shift(one, value.scores, bench))),
     )
 
 
@@ -203,11 +253,42 @@ def _strongest_rival(one: Estimator, own: Scores, bench: _Bench) -> tuple[str, f
         if not rival.missing(bench.evidence):
             terms, diagnostics = bench.cut(rival)
             # One with too little left contradicts nobody.
-            if judge(rival, bench.evidence, diagnostics, bench.by.effective).word != WORDS[2]:
+            is_usable = judge(rival, bench.evidence, diagnostics, bench.by.effective).word != WORDS[2]
+            if is_usable and not _is_thin(one, rival, bench):
                 z = disagreement(own, scores(rival.formula(terms)), bench.by)
                 found = max(found, (name, z), key=lambda pair: abs(pair[1]))
         name = rival.rival
     return found
+
+
+def _shift(one: Estimator, own: Scores, bench: _Bench) -> tuple[str, ...]:
+    """What is biased by design says how far it stands from what is not: an estimate of its bias."""
+    if not one.never_trust or not one.rival:
+        return ()
+    rival = ESTIMATORS[one.rival]
+    if rival.missing(bench.evidence):
+        return ()
+    other = scores(rival.formula(bench.cut(rival)[0]))
+    difference, stderr = own.value - other.value, standard_error(own.influence - other.influence, bench.by)
+    if not math.isfinite(difference):
+        return ()
+    chance = (
+        "too few positives to say by chance or not" if _is_thin(one, rival, bench) else f"standard error {stderr:.2g}"
+    )
+    return (f"it is {difference:+.3g} ({chance}) from '{one.rival}', which assumes less",)
+
+
+def _is_thin(one: Estimator, rival: Estimator, bench: _Bench) -> bool:
+    """Whether two estimates differ by the weights of so few rewarded rows that their difference has no standard error.
+
+    Where no reward happened to fall among the rows that one of them weighs otherwise, the difference does not vary at
+    all in the log, and would seem certain.
+    """
+    terms, other = bench.cut(one)[0], bench.cut(rival)[0]
+    if one.formula is dm or terms.weight.shape != other.weight.shape:
+        return False
+    moved = effective(np.abs(terms.weight - other.weight) * np.abs(terms.reward))
+    return moved < THRESHOLDS.effective_positives[1]
 
 
 def _finite(value: float) -> float | None:

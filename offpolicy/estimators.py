@@ -6,6 +6,7 @@ check, which columns it needs, how often it passes over the log, and why it may 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -14,9 +15,10 @@ import numpy.typing as npt
 
 from offpolicy import weights
 from offpolicy.evidence import Evidence
-from offpolicy.formulas import dm, dr, ips, own_searches, sndr, snips
+from offpolicy.formulas import dm, dr, ips, own_searches, sndr, snips, switch
 from offpolicy.inference import lift, lift_per_search
 from offpolicy.sequences.terms import fitted, per_step, per_step_with_model
+from offpolicy.single.cuts import balanced, beyond, embedded, tabled
 from offpolicy.slates.cuts import click_model, prefix, pseudoinverse
 from offpolicy.statistics import Scores, Statistics, scores
 from offpolicy.terms import Terms, direct, item_position, joint
@@ -28,6 +30,13 @@ MODEL = ("q_logged", "q_target")
 MARGINALS = ("logger_marginal", "target_marginal")
 PREFIX_MODEL = ("q_prefix", "q_prefix_target")
 BY_SLOT = (item_position, prefix)  # cuts that are the joint one where a slate has one slot
+SOURCES = {
+    "actions": "the probabilities of all actions, and what a reward model expects of them, by "
+    "offpolicy.single.arrays.evidence_of",
+    "embedding": "a ratio by offpolicy.single.embeddings, from what is known of each action's embedding",
+    "balanced": "a classifier's ratio by offpolicy.single.balance",
+}  # where columns come from that no reader of logs fills by itself
+TUNINGS = ("slope",)  # words in place of a strength; `offpolicy.tuning` knows what they mean
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,8 @@ class Strength:
         none: The number that leaves weights as they are.
         low, high: The range it must lie in.
         grid: Candidates for tuning, from the least biased to the most.
+        beyond: What the reward model is left with at a strength, (N,), where it takes over what weights no longer
+            carry; None where the formula's own terms say all.
     """
 
     reshape: Callable[[Floats, float], Floats]
@@ -48,6 +59,7 @@ class Strength:
     low: float
     high: float
     grid: tuple[float, ...]
+    beyond: Callable[[Terms, float], Floats] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,8 @@ class Estimator:
             usable and disagrees, the assumption is wrong. Empty if there is none.
         against: Turns its statistics into those of the difference to the logger.
         strength: What its weights are reshaped by; None where they are left as they are.
-        at: The number that it is reshaped by now.
+        at: The number that it is reshaped by now; NaN where it is still to be tuned.
+        tuning: Name of the rule that chooses the number, "" where it is given.
         by_default: Whether it is computed where no estimators are named.
         passes: How often the rows of a log are read, cross-fitting of a reward model included.
     """
@@ -88,8 +101,14 @@ class Estimator:
     against: Callable[[Statistics, Evidence], Statistics] = lift
     strength: Strength | None = None
     at: float = float("nan")
+    tuning: str = ""
     by_default: bool = True
     passes: int = 1
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a reward model stands in for what weights do not carry."""
+        return "q_target" in self.needs or (self.strength is not None and self.strength.beyond is not None)
 
     def cut(self, evidence: Evidence) -> Terms:
         """The evidence cut into terms, their weights reshaped where this estimator does that.
@@ -101,8 +120,19 @@ class Estimator:
         return self.reshaped(self.terms(evidence))
 
     def reshaped(self, terms: Terms) -> Terms:
-        """Terms with reshaped weights; the same where this estimator leaves them alone."""
-        return terms if self.strength is None else replace(terms, weight=self.strength.reshape(terms.weight, self.at))
+        """Terms with reshaped weights; the same where this estimator leaves them alone.
+
+        Raises:
+            UserError: If its strength is still to be tuned.
+        """
+        if self.strength is None:
+            return terms
+        if math.isnan(self.at):
+            raise UserError(
+                f"'{self.name}' has no strength yet. Let offpolicy.evaluate choose it, or offpolicy.tuning.tuned."
+            )
+        made = replace(terms, weight=self.strength.reshape(terms.weight, self.at))
+        return made if self.strength.beyond is None else replace(made, q_target=self.strength.beyond(terms, self.at))
 
     def missing(self, evidence: Evidence) -> tuple[str, ...]:
         """The columns it needs and the evidence lacks."""
@@ -112,9 +142,10 @@ class Estimator:
         """Raise a `UserError` that names the missing columns, if any is missing."""
         missing = self.missing(evidence)
         if missing:
+            where = " ".join(f"{need}: {SOURCES[need]}." for need in missing if need in SOURCES)
             raise UserError(
                 f"estimator '{self.name}' needs {' and '.join(missing)}, which the evidence does not have. "
-                "Add them, or choose an estimator that does without."
+                f"Add them, or choose an estimator that does without.{' ' if where else ''}{where}"
             )
 
     def __call__(self, evidence: Evidence) -> Scores:
@@ -154,10 +185,16 @@ _CLIP = Strength(weights.clip, 10.0, np.inf, 0.0, np.inf, (1000.0, 300.0, 100.0,
 _SWITCH = Strength(weights.switch, 10.0, np.inf, 0.0, np.inf, (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0))
 _SHRINK = Strength(weights.shrink, 100.0, np.inf, 0.0, np.inf, (1e6, 1e5, 1e4, 1000.0, 100.0, 10.0, 1.0))
 _SUB_GAUSSIAN = Strength(weights.sub_gaussian, 0.01, 0.0, 0.0, 1.0, (1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3))
+_TABLED = replace(_SWITCH, beyond=beyond)
 _IONIDES = "Ionides 2008"
 _WANG = "Wang, Agarwal and Dudik 2017"
 _SU = "Su, Dimakopoulou, Krishnamurthy and Dudik 2020"
 _METELLI = "Metelli, Russo and Restelli 2021"
+_SAITO = "Saito and Joachims 2022"
+_SONDHI = "Sondhi, Arbour and Dimmery 2020"
+_EMBEDDING = f"{_LOGGED}; an action moves the reward through its embedding only"
+_NO_DIRECT_EFFECT = "what an action does beyond its embedding biases it by an amount that the log cannot tell"
+_CLASSIFIER = "its weights are a fitted classifier's, whose error biases it and is not in the interval"
 
 
 _STEPS = (
@@ -204,6 +241,7 @@ def _reshaped(name: str, formula: Callable[[Terms], Statistics], strength: Stren
         _LOGGED,
         paper,
         never_trust=_BIASED,
+        rival="dr" if formula is dr else "ips",
         strength=strength,
         at=strength.default,
         by_default=False,
@@ -230,6 +268,20 @@ def _by_prefix(
     )
 
 
+def _embedding(name: str, formula: Callable[[Terms], Statistics]) -> Estimator:
+    """An estimator that weighs embeddings of actions."""
+    return Estimator(
+        name,
+        embedded,
+        formula,
+        ("embedding",),
+        _EMBEDDING,
+        _SAITO,
+        never_trust=_NO_DIRECT_EFFECT,
+        by_default=False,
+    )
+
+
 _ALL = (
     Estimator("ips", joint, ips, (), _LOGGED, _IPS),
     Estimator("snips", joint, snips, (), _LOGGED, _SNIPS),
@@ -249,9 +301,25 @@ _ALL = (
     Estimator("sndr", joint, sndr, MODEL, _LOGGED, _SNDR, by_default=False, passes=2),
     _reshaped("clipped-ips", ips, _CLIP, _IONIDES),
     _reshaped("sg-ips", ips, _SUB_GAUSSIAN, _METELLI),
+    _reshaped("clipped-dr", dr, _CLIP, _SU),
     _reshaped("switch-dr", dr, _SWITCH, _WANG),
     _reshaped("dros", dr, _SHRINK, _SU),
     _reshaped("sg-dr", dr, _SUB_GAUSSIAN, _METELLI),
+    replace(_reshaped("switch", switch, _TABLED, _WANG), terms=tabled, needs=("actions",), passes=2),
+    replace(_embedding("mips", ips), rival="ips"),
+    replace(_embedding("snmips", snips), rival="snips"),
+    Estimator(
+        "balanced-ips",
+        balanced,
+        ips,
+        ("balanced",),
+        f"{_LOGGED}; the classifier is right",
+        _SONDHI,
+        never_trust=_CLASSIFIER,
+        rival="ips",
+        by_default=False,
+        passes=2,
+    ),
     _by_prefix("rips", ips, _MCINERNEY, rival="ips"),
     _by_prefix("snrips", snips, f"{_MCINERNEY}; {_SNIPS}", rival="snips", by_default=False),
     _by_prefix("cascade-dr", dr, _KIYOHARA, rival="dr"),
@@ -314,6 +382,8 @@ ESTIMATORS: dict[str, Estimator] = {one.name: one for one in _ALL}
 def estimator(name: str) -> Estimator:
     """The estimator of that name; `name:number` sets the strength of one that reshapes its weights.
 
+    `name:slope` leaves the number to be chosen on the evidence (`offpolicy.tuning`), which `offpolicy.evaluate` does.
+
     Raises:
         UserError: If there is none, suggesting the nearest; if it takes no number; if the number is out of range.
     """
@@ -335,6 +405,8 @@ def at_strength(one: Estimator, number: float | str) -> Estimator:
         raise UserError(
             f"estimator '{one.name}' takes no number; '{one.name}:{number}' was given. Those that do: {takers}."
         )
+    if number in TUNINGS:
+        return replace(one, name=f"{one.name.partition(':')[0]}:{number}", at=float("nan"), tuning=str(number))
     low, high = one.strength.low, one.strength.high
     try:
         at = float(number)
@@ -342,6 +414,7 @@ def at_strength(one: Estimator, number: float | str) -> Estimator:
         at = float("nan")
     if not low <= at <= high:
         raise UserError(
-            f"'{one.name}:{number}': expected a number from {low:g} to {high:g}, such as {one.strength.default:g}."
+            f"'{one.name}:{number}': expected a number from {low:g} to {high:g}, such as {one.strength.default:g}, or "
+            f"a rule that chooses it: {', '.join(TUNINGS)}."
         )
-    return replace(one, name=f"{one.name.partition(':')[0]}:{at:g}", at=at)
+    return replace(one, name=f"{one.name.partition(':')[0]}:{at:g}", at=at, tuning="")

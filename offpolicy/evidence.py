@@ -83,6 +83,8 @@ class Evidence:
         cluster_name: What a cluster is. "row" must be declared and says that rows are taken for independent; "shopper"
             is the only one under which an estimate can be trusted.
         propensity_kind: "exact" where the logging policy reported its propensities, "estimated" where they were fitted.
+        propensity_error: Calibration error of propensities that were fitted, on rows that the fit never saw: the mean
+            absolute difference between predicted and observed frequency. None where they are exact.
         unit: What a row is, in the singular, for the name of the estimand.
 
     Raises:
@@ -122,6 +124,7 @@ class Evidence:
     reward_range: tuple[float, float] | None = None
     max_weight: float | None = None
     propensity_kind: PropensityKind = "exact"
+    propensity_error: float | None = None
     unit: str = "search"
 
     def __post_init__(self) -> None:
@@ -172,6 +175,8 @@ def check_evidence(evidence: Evidence) -> None:
     _check_cluster(evidence.cluster, evidence.cluster_name, shape[0])
     if evidence.propensity_kind not in PROPENSITY_KINDS:
         raise UserError(f"propensity_kind is {evidence.propensity_kind!r}; expected one of {PROPENSITY_KINDS}.")
+    if evidence.propensity_error is not None and not 0.0 <= evidence.propensity_error <= 1.0:
+        raise UserError(f"propensity_error is {evidence.propensity_error:g}; expected a difference of probabilities.")
 
 
 def _check_propensity(

@@ -84,5 +84,18 @@ def own_searches(terms: Terms) -> Statistics:
     return ratios_of(earned, (terms.weight * terms.there).sum(axis=1, keepdims=True))
 
 
+def switch(terms: Terms) -> Statistics:
+    """Switch: V = 1/N sum_i [w_i r_i where w_i <= t, and sum_a pi(a|x_i) q(x_i, a) over the actions where w > t].
+
+    Each action of a row is either weighed or left to the reward model, never both: the model takes over where the
+    logger hardly goes. Biased by the model's error there; with t = inf it is IPS, with t = 0 the direct method. Wang,
+    Agarwal and Dudik, "Optimal and adaptive off-policy evaluation in contextual bandits" (2017). The
+    second part arrives as `q_target`, the weights beyond t as 0.
+    """
+    if terms.q_target is None:
+        raise UserError("q_target is absent; the switch estimator's part of the reward model was not made.")
+    return mean_of(terms.q_target + _total(terms.weight * terms.reward))
+
+
 def _total(pieces: Floats) -> Floats:
     return pieces[:, 0] if pieces.shape[1] == 1 else pieces.sum(axis=1)

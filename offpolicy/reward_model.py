@@ -44,7 +44,10 @@ class RewardModel:
 
     def expect(self, features: npt.NDArray[np.floating], slot: int | None = None) -> Floats:
         """Expected reward: features (..., K, F) to (..., K) slot by slot, or (..., F) to (...) all at one slot."""
-        linear = features @ self.weights + (self.levels if slot is None else self.levels[slot])
+        return self.link(features @ self.weights + (self.levels if slot is None else self.levels[slot]))
+
+    def link(self, linear: Floats) -> Floats:
+        """Expected reward from the linear part, any shape."""
         if not self.is_logistic:
             return linear
         shrunk = np.exp(-np.abs(linear))  # never overflows

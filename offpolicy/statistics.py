@@ -50,6 +50,10 @@ class Statistics:
         """J."""
         return int(self.above.shape[1])
 
+    def means(self) -> Floats:
+        """Means over rows of plain, above and below, (1 + 2J,)."""
+        return np.concatenate([[self.plain.mean()], self.above.mean(axis=0), self.below.mean(axis=0)])
+
     def columns(self) -> Floats:
         """All of them side by side: plain, above, below; (N, 1 + 2J)."""
         return np.concatenate([self.plain[:, None], self.above, self.below], axis=1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from offpolicy.actions import ActionTable
 from offpolicy.evidence import Evidence
 from simenv.errors import UserError
 
@@ -31,6 +32,7 @@ class Terms:
         q_target: The reward model's total under the target policy, (N,); None without a model.
         error: Mean relative error of the weights from the stated error of their marginals; 0 where exact.
         there: 1 where a piece exists, 0 behind the last step of a sequence, (N, J); None where all exist.
+        actions: The table of all actions, for estimators that ask of them what was not played.
     """
 
     weight: Floats  # (N, J)
@@ -39,6 +41,7 @@ class Terms:
     q_target: Floats | None = None  # (N,)
     error: float = 0.0
     there: Floats | None = None  # (N, J)
+    actions: ActionTable | None = None
 
     def expected(self) -> Floats:
         """The model's total under the target policy, (N,).

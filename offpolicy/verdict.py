@@ -33,6 +33,10 @@ class Thresholds:
         clusters: Effective number of independent shoppers, (sum n)^2 / sum n^2 over their rows: a clustered standard
             error is too small where there are few, or where a few have most of the rows (bots).
         weight_error: Relative error of the weights that computed marginals state for themselves.
+        beyond_support: Probability that the target plays what the logger never plays. Nothing is known of that part but
+            what a reward model guesses, so with a model the estimate is only to be read with caution.
+        lost_weight: Share of the weight that reshaping took from an estimator without a reward model to stand in: where
+            rewards are alike everywhere, that is how far it falls short.
         rival_z: |z| of the difference to an estimator that assumes less, where that one is not itself refused.
         interference_z: |z|, corrected for several looks, of rewards on the placebo of other slots, for what assumes
             that slots do not touch each other, or those above. Its mean is exactly 0 where that holds, so past 3 it is
@@ -45,6 +49,8 @@ class Thresholds:
     max_weight_share: tuple[float, float] = (0.05, 0.25)
     clusters: tuple[float, float] = (40.0, 10.0)
     weight_error: tuple[float, float] = (0.01, 0.05)
+    beyond_support: tuple[float, float] = (0.001, 0.01)
+    lost_weight: tuple[float, float] = (0.05, 0.25)
     rival_z: tuple[float, float] = (3.0, 5.0)
     interference_z: tuple[float, float] = (2.5, 3.0)
 
@@ -90,6 +96,7 @@ def judge(
         found.append((rank, f"it is {rival_z:+.1f} standard errors from '{estimator.rival}', which assumes less"))
     if (estimator.slotwise or estimator.prefixwise) and evidence.n_slots > 1:
         found += _interference(interference_z, estimator.prefixwise, thresholds)
+    found += _left_out(estimator, diagnostics, thresholds)
     worst = max((rank for rank, _ in found), default=0)
     reasons = tuple(reason for _, reason in sorted(found, key=lambda pair: -pair[0]))
     if not reasons:
@@ -132,6 +139,16 @@ def _measured(
         yield rank, f"computed marginals put an error of {seen.weight_error:.1%} on the weights"
 
 
+def _left_out(estimator: Estimator, seen: Diagnostics, limits: Thresholds) -> Iterator[tuple[int, str]]:
+    rank = _above(seen.beyond_support, limits.beyond_support)
+    if rank:
+        told = f"{seen.beyond_support:.1%} of the target's probability is on actions that the logger never plays"
+        yield (1, f"{told}: the reward model alone speaks of them") if estimator.has_model else (rank, told)
+    rank = _above(seen.lost_weight, limits.lost_weight)
+    if rank and not estimator.has_model:
+        yield rank, f"reshaping took away {seen.lost_weight:.0%} of the weight, and nothing stands in"
+
+
 def _interference(z: float | None, above_only: bool, limits: Thresholds) -> Iterator[tuple[int, str]]:
     moved = "those above it" if above_only else "others"
     if z is None:
@@ -155,7 +172,8 @@ def _declared(estimator: Estimator, evidence: Evidence) -> Iterator[tuple[int, s
     if evidence.cluster_name != "shopper":
         yield 1, f"{evidence.cluster_name}s, not shoppers, are taken for independent: the interval may be too narrow"
     if evidence.propensity_kind == "estimated":
-        yield 1, "propensities were estimated, not logged: the interval ignores their error"
+        error = "" if evidence.propensity_error is None else f" (calibration error {evidence.propensity_error:.3g})"
+        yield 1, f"propensities were estimated, not logged{error}: the interval ignores their error"
 
 
 def _above(value: float, limits: tuple[float, float]) -> int:

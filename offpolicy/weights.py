@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+TIE = 1.0 + 1e-9  # a weight that equals a limit but for rounding is within it, however it was computed
+
 
 def clip(weight: Floats, most: float) -> Floats:
     """W becomes min(w, most). Ionides, "Truncated importance sampling" (2008)."""
@@ -19,7 +21,7 @@ def clip(weight: Floats, most: float) -> Floats:
 
 def switch(weight: Floats, most: float) -> Floats:
     """W stays where w <= most, else 0: beyond, the reward model speaks alone. Wang, Agarwal and Dudik (2017)."""
-    return np.where(weight <= most, weight, 0.0)
+    return np.where(weight <= most * TIE, weight, 0.0)
 
 
 def shrink(weight: Floats, strength: float) -> Floats:
@@ -30,5 +32,5 @@ def shrink(weight: Floats, strength: float) -> Floats:
 
 
 def sub_gaussian(weight: Floats, strength: float) -> Floats:
-    """W becomes w / (1 - strength + strength * w). Metelli, Russo and Restelli (2021), with s = 1."""
+    """W becomes w / (1 - strength + strength * w). Metelli, Russo and Restelli (2021), with s = -1."""
     return weight / (1.0 - strength + strength * weight)

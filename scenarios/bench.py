@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from scenarios.bench_kernels import KERNELS
+from scenarios.bench_offpolicy import OFFPOLICY
 from scenarios.bench_peers import PEERS
 from scenarios.benchmark import Benchmark
 from scenarios.mechanisms import FULL, K, N, searches_per_second, sized
@@ -203,6 +204,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "IPS, SNIPS, DM, DR over 1,000,000 rows": Benchmark(
         "rows/CPU-s", _estimators, "obp 0.5.7: point estimates only of IPS, DM, DR, DRos and SNIPS", 1e6 / 0.933
     ),
+    **OFFPOLICY,
     **KERNELS,
     **PEERS,
 }

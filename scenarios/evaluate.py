@@ -14,9 +14,11 @@ import numpy as np
 
 from offpolicy import Evidence, evaluate
 from offpolicy.estimators import ESTIMATORS, estimator
+from offpolicy.estimators import MODEL as MODEL_COLUMNS
 from offpolicy.intervals.registry import interval_rule
 from offpolicy.obd import read_obd
 from offpolicy.planning import plan_of
+from offpolicy.single.obd_model import with_click_rates
 from policies.registry import load_policy
 from scenarios.config import Estimation
 from scenarios.evidence import join_log
@@ -235,6 +237,13 @@ def evaluate_open_bandit(
     started, clock = _now(), time.monotonic()
     wishes.check(estimators)
     evidence = wishes.bounded(replace(read_obd(log, target_table, campaign=campaign), reward_range=CLICK))
+    asked = {need for name in estimators or [] for need in estimator(name).needs}
+    notes = []
+    if asked & {*MODEL_COLUMNS, "actions"}:
+        evidence = with_click_rates(evidence, log, target_table, campaign, want_table="actions" in asked)
+        notes.append(
+            "The reward model is the smoothed click rate of each item at each position in other folds of rows."
+        )
     settings = Estimation(estimators=estimators, level=level, interval=wishes.interval, replicates=wishes.replicates)
     source = f"open bandit {campaign}" if campaign else "open bandit"
     policy = "uniform" if target_table == "uniform" else Path(target_table).stem
@@ -244,7 +253,7 @@ def evaluate_open_bandit(
         rows=rows,
         weights=weight_rows(source, policy, evidence),
         assumptions=[HIDDEN_CONFOUNDER, "Impressions are independent: the small sample names no shoppers."],
-        notes=[],
+        notes=notes,
         config={
             "log": str(log),
             "target_table": target_table,

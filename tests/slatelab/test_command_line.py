@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +70,39 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_code_two(
     assert shown.err.startswith("error: ")
     assert told in shown.err
     assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ("mips", "'mips' needs embedding, which the evidence does not have"),
+        ("ips,balanced-ips", "'balanced-ips' needs balanced"),
+        ("swich", "Did you mean 'switch'"),
+        ("ips:slope", "estimator 'ips' takes no number"),
+        ("dros:steep", "or a rule that chooses it: slope"),
+    ],
+)
+def test_an_estimator_that_the_log_cannot_feed_says_what_is_missing(
+    names: str, told: str, real_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = real_data / "obd" / "random" / "men"
+    line = ["evaluate", "--format", "obd", "--log", str(log), "--target-table", "uniform", "--estimators", names]
+    assert call(line) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_what_a_single_action_log_can_feed_is_estimated(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Self-replay on an Open Bandit log: with weights of 1 nothing is beyond the switch and all but dm are the mean."""
+    log = real_data / "obd" / "random" / "men"
+    names = "switch,switch:0.5,dm,dros:slope,clipped-ips:slope"
+    line = ["evaluate", "--format", "obd", "--log", str(log), "--target-table", "uniform", "--estimators", names]
+    assert call([*line, "--json"]) == 0
+    found = {one["estimator"]: one for one in json.loads(capsys.readouterr().out)["estimates"]}
+    assert list(found) == names.split(",")
+    assert found["switch"]["value"] == pytest.approx(0.0046, abs=1e-12)
+    assert found["switch:0.5"]["value"] == pytest.approx(found["dm"]["value"], abs=1e-12)
+    assert all(one["verdict"] != "trust" for one in found.values())
+    assert any("was chosen by SLOPE" in reason for reason in found["dros:slope"]["reasons"])
 
 
 def command_that(fails_with: BaseException) -> typer.Typer:
