@@ -185,9 +185,9 @@ def _check_missing_columns(one: Estimator, sample: Evidence) -> None:
         raise AssertionError(f"{one.name}: {need} is missing and it did not raise UserError")
 
 
-def _arrays(evidence: Evidence) -> dict[str, Floats]:
+def _arrays(evidence: Evidence) -> dict[str, npt.NDArray[Any]]:
     """Every array of the evidence by name, those of propensities and tables, too."""
-    found: dict[str, Floats] = {}
+    found: dict[str, npt.NDArray[Any]] = {}
     for field in dataclasses.fields(evidence):
         match getattr(evidence, field.name):
             case np.ndarray() as column:

@@ -68,7 +68,8 @@ def _anywhere(target: AnyPolicy, scores: F32, slate: npt.NDArray[np.int32]) -> F
     if target.temperature > 0:
         return plackett_luce.inclusion(plackett_luce.log_weights(scores, target.temperature, target.floor), slate)
     best = plackett_luce.top(scores, slate.shape[1])
-    return (slate[:, :, None] == best[:, None, :]).any(axis=2).astype(np.float64)
+    made: F64 = (slate[:, :, None] == best[:, None, :]).any(axis=2).astype(np.float64)
+    return made
 
 
 def _target_weights(target: AnyPolicy, scores: F32) -> F64:

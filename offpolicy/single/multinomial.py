@@ -32,8 +32,9 @@ class MultinomialModel:
         """P(a | z), (n, F) to (n, A); rows sum to 1."""
         linear = features @ self.weights + self.levels
         linear -= linear.max(axis=1, keepdims=True)
-        made = np.exp(linear)
-        return made / made.sum(axis=1, keepdims=True)
+        made: Floats = np.exp(linear)
+        made /= made.sum(axis=1, keepdims=True)
+        return made
 
 
 def fit_multinomial(features: Floats, action: Ints, n_actions: int) -> MultinomialModel:

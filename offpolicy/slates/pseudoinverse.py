@@ -80,7 +80,7 @@ def plackett_luce_weights(logger: Floats, target: Floats, slate: npt.NDArray[np.
             part = rows[first : first + at_once]
             here = np.argsort(logger[part] <= 0.0, axis=1, kind="stable")[:, :m]  # (n, m) positions of candidates
             chances = [slate_chances(np.take_along_axis(p[part], here, axis=1), slates) for p in (logger, target)]
-            every = moment_weights(*chances, slates, int(m))  # (n, S)
+            every = moment_weights(chances[0], chances[1], slates, int(m))  # (n, S)
             place = (here[:, :, None] == slate[part][:, None, :depth]).argmax(axis=1)  # (n, l)
             which = (slates[None] == place[:, None, :]).all(axis=2).argmax(axis=1)
             made[part] = every[np.arange(len(part)), which]
