@@ -38,6 +38,9 @@ class Entry:
         made_by: "module:name" of a class, or of an object with `empty`; imported when the policy is made.
         learns: True where it needs training first.
         sees_truth: True for oracles, which can be played and never judged from a log.
+        trained_by: "module:name" of the function that makes its `policies.rllib.trainer.Trainer`, imported when it is
+            trained; empty for learners from shown slots, which `policies.training` trains.
+        acts: True where it learns by playing in the market and never from a log.
     """
 
     about: str
@@ -46,6 +49,8 @@ class Entry:
     made_by: str
     learns: bool = False
     sees_truth: bool = False
+    trained_by: str = ""
+    acts: bool = False
 
 
 POLICIES: dict[str, Entry] = {
@@ -111,7 +116,7 @@ POLICIES: dict[str, Entry] = {
     ),
     "ppo-slate": Entry(
         "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.01, "policies.slate_net:SlateScorer",
-        learns=True,
+        learns=True, trained_by="policies.rllib.ppo:ppo_trainer", acts=True,
     ),
 }  # fmt: skip
 
