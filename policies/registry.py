@@ -116,7 +116,7 @@ POLICIES: dict[str, Entry] = {
     ),
     "ppo-slate": Entry(
         "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.01, "policies.slate_net:SlateScorer",
-        learns=True, trained_by="policies.rllib.ppo:ppo_trainer", acts=True,
+        learns=True, trained_by="policies.rllib.train:ppo_trainer", acts=True,
     ),
 }  # fmt: skip
 

@@ -17,13 +17,10 @@ durations of episodes are not measured.
 from __future__ import annotations
 
 import uuid
-from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
 import numpy as np
-import numpy.typing as npt
 import torch
 import tree
 from gymnasium.vector import AutoresetMode
@@ -48,34 +45,12 @@ from ray.rllib.utils.metrics import (
 from ray.rllib.utils.numpy import convert_to_numpy
 from typing_extensions import override
 
+from policies.rllib.recording import Outputs, Recording, Stacked
 from simenv.errors import UserError
+from simenv.hashing import stream
 
-Outputs = dict[str, npt.NDArray[Any]]
+STANDING = ("_record", "_over", "_ids", "_taken", "_earned", "_ended", "num_env_steps_sampled_lifetime")
 EPISODE_CALLBACKS = ("on_episode_created", "on_episode_start", "on_episode_step", "on_episode_end")
-
-
-@dataclass
-class Recording:
-    """Vector steps in their order: `observations` has one more than the others.
-
-    `played` is False where a row only started its next episode. The first `past` steps belong to the last call; they
-    are kept for looking back.
-    """
-
-    observations: list[Any]
-    outputs: list[Outputs] = field(default_factory=list)
-    rewards: list[npt.NDArray[Any]] = field(default_factory=list)
-    terminated: list[npt.NDArray[np.bool_]] = field(default_factory=list)
-    truncated: list[npt.NDArray[np.bool_]] = field(default_factory=list)
-    played: list[npt.NDArray[np.bool_]] = field(default_factory=list)
-    past: int = 0
-
-    def rest(self, horizon: int) -> Recording:
-        """What the next call starts from: the last observation, and `horizon` steps before it."""
-        past = min(horizon, len(self.rewards))
-        first = len(self.rewards) - past
-        columns = (self.outputs, self.rewards, self.terminated, self.truncated, self.played)
-        return Recording(self.observations[first:], *(column[first:] for column in columns), past=past)
 
 
 class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
@@ -89,14 +64,15 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
             UserError: where the configuration, its module or its environment asks for what this runner leaves out.
         """
         refuse_unsupported(config)
-        super().__init__(config=config, **kwargs)
+        super().__init__(config=_told_apart(config, kwargs.get("worker_index") or 0), **kwargs)
         if self.module is not None and self.module.is_stateful():
             raise _unsupported("a module with a state (`is_stateful()`)")
         if self.env is not None:
             _check_environment(self.env, self.config)
         window = self.config.metrics_num_episodes_for_smoothing / (self.config.num_env_runners or 1)
-        # Length and return of episodes that ended since they were last told of; as many as RLlib would average.
-        self._ended: deque[tuple[int, float]] = deque(maxlen=max(1, int(np.ceil(window))))
+        # RLlib averages over the last episodes: length and return of those that ended since they were last told of.
+        self._window = max(1, int(np.ceil(window)))
+        self._ended: list[tuple[int, float]] = []
 
     @override
     def make_env(self) -> None:
@@ -130,6 +106,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
             n_played += int(np.count_nonzero(self._record.played[-1]))
             n_ended += int(np.count_nonzero(self._over))
         ended, going_on = self._chunks()
+        del self._ended[: -self._window]
         self._record = self._record.rest(self.config.episode_lookback_horizon)
         made = ended + going_on if num_timesteps is not None else ended[:num_episodes]
         self._log_env_steps(metric=self._metrics_num_env_steps_sampled, num_steps=n_played)
@@ -150,6 +127,21 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
                 self.metrics.log_value(name, value, reduce="max", window=1)
         made: dict[str, Any] = self.metrics.reduce()
         return made
+
+    def standing(self) -> dict[str, Any] | None:
+        """Where its episodes stand, as `policies.training_state.packed` takes it; None before the first sample.
+
+        The environment's own state is not in it: whoever goes on puts that back too.
+        """
+        if self._needs_initial_reset:
+            return None
+        return {name: getattr(self, name) for name in STANDING}
+
+    def go_on_from(self, standing: dict[str, Any] | None) -> None:
+        """Stand where another runner of as many rows stood."""
+        self._needs_initial_reset = standing is None
+        for name, value in (standing or {}).items():
+            setattr(self, name, value)
 
     def _begin(self) -> None:
         """Reset every row; seeded the first time only, as RLlib's runner does."""
@@ -203,16 +195,9 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
         record, past = self._record, self._record.past
         if len(record.rewards) == past:
             return [], []
-        stacked = _Stacked.of(record)
-        played, over = stacked.played, stacked.terminated | stacked.truncated
-        starts, ends = played.copy(), over.copy()
-        starts[:, past + 1 :] &= ~played[:, past:-1]
-        starts[:, :past] = ends[:, :past] = False
-        ends[:, -1] = played[:, -1]
-        rows, firsts = np.nonzero(starts)
-        lasts = np.nonzero(ends)[1]  # as many, in the same order: rows, and in a row they alternate
+        stacked = Stacked.of(record)
         ended, going_on = [], []
-        for row, first, last in zip(rows.tolist(), firsts.tolist(), lasts.tolist(), strict=True):
+        for row, first, last in zip(*stacked.spans(), strict=True):
             chunk = self._chunk(stacked, row, first, last)
             if chunk.is_done:
                 ended.append((last, chunk))
@@ -221,7 +206,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
         ended.sort(key=lambda pair: pair[0])  # stable, so rows stay in order within a step
         return [chunk for _, chunk in ended], going_on
 
-    def _chunk(self, steps: _Stacked, row: int, first: int, last: int) -> SingleAgentEpisode:
+    def _chunk(self, steps: Stacked, row: int, first: int, last: int) -> SingleAgentEpisode:
         """Steps `first` to `last` of a row, with what it looks back on."""
         taken = self._taken[row]
         back = min(steps.past, taken)
@@ -252,36 +237,6 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
         return chunk
 
 
-@dataclass(frozen=True)
-class _Stacked:
-    """A recording as arrays (N, T, ...), rows first, so that an episode is a contiguous slice."""
-
-    observations: Any  # (N, T + 1, ...)
-    actions: Any
-    extra: Outputs
-    rewards: npt.NDArray[Any]
-    terminated: npt.NDArray[np.bool_]
-    truncated: npt.NDArray[np.bool_]
-    played: npt.NDArray[np.bool_]
-    past: int
-
-    @staticmethod
-    def of(record: Recording) -> _Stacked:
-        """Stack what both this call and the last one have."""
-        names = record.outputs[-1]
-        return _Stacked(
-            _stacked(record.observations),
-            _stacked([outputs[Columns.ACTIONS] for outputs in record.outputs]),
-            {name: _stacked([outputs[name] for outputs in record.outputs])
-             for name in names if name != Columns.ACTIONS},
-            _stacked(record.rewards),
-            _stacked(record.terminated),
-            _stacked(record.truncated),
-            _stacked(record.played),
-            record.past,
-        )  # fmt: skip
-
-
 def refuse_unsupported(config: AlgorithmConfig) -> None:
     """Refuse a configuration that asks `BatchedEnvRunner` for what it leaves out.
 
@@ -306,6 +261,19 @@ def refuse_unsupported(config: AlgorithmConfig) -> None:
     for what, is_asked in asked.items():
         if is_asked:
             raise _unsupported(what)
+
+
+def _told_apart(config: AlgorithmConfig, worker: int) -> AlgorithmConfig:
+    """The configuration, with a seed of the environment's own for each remote runner.
+
+    RLlib hands every runner the same `env_config`: with one seed in it, all would meet the same shoppers.
+    """
+    seed = config.env_config.get("seed")
+    if seed is None or not worker:
+        return config
+    made = config.copy(copy_frozen=False)
+    made.env_config = {**made.env_config, "seed": stream(seed, f"runner {worker}") % 2**31}
+    return made
 
 
 def _check_environment(env: gymnasium.vector.VectorEnv[Any, Any, Any], config: AlgorithmConfig) -> None:
@@ -341,10 +309,6 @@ def _buffer(data: Any, back: int) -> InfiniteLookbackBuffer:
     made = InfiniteLookbackBuffer(data)
     made.lookback = back  # the constructor takes the number of keys for the length where data is a dict
     return made
-
-
-def _stacked(steps: list[Any]) -> Any:
-    return tree.map_structure(lambda *values: np.stack(values, axis=1), *steps)
 
 
 def _copied(observation: Any) -> Any:

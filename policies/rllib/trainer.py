@@ -10,6 +10,7 @@ themselves. Nothing here loads Ray.
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,7 @@ class Trainer(Protocol):
 
         Returns:
             Figures of this step by name, for event files; `reward_per_search` among them where something was shown.
+            Those of the last step stand on the model's card, where they are finite.
         """
 
     def state(self) -> dict[str, Any]:
@@ -152,7 +154,8 @@ def train_by_steps(trainer: Trainer, plan: Plan, watch: TrainerWatch) -> dict[st
             watch.on_checkpoint(kept, False)
         if stop:
             raise KeyboardInterrupt
-    return {"searches": float(trainer.searches), **figures}
+    finite = {name: value for name, value in figures.items() if math.isfinite(value)}
+    return {"searches": float(trainer.searches), **finite}
 
 
 def _gone_on(trainer: Trainer, training: dict[str, Any], path: Path) -> Mapping[str, float]:
