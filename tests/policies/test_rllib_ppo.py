@@ -143,6 +143,7 @@ def test_the_log_probability_that_rllib_logs_is_the_one_that_the_policy_reports(
 def test_a_short_training_moves_the_weights_and_tells_what_it_does() -> None:
     import ray
 
+    before = ray.is_initialized()
     trainer = tiny_trainer()
     start = SlateScorer(TINY.catalogue.public(), 3, hidden=8, seed=3).tensors()
     figures = trainer.step()
@@ -153,7 +154,7 @@ def test_a_short_training_moves_the_weights_and_tells_what_it_does() -> None:
         assert not np.array_equal(start[name], last[name])
     assert not np.array_equal(first["linear.weight"], last["linear.weight"])
     assert 600 <= trainer.searches == last["n_searches"] < 600 + 32
-    assert not ray.is_initialized()
+    assert ray.is_initialized() == before
     assert np.isfinite(list(figures.values())).all()
     assert 0.0 < figures["reward_per_search"] < 3.0  # clicks on three slots
     assert 0.0 < figures["slate_kl"] < figures["slate_entropy"] < np.log(8 * 7 * 6)
@@ -173,19 +174,19 @@ def test_a_training_that_goes_on_elsewhere_comes_to_the_same_weights(tmp_path: P
     from policies.checkpoint import read_checkpoint, write_checkpoint
 
     path = tmp_path / "it.checkpoint"
-    whole = trained(tiny_trainer(searches=1200)).tensors()
-    trainer = tiny_trainer(searches=1200)
+    whole = trained(tiny_trainer(searches=900)).tensors()
+    trainer = tiny_trainer(searches=900)
     while trainer.searches < trainer.budget:
         trainer.step()
         write_checkpoint(path, {}, {"trainer": trainer.state()})
-        trainer = tiny_trainer(searches=1200)
+        trainer = tiny_trainer(searches=900)
         trainer.load_state(read_checkpoint(path, {}).part("trainer", trainer.state()))
     killed = trainer.scorer().tensors()
     assert all(np.array_equal(whole[name], killed[name]) for name in whole)
-    forgetful = tiny_trainer(searches=1200)
+    forgetful = tiny_trainer(searches=900)
     forgetful.step()
     write_checkpoint(path, {}, {"trainer": forgetful.state()})
-    forgetful = tiny_trainer(searches=1200)
+    forgetful = tiny_trainer(searches=900)
     optimiser = {**forgetful.state(), "optimizer": torch.optim.Adam(forgetful.state()["net"].parameters())}
     forgetful.load_state(read_checkpoint(path, {}).part("trainer", optimiser))
     assert not np.array_equal(trained(forgetful).tensors()["linear.weight"], whole["linear.weight"])
@@ -206,3 +207,31 @@ def test_what_a_user_can_get_wrong_is_said(change: dict[str, Any], message: str)
     train: Callable[..., SlateScorer] = train_ppo
     with pytest.raises(UserError, match=message):
         train(arguments.pop("world_name"), seed=0, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": {"gama": 0.9}}, "policy 'ppo-slate' has no setting 'gama'"),
+        ({"settings": {"batch": 0.5}}, "'batch' is 0.5; expected a whole number"),
+        ({"policy": "linear"}, "'linear' is not trained by RLlib"),
+    ],
+)
+def test_a_wrong_assignment_is_refused(change: dict[str, Any], message: str) -> None:
+    from policies.rllib.trainer import Assignment, new_trainer
+
+    arguments: dict[str, Any] = {"policy": "ppo-slate", "world": "tiny", "seed": 0, "searches": 10} | change
+    with pytest.raises(UserError, match=message):
+        new_trainer(Assignment(**arguments, exploration=(1.0, 0.01)))
+
+
+def test_settings_of_a_scenario_reach_the_configuration() -> None:
+    from policies.rllib.train import ppo_trainer
+    from policies.rllib.trainer import Assignment
+
+    settings = {"gamma": 0.5, "batch": 200, "minibatch": 100, "hidden": 4, "rows": 8}
+    trainer = ppo_trainer(Assignment("ppo-slate", "tiny", 0, 10, (1.0, 0.05), settings))
+    config = trainer.config
+    assert (config.gamma, config.train_batch_size_per_learner, config.num_envs_per_env_runner) == (0.5, 200, 8)
+    assert config.get_default_rl_module_spec().model_config["floor"] == 0.05
+    assert trainer.scorer().settings["hidden"] == 4

@@ -261,3 +261,18 @@ def test_a_callback_after_sampling_is_called_and_leaves_the_generators_alone() -
     made = runner.sample(num_timesteps=40)
     assert told == [len(made)]
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_remote_runners_meet_shoppers_of_their_own_with_noise_of_their_own() -> None:
+    """Made here as Ray makes them there; the first of all, without a number, plays under the seed itself."""
+    from policies.rllib.runner import BatchedEnvRunner
+
+    pages, slates = [], []
+    for worker in (None, 1, 2):
+        runner = BatchedEnvRunner(config=config(), worker_index=worker)
+        made = runner.sample(num_timesteps=1)
+        pages.append({chunk.get_observations(0).tobytes() for chunk in made})
+        slates.append(np.stack([chunk.get_actions(0) for chunk in made]))
+    assert len(pages[0] | pages[1] | pages[2]) == 3 * ROWS
+    assert not np.array_equal(slates[1], slates[2])
+    assert not np.array_equal(slates[0], slates[1])
