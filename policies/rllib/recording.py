@@ -33,8 +33,15 @@ class Recording:
         """What the next call starts from: the last observation, and `horizon` steps before it."""
         past = min(horizon, len(self.rewards))
         first = len(self.rewards) - past
-        columns = (self.outputs, self.rewards, self.terminated, self.truncated, self.played)
-        return Recording(self.observations[first:], *(column[first:] for column in columns), past=past)
+        return Recording(
+            self.observations[first:],
+            self.outputs[first:],
+            self.rewards[first:],
+            self.terminated[first:],
+            self.truncated[first:],
+            self.played[first:],
+            past,
+        )
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import numpy.typing as npt
 import torch
 import tree
 from gymnasium.vector import AutoresetMode
@@ -55,6 +56,11 @@ EPISODE_CALLBACKS = ("on_episode_created", "on_episode_start", "on_episode_step"
 
 class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
     """RLlib's single-agent env runner for native vector environments; see the module."""
+
+    env: Any
+    _needs_initial_reset: bool
+    _record: Recording
+    _over: npt.NDArray[np.bool_]  # (N,) rows whose next step only starts an episode
 
     @override
     def __init__(self, *, config: AlgorithmConfig, **kwargs: Any) -> None:
@@ -95,7 +101,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
         if num_episodes is not None:
             self._needs_initial_reset = True
         n_played = n_ended = 0
-        while n_played < num_timesteps if num_timesteps is not None else n_ended < num_episodes:
+        while n_played < num_timesteps if num_timesteps is not None else n_ended < (num_episodes or 0):
             outputs = (
                 {Columns.ACTIONS: self.env.action_space.sample()} if random_actions else self._decide(explore, n_played)
             )
@@ -149,7 +155,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
         observation, _ = self._try_env_reset(seed=seed)
         self._needs_initial_reset = False
         self._record = Recording([_copied(observation)])
-        self._over = np.zeros(self.num_envs, dtype=bool)  # rows whose next step only starts an episode
+        self._over = np.zeros(self.num_envs, dtype=bool)
         self._ids = [uuid.uuid4().hex for _ in range(self.num_envs)]
         self._taken = [0] * self.num_envs  # steps of the row's episode in chunks that were returned
         self._earned = [0.0] * self.num_envs

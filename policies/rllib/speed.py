@@ -48,7 +48,8 @@ class OneShopper(gymnasium.Env[F32, Any]):
         return self._flat(observation), reward, terminated, truncated, {}
 
     def _flat(self, observation: Mapping[str, Any]) -> F32:
-        return self.layout.flat({name: np.asarray(value)[None] for name, value in observation.items()})[0]
+        row: F32 = self.layout.flat({name: np.asarray(value)[None] for name, value in observation.items()})[0]
+        return row
 
 
 class Clocked(FlatSearchEnv):

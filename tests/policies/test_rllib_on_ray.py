@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,13 @@ def test_a_training_with_a_remote_runner_learns_and_goes_on_with_the_learners_ow
     np.testing.assert_array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[1], weights[2])
     np.testing.assert_array_equal(weights[2], learned)
+
+
+def test_the_python_of_the_docs_runs(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = re.findall(r"```python\n(.*?)```", (repository / "docs" / "rllib.md").read_text("utf-8"), flags=re.DOTALL)
+    assert len(code) >= 2
+    for block in code:
+        exec(compile(block, "docs/rllib.md", "exec"), {})
+    episode_return, slate_kl = map(float, capsys.readouterr().out.split())
+    assert episode_return > 0
+    assert slate_kl > 0
