@@ -39,6 +39,9 @@ class Entry:
         made_by: "module:name" of a class, or of an object with `empty`; imported when the policy is made.
         learns: True where it needs training first.
         sees_truth: True for oracles, which can be played and never judged from a log.
+        trained_by: "module:name" of the function that makes its `policies.rllib.trainer.Trainer`, imported when it is
+            trained; empty for learners from shown slots, which `policies.training` trains.
+        acts: True where it learns by playing in the market and never from a log.
     """
 
     about: str
@@ -47,6 +50,8 @@ class Entry:
     made_by: str
     learns: bool = False
     sees_truth: bool = False
+    trained_by: str = ""
+    acts: bool = False
 
 
 # What exploring costs. Default market, three logs of 12,000 searches, judged on 300 shoppers: the share of the gap from
@@ -122,7 +127,7 @@ POLICIES: dict[str, Entry] = {
     ),
     "ppo-slate": Entry(
         "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.01, "policies.slate_net:SlateScorer",
-        learns=True,
+        learns=True, trained_by="policies.rllib.train:ppo_trainer", acts=True,
     ),
 }  # fmt: skip
 

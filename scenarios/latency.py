@@ -21,11 +21,10 @@ from policies.examples import step_examples
 from policies.learning import Learner
 from policies.persistence import LearnedFrom, load_model, read_card, save_model
 from policies.ranking import RankingPolicy
-from policies.registry import POLICIES, named_policy, new_learner
+from policies.registry import POLICIES, entry_of, named_policy, new_learner
 from policies.shipping.onnx_export import feeds, onnx_bytes, session
 from scenarios.mechanisms import C, K, sized
 from scenarios.progress import Advance
-from scenarios.train import IN_THE_MARKET
 from simenv import hashing
 from simenv.columns import join, take
 from simenv.errors import UserError
@@ -70,7 +69,7 @@ def latencies(advance: Advance | None = None) -> list[dict[str, Any]]:
 def _saved_and_loaded(kind: str, world: World, steps: Step, folder: Path) -> tuple[RankingPolicy, dict[str, Any]]:
     catalogue = world.catalogue.public()
     learner: Learner = new_learner(kind, catalogue, K, 0)
-    if kind != IN_THE_MARKET:  # which learns by acting; its untrained network takes as long
+    if not entry_of(kind).trained_by:  # what RLlib trains takes as long untrained
         learner.update(step_examples(learner.feature_map, steps))
         learner.finish()
     save_model(learner, folder, K, LearnedFrom("", world.params.digest(), 0, None, learner.n_searches), {})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,13 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip("needs the real data sets in ../shared/data, which the repository does not ship")
     return REAL_DATA
+
+
+@pytest.fixture(scope="module")
+def ray_here() -> Iterator[None]:
+    """Ray on this machine for the tests of a module; ended after them, since sweeps start their own."""
+    import ray
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    yield
+    ray.shutdown()

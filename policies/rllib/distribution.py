@@ -3,7 +3,7 @@
 `logp` is exact, so the ratios of PPO are. The entropy of a slate and the divergence of two have no closed form that
 anybody can afford; `entropy` and `kl` are those of the *first slot*, exact, differentiable and cheap stand-ins. An
 entropy bonus or a divergence penalty in RLlib therefore acts on the first slot, and a target for `kl` is not a target
-for the divergence of slates.
+for the divergence of slates. `slate_entropy` and `slate_kl` estimate the real ones, as figures to look at.
 """
 
 from __future__ import annotations
@@ -78,6 +78,42 @@ class SlateDistribution(TorchDistribution):  # type: ignore[misc]
         mine, theirs = self.logw.clamp(min=plackett_luce.LOW), other.logw.clamp(min=plackett_luce.LOW)
         return (mine.exp() * (mine - theirs)).sum(dim=-1).float()
 
+    def slate_entropy(self, n_draws: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Entropy of whole slates, estimated: H = E[-log p(slate)], the mean over slates that are drawn here.
+
+        Args:
+            n_draws: Slates per row, at least 2.
+            generator: Whose noise.
+
+        Returns:
+            The estimate (...,), unbiased, and its standard error. No gradient: drawing has none.
+        """
+        with torch.no_grad():
+            slates = self.sample(sample_shape=(n_draws,), generator=generator)
+            return _mean(-_repeated(self.logw, slates))
+
+    def slate_kl(
+        self, other: SlateDistribution, n_draws: int, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Divergence of whole slates from those of `other`, estimated on slates that are drawn here.
+
+        KL(p | q) = E_p[log p - log q] = E_p[r - 1 - log r] with r = q / p: the same mean, never negative and, where the
+        two are near, of far less variance (Schulman, "Approximating KL divergence", 2020). The mean is the same only
+        where `other` shows nothing that this distribution cannot.
+
+        Args:
+            other: Over the same candidates.
+            n_draws: Slates per row, at least 2.
+            generator: Whose noise.
+
+        Returns:
+            The estimate (...,), unbiased, and its standard error. No gradient: drawing has none.
+        """
+        with torch.no_grad():
+            slates = self.sample(sample_shape=(n_draws,), generator=generator)
+            log_r = _repeated(other.logw, slates) - _repeated(self.logw, slates)
+            return _mean(torch.expm1(log_r) - log_r)
+
     def to_deterministic(self) -> TorchDeterministic:
         """The ranking by score."""
         return TorchDeterministic(loc=_filled(plackett_luce.top(self.scores, self.n_slots)))
@@ -87,6 +123,15 @@ class SlateDistribution(TorchDistribution):  # type: ignore[misc]
 def slate_distribution(n_slots: int, floor: float) -> type[SlateDistribution]:
     """The class for slates of K slots under a floor: RLlib asks for classes that are made from logits alone."""
     return type(f"SlateDistribution{n_slots}", (SlateDistribution,), {"n_slots": n_slots, "floor": floor})
+
+
+def _repeated(logw: Tensor, slates: Tensor) -> Tensor:
+    """Log-probability of (n, ..., K) slates, each under the weights of its row (..., C)."""
+    return plackett_luce.conditional(logw.expand(len(slates), *logw.shape), slates).sum(dim=-1)
+
+
+def _mean(values: Tensor) -> tuple[Tensor, Tensor]:
+    return values.mean(dim=0), values.std(dim=0) / len(values) ** 0.5
 
 
 def _filled(slate: Tensor) -> Tensor:

@@ -17,13 +17,15 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
 from ray.tune.registry import register_env
 from torch import Tensor
 
 from policies.features import PAGE_FIELDS
 from simenv.errors import UserError
 from simenv.language.words import TERMS
-from simenv.vector_env import Actions, SearchVectorEnv
+from simenv.vector_env import Actions, SearchVectorEnv, Standing
 from simenv.world import World
 
 F32 = npt.NDArray[np.float32]
@@ -106,11 +108,25 @@ class FlatSearchEnv(VectorEnv[F32, Actions, npt.NDArray[Any]]):
         observation, reward, terminated, truncated, _ = self.market.step(actions)
         return self.layout.flat(observation), reward, terminated, truncated, {}
 
+    def standing(self) -> Standing:
+        """See `SearchVectorEnv.standing`."""
+        return self.market.standing()
+
+    def go_on_from(self, standing: Standing) -> None:
+        """See `SearchVectorEnv.go_on_from`."""
+        self.market.go_on_from(standing)
+        self._seed = None
+
 
 def make_environment(context: Mapping[str, Any]) -> FlatSearchEnv:
     """From RLlib's context: `num_envs`, `world` (a name or WorldParams), and maybe `episode` and `seed`."""
     market = SearchVectorEnv(context["num_envs"], context["world"], context.get("episode", "shopper"))
     return FlatSearchEnv(market, context.get("seed"))
+
+
+def register() -> None:
+    """Make ENVIRONMENT known to RLlib, in this process and, once Ray runs, in those of remote runners."""
+    register_env(ENVIRONMENT, make_environment)
 
 
 def with_market(
@@ -123,10 +139,20 @@ def with_market(
         world: A name of `simenv.worlds.WORLDS`.
         num_envs: Shoppers side by side in each runner.
         episode: "session" or "shopper".
-        seed: Luck of a single local runner. With several, use `config.debugging(seed=...)`, which differs by runner.
+        seed: Of the shoppers' luck; `policies.rllib.runner` gives each remote runner one of its own from it.
     """
-    register_env(ENVIRONMENT, make_environment)
+    register()
     config.environment(ENVIRONMENT, env_config={"world": world, "episode": episode, "seed": seed})
     # Actions are positions: nothing to normalise or clip, and copying them each step to do so is a tenth of the time.
     config.environment(normalize_actions=False, clip_actions=False, disable_env_checking=True)
     config.env_runners(num_envs_per_env_runner=num_envs, gym_env_vectorize_mode="vector_entry_point")
+
+
+def spaces_of(env: VectorEnv[Any, Any, Any]) -> dict[str, tuple[spaces.Space[Any], spaces.Space[Any]]]:
+    """Spaces as a learner of RLlib's takes them, where there is no runner in this process to ask."""
+    single = (env.single_observation_space, env.single_action_space)
+    return {
+        INPUT_ENV_SPACES: (env.observation_space, env.action_space),
+        INPUT_ENV_SINGLE_SPACES: single,
+        DEFAULT_MODULE_ID: single,
+    }

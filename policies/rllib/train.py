@@ -1,91 +1,179 @@
-"""Training a slate policy by PPO: RLlib's env runner and learner in this process, without starting Ray.
+"""Training a slate policy by PPO: RLlib's learner in this process, and runners here or, through Ray, in others.
 
-The loop is RLlib's own, written out: sample, update, hand the new weights to the runner. It starts in a second, leaves
-no processes behind and seeds no global generator. On one machine's CPU the same seed gives the same weights.
-
-Schulman, Wolski, Dhariwal, Radford and Klimov, "Proximal policy optimization algorithms", 2017; the ratio is that of
-whole slates. Right where the market may be played; a log cannot be learned from in this way.
+The loop is RLlib's own, written out: play with the learner's weights, update, again. Without remote runners it starts
+in a second, leaves no processes behind, starts no Ray and seeds no global generator; on one machine's CPU the same seed
+gives the same weights, also when it was killed and went on from a checkpoint.
 """
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from ray.rllib.algorithms.ppo import PPOConfig
-from ray.rllib.core import COMPONENT_RL_MODULE, DEFAULT_MODULE_ID
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.learner.learner import Learner
-from ray.rllib.core.rl_module.rl_module import RLModuleSpec
-from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
-from policies.rllib.environment import with_market
-from policies.rllib.module import SlateModule
+from policies.rllib.environment import make_environment, spaces_of
+from policies.rllib.players import LocalPlayer, Player, RemotePlayers, quiet
+from policies.rllib.ppo import SEARCHES, TUNED, PPOSettings, SlatePPOConfig, ppo_config
+from policies.rllib.trainer import Assignment
+from policies.settings import chosen
 from policies.slate_net import SlateScorer
+from simenv.catalogue import I64
 from simenv.errors import UserError
 from simenv.worlds import load_world
 
+ROWS = 256  # shoppers side by side
+TOLD = {
+    "policy_loss": "policy_loss", "vf_loss": "value_loss", "vf_explained_var": "value_explained_variance",
+    "slate_kl": "slate_kl", "slate_entropy": "slate_entropy", "entropy": "first_slot_entropy",
+    "default_optimizer_learning_rate": "learning_rate",
+}  # fmt: skip
 
-@dataclass(frozen=True)
-class PPOSettings:
-    """How PPO learns. The defaults were tuned on the world "default".
 
-    Attributes:
-        gamma: Discount from a page to the shopper's next one. 0, since what is judged is the value per search: a page
-            is paid its own reward, and what later pages bring would be noise to its gradient. Raise it, and lambda_
-            below 1, to learn for what comes after.
-        lambda_: Of generalised advantage estimation; idle at gamma 0.
-        learning_rate: Of Adam; it falls to a tenth over the training.
-        batch: Searches between two updates. Small and fresh beats large: an update leaves the clipping range soon.
-        minibatch: Searches per gradient.
-        epochs: Passes over a batch.
-        clip: Range of the ratio of slates.
-        hidden: Width of the network.
-        floor: Of the policy that plays and learns; to be wrapped with the same or less. A policy that learned without
-            one becomes so sharp that a floor put on later takes over its lower slots.
+class PPOTrainer:
+    """PPO by steps, a `policies.rllib.trainer.Trainer`; a step is one batch and the updates from it."""
+
+    def __init__(self, config: SlatePPOConfig, budget: int, player: Player) -> None:
+        """Make the learner.
+
+        Args:
+            config: As `ppo_config` makes it, with a seed.
+            budget: Searches to learn from; exceeded by less than a step of every row.
+            player: Plays under the same configuration.
+        """
+        self.config, self._budget, self.player = config, budget, player
+        self._searches = self._updates = 0
+        self._order = np.random.default_rng(config.env_config["seed"])
+        with quiet():
+            env = make_environment({**config.env_config, "num_envs": 1})
+            self.learner: Learner = config.build_learner(spaces=spaces_of(env))
+
+    @property
+    def searches(self) -> int:
+        """See `Trainer.searches`."""
+        return self._searches
+
+    @property
+    def budget(self) -> int:
+        """See `Trainer.budget`."""
+        return self._budget
+
+    def step(self) -> dict[str, float]:
+        """See `Trainer.step`."""
+        self._updates += 1
+        n_updates = max(1, round(self._budget / self.config.train_batch_size_per_learner))
+        wanted = round(self._budget * self._updates / n_updates) - self._searches
+        with _one_thread():
+            episodes = self.player.play(self.learner.module.get_state(), max(1, wanted))
+            n_steps = sum(len(episode) for episode in episodes)
+            self._searches += n_steps
+            # RLlib would shuffle with numpy's global generator. Whole stays of shoppers are shuffled here instead.
+            told = self.learner.update(
+                episodes=[episodes[i] for i in self._order.permutation(len(episodes))],
+                timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self._searches},
+                num_epochs=self.config.num_epochs,
+                minibatch_size=self.config.minibatch_size,
+                shuffle_batch_per_epoch=False,
+            )
+        reward = sum(float(episode.get_return()) for episode in episodes)
+        return {"reward_per_search": reward / n_steps, **_figures(told[DEFAULT_MODULE_ID])}
+
+    def state(self) -> dict[str, Any]:
+        """See `Trainer.state`."""
+        return {
+            "net": self._net(),
+            "optimizer": self.learner.get_optimizer(DEFAULT_MODULE_ID),
+            "order": self._order,
+            "player": self.player.standing(),
+            "searches": self._searches,
+            "updates": self._updates,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """See `Trainer.load_state`."""
+        self.player.go_on_from(state["player"])
+        self._searches, self._updates = state["searches"], state["updates"]
+
+    def scorer(self) -> SlateScorer:
+        """See `Trainer.scorer`."""
+        net, seed = self._net(), self.config.env_config["seed"]
+        world = load_world(self.config.env_config["world"])
+        scorer = SlateScorer(world.catalogue.public(), world.params.n_slots, net.hidden.out_features, seed)
+        scorer.net.load_state_dict(net.state_dict())
+        scorer.n_searches = self._searches
+        return scorer
+
+    def shoppers(self) -> I64 | None:
+        """See `Trainer.shoppers`; remote runners do not tell."""
+        return None
+
+    def close(self) -> None:
+        """See `Trainer.close`."""
+        self.player.close()
+
+    def _net(self) -> Any:
+        return self.learner.module[DEFAULT_MODULE_ID].unwrapped().net
+
+
+def ppo_trainer(assignment: Assignment) -> PPOTrainer:
+    """The trainer of `ppo-slate`; its settings are those of `PPOSettings` but the floor, and `rows` side by side.
+
+    Raises:
+        UserError: for a log, an unknown setting, an unknown world, or fewer than one search.
     """
-
-    gamma: float = 0.0
-    lambda_: float = 1.0
-    learning_rate: float = 0.015
-    batch: int = 1024
-    minibatch: int = 512
-    epochs: int = 2
-    clip: float = 0.2
-    hidden: int = 64
-    floor: float = 0.01
+    if assignment.log is not None:
+        raise UserError(f"'{assignment.policy}' learns by acting in the market; leave out --log.")
+    defaults = {**dataclasses.asdict(TUNED), "rows": ROWS, "seed": assignment.seed, "device": assignment.device}
+    del defaults["floor"]
+    given = chosen(assignment.policy, assignment.settings, defaults)
+    named = {field.name: given[field.name] for field in dataclasses.fields(PPOSettings) if field.name in given}
+    settings = PPOSettings(**named, floor=assignment.exploration[1])
+    return new_ppo(assignment, settings, given["rows"])
 
 
-TUNED = PPOSettings()
+def new_ppo(assignment: Assignment, settings: PPOSettings, rows: int) -> PPOTrainer:
+    """A trainer of PPO with these settings.
+
+    Args:
+        assignment: World, seed, searches, device and runners are read.
+        settings: How PPO learns.
+        rows: Shoppers side by side in each runner.
+    """
+    if assignment.searches < 1:
+        raise UserError(f"searches is {assignment.searches}; expected at least 1.")
+    load_world(assignment.world)  # refuses an unknown name before RLlib starts
+    config = ppo_config(assignment.world, assignment.seed, assignment.searches, rows, settings)
+    place(config, assignment.device)
+    playing = config.copy(copy_frozen=False)
+    player = RemotePlayers(playing, assignment.runners) if assignment.runners else LocalPlayer(playing)
+    return PPOTrainer(config, assignment.searches, player)
 
 
 def train_ppo(
     world_name: str,
     *,
     seed: int,
-    searches: int = 150_000,
-    num_envs: int = 256,
+    searches: int = SEARCHES,
     device: str = "auto",
     settings: PPOSettings = TUNED,
-    advance: Callable[[int], None] = lambda _: None,
-    on_iteration: Callable[[int, SlateScorer], None] | None = None,
+    on_step: Callable[[PPOTrainer, Mapping[str, float]], object] = lambda trainer, figures: None,
 ) -> SlateScorer:
-    """Train in a market.
+    """Train in a market, in this process.
 
     Args:
         world_name: A name of `simenv.worlds.WORLDS`.
         seed: Of the shoppers' luck, the weights, the slates that are tried and the order of the batches.
-        searches: How many pages may be shown; exceeded by less than `num_envs`.
-        num_envs: Shoppers side by side.
+        searches: How many pages may be shown; exceeded by less than the 256 shoppers that search side by side.
         device: Of the learner: "cpu", "cuda", "cuda:1", or "auto" for CUDA where there is one.
         settings: How PPO learns.
-        advance: Told how many searches have been added, for progress bars; they sum to `searches`.
-        on_iteration: Told the searches so far and handed a copy of the policy as it stands, after each update.
+        on_step: Handed the trainer and the figures of each step.
 
     Returns:
         The scorer, on the CPU. It learned as a Plackett-Luce policy at temperature 1 with `settings.floor`, and that
@@ -94,82 +182,20 @@ def train_ppo(
     Raises:
         UserError: for an unknown world, a device that is not there, or fewer than one search.
     """
-    if searches < 1:
-        raise UserError(f"searches is {searches}; expected at least 1.")
-    load_world(world_name)  # refuses an unknown name before RLlib starts
-    config = ppo_config(world_name, seed, searches, num_envs, settings)
-    _place(config, device)
-    order = np.random.default_rng(seed)
-    with _quiet():
-        runner = SingleAgentEnvRunner(config=config)
-        learner = config.build_learner(spaces=runner.get_spaces())
-    with _one_thread():
-        n_updates = max(1, round(searches / settings.batch))
-        played = 0
-        for update in range(1, n_updates + 1):
-            runner.set_state({COMPONENT_RL_MODULE: learner.module.get_state()})
-            episodes = runner.sample(num_timesteps=max(1, round(searches * update / n_updates) - played))
-            before, played = played, played + sum(len(episode) for episode in episodes)
-            learner.update(
-                # RLlib would shuffle with numpy's global generator. Whole stays of shoppers are shuffled here instead.
-                episodes=[episodes[i] for i in order.permutation(len(episodes))],
-                timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: played},
-                num_epochs=settings.epochs,
-                minibatch_size=settings.minibatch,
-                shuffle_batch_per_epoch=False,
-            )
-            advance(min(played, searches) - min(before, searches))
-            if on_iteration is not None:
-                on_iteration(played, _scorer(world_name, learner, seed, played))
-        runner.stop()
-    return _scorer(world_name, learner, seed, played)
+    exploration = (1.0, settings.floor)
+    trainer = new_ppo(Assignment("ppo-slate", world_name, seed, searches, exploration, device=device), settings, ROWS)
+    while trainer.searches < trainer.budget:
+        on_step(trainer, trainer.step())
+    trainer.close()
+    return trainer.scorer()
 
 
-def ppo_config(world_name: str, seed: int, searches: int, num_envs: int, settings: PPOSettings) -> PPOConfig:
-    """RLlib's configuration of that training, as `train_ppo` uses it; `ppo_config(...).build_algo()` runs it on Ray."""
-    config = PPOConfig()
-    with_market(config, world_name, num_envs, seed=seed)
-    config.training(
-        gamma=settings.gamma,
-        lambda_=settings.lambda_,
-        lr=[[0, settings.learning_rate], [max(1, searches), 0.1 * settings.learning_rate]],
-        train_batch_size_per_learner=settings.batch,
-        minibatch_size=settings.minibatch,
-        num_epochs=settings.epochs,
-        clip_param=settings.clip,
-        # The divergence and the entropy that RLlib could use are those of the first slot alone.
-        use_kl_loss=False,
-        entropy_coeff=0.0,
-        vf_loss_coeff=0.5,
-        vf_clip_param=float("inf"),
-        grad_clip=1.0,
-        grad_clip_by="global_norm",
-    )
-    config.env_runners(num_env_runners=0)
-    config.learners(num_learners=0)
-    config.rl_module(
-        rl_module_spec=RLModuleSpec(
-            module_class=SlateModule,
-            model_config={
-                "world": world_name, "hidden": settings.hidden, "floor": settings.floor, "seed": seed,
-            },
-        )
-    )  # fmt: skip
-    return config
+def place(config: AlgorithmConfig, device: str) -> None:
+    """Set where the learner computes; runners stay on the CPU, beside the market.
 
-
-def _scorer(world_name: str, learner: Learner, seed: int, played: int) -> SlateScorer:
-    """A copy of the learner's network; with remote runners the module of an algorithm may be stale."""
-    net = learner.module[DEFAULT_MODULE_ID].unwrapped().net
-    world = load_world(world_name)
-    scorer = SlateScorer(world.catalogue.public(), world.params.n_slots, net.hidden.out_features, seed)
-    scorer.net.load_state_dict(net.state_dict())
-    scorer.n_searches = played
-    return scorer
-
-
-def _place(config: PPOConfig, device: str) -> None:
-    """Set where the learner computes; the runner stays on the CPU, beside the market."""
+    Raises:
+        UserError: for a device that is not there.
+    """
     found = torch.cuda.is_available()
     wanted = torch.device(("cuda" if found else "cpu") if device == "auto" else device)
     if wanted.type == "cpu":
@@ -181,6 +207,10 @@ def _place(config: PPOConfig, device: str) -> None:
     config.learners(num_gpus_per_learner=1, local_gpu_idx=wanted.index or 0)
 
 
+def _figures(told: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(told[key].peek()) for key, name in TOLD.items() if key in told}
+
+
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """One thread for torch: batches are small, and threads would cost more than they bring."""
@@ -190,23 +220,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep RLlib 2.60 from warning of what it does itself.
-
-    Every module makes a deprecated `RLModuleConfig`; every runner of a process registers the same name again.
-    """
-    logger = logging.getLogger("ray._common.deprecation")
-
-    def is_news(record: logging.LogRecord) -> bool:
-        return "RLModuleConfig" not in record.getMessage()
-
-    logger.addFilter(is_news)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "(?s).*rllib-single-agent-env-v0 already in registry", UserWarning)
-            yield
-    finally:
-        logger.removeFilter(is_news)

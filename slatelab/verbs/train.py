@@ -22,15 +22,21 @@ def train(
         int,
         typer.Option(min=0, metavar="SEARCHES", help="How often to keep what was learned, to go on from; 0: never."),
     ] = 10_000,
+    runners: Annotated[
+        int,
+        typer.Option(min=0, help="Processes that play, started through Ray, where RLlib trains; 0: play in this one."),
+    ] = 0,
     tensorboard: Annotated[Path | None, typer.Option(help="Write scalars for TensorBoard into this folder.")] = None,
 ) -> None:
     """Train one policy and save it. Stopped half-way, the same command goes on from the last checkpoint."""
     from scenarios.progress import progress_on_stderr
-    from scenarios.train import Keeping, train_policy
+    from scenarios.train import train_policy
+    from scenarios.training_job import Keeping
 
     keeping = Keeping(checkpoint_every, tensorboard)
     with progress_on_stderr(context.obj) as progress:
         model = train_policy(
-            scenario, policy, out, seed=seed, log=log, device=device, progress=progress, keeping=keeping
-        )
+            scenario, policy, out, seed=seed, log=log, device=device, progress=progress, keeping=keeping,
+            runners=runners,
+        )  # fmt: skip
     print_result(str(model))

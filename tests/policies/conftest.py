@@ -49,7 +49,7 @@ def trained(catalogue: PublicCatalogue, seen: Examples) -> dict[str, Learner]:
         if not entry.learns:
             continue
         learner = new_learner(name, catalogue, 3, seed=1)
-        if name == "ppo-slate":  # learns by acting; here its weights are drawn
+        if entry.trained_by:  # by RLlib; here its weights are drawn
             rng = np.random.default_rng(0)
             drawn = {key: (value + 0.3 * rng.normal(size=value.shape)).astype(value.dtype)  # type: ignore[operator]
                      for key, value in learner.tensors().items()}  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,27 +40,19 @@ def page_of(flat: np.ndarray) -> Page:
     return Page(shopper=zeros.astype(np.int64), visit=zeros, day=zeros, time=zeros, **fields, **unread)
 
 
-def tiny_run(seed: int = 3, searches: int = 600) -> tuple[SlateScorer, dict[str, list[Any]]]:
-    """Train for two updates, and what was told on the way."""
-    from policies.rllib.train import PPOSettings, train_ppo
+def tiny_trainer(seed: int = 3, searches: int = 600, **changes: Any) -> Any:
+    from policies.rllib.train import PPOSettings, new_ppo
+    from policies.rllib.trainer import Assignment
 
-    told: dict[str, list[Any]] = {"advance": [], "played": [], "weights": []}
+    assignment = Assignment("ppo-slate", "tiny", seed, searches, (1.0, 0.01), **changes)
+    return new_ppo(assignment, PPOSettings(batch=300, minibatch=128, hidden=8), rows=32)
 
-    def on_iteration(played: int, scorer: SlateScorer) -> None:
-        told["played"].append(played)
-        told["weights"].append(scorer.tensors())
 
-    scorer = train_ppo(
-        "tiny",
-        seed=seed,
-        searches=searches,
-        num_envs=32,
-        device="cpu",
-        settings=PPOSettings(batch=300, minibatch=128, hidden=8),
-        advance=told["advance"].append,
-        on_iteration=on_iteration,
-    )
-    return scorer, told
+def trained(trainer: Any) -> SlateScorer:
+    while trainer.searches < trainer.budget:
+        trainer.step()
+    made: SlateScorer = trainer.scorer()
+    return made
 
 
 def test_a_flat_observation_holds_what_features_read() -> None:
@@ -147,29 +140,56 @@ def test_the_log_probability_that_rllib_logs_is_the_one_that_the_policy_reports(
     np.testing.assert_allclose(policy.log_prob(page, slate).logp.sum(axis=1), logged, atol=1e-5)
 
 
-def test_a_short_training_moves_the_weights_and_tells_its_progress() -> None:
+def test_a_short_training_moves_the_weights_and_tells_what_it_does() -> None:
     import ray
 
-    scorer, told = tiny_run()
+    before = ray.is_initialized()
+    trainer = tiny_trainer()
     start = SlateScorer(TINY.catalogue.public(), 3, hidden=8, seed=3).tensors()
-    first, last = told["weights"]
+    figures = trainer.step()
+    first = trainer.scorer().tensors()
+    last = trained(trainer).tensors()
     for name in start:
         assert np.isfinite(last[name]).all()
         assert not np.array_equal(start[name], last[name])
     assert not np.array_equal(first["linear.weight"], last["linear.weight"])
-    np.testing.assert_array_equal(scorer.tensors()["linear.weight"], last["linear.weight"])
-    assert sum(told["advance"]) == 600
-    assert 600 <= told["played"][-1] == scorer.n_searches < 600 + 32
-    assert not ray.is_initialized()
+    assert 600 <= trainer.searches == last["n_searches"] < 600 + 32
+    assert ray.is_initialized() == before
+    assert np.isfinite(list(figures.values())).all()
+    assert 0.0 < figures["reward_per_search"] < 3.0  # clicks on three slots
+    assert 0.0 < figures["slate_kl"] < figures["slate_entropy"] < np.log(8 * 7 * 6)
 
 
 def test_the_same_seed_learns_the_same_and_leaves_the_global_generators_alone() -> None:
     before = np.random.get_state()[1], torch.get_rng_state()  # noqa: NPY002
-    one, two, other = (tiny_run(seed, 300)[0].tensors() for seed in (3, 3, 4))
+    one, two, other = (trained(tiny_trainer(seed, 300)).tensors() for seed in (3, 3, 4))
     assert all(np.array_equal(one[name], two[name]) for name in one)
     assert not np.array_equal(one["linear.weight"], other["linear.weight"])
     np.testing.assert_array_equal(before[0], np.random.get_state()[1])  # noqa: NPY002
     assert torch.equal(before[1], torch.get_rng_state())
+
+
+def test_a_training_that_goes_on_elsewhere_comes_to_the_same_weights(tmp_path: Path) -> None:
+    """From every step, through a file; and one that forgets the optimiser does not."""
+    from policies.checkpoint import read_checkpoint, write_checkpoint
+
+    path = tmp_path / "it.checkpoint"
+    whole = trained(tiny_trainer(searches=900)).tensors()
+    trainer = tiny_trainer(searches=900)
+    while trainer.searches < trainer.budget:
+        trainer.step()
+        write_checkpoint(path, {}, {"trainer": trainer.state()})
+        trainer = tiny_trainer(searches=900)
+        trainer.load_state(read_checkpoint(path, {}).part("trainer", trainer.state()))
+    killed = trainer.scorer().tensors()
+    assert all(np.array_equal(whole[name], killed[name]) for name in whole)
+    forgetful = tiny_trainer(searches=900)
+    forgetful.step()
+    write_checkpoint(path, {}, {"trainer": forgetful.state()})
+    forgetful = tiny_trainer(searches=900)
+    optimiser = {**forgetful.state(), "optimizer": torch.optim.Adam(forgetful.state()["net"].parameters())}
+    forgetful.load_state(read_checkpoint(path, {}).part("trainer", optimiser))
+    assert not np.array_equal(trained(forgetful).tensors()["linear.weight"], whole["linear.weight"])
 
 
 @pytest.mark.parametrize(
@@ -187,3 +207,31 @@ def test_what_a_user_can_get_wrong_is_said(change: dict[str, Any], message: str)
     train: Callable[..., SlateScorer] = train_ppo
     with pytest.raises(UserError, match=message):
         train(arguments.pop("world_name"), seed=0, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": {"gama": 0.9}}, "policy 'ppo-slate' has no setting 'gama'"),
+        ({"settings": {"batch": 0.5}}, "'batch' is 0.5; expected a whole number"),
+        ({"policy": "linear"}, "'linear' is not trained by RLlib"),
+    ],
+)
+def test_a_wrong_assignment_is_refused(change: dict[str, Any], message: str) -> None:
+    from policies.rllib.trainer import Assignment, new_trainer
+
+    arguments: dict[str, Any] = {"policy": "ppo-slate", "world": "tiny", "seed": 0, "searches": 10} | change
+    with pytest.raises(UserError, match=message):
+        new_trainer(Assignment(**arguments, exploration=(1.0, 0.01)))
+
+
+def test_settings_of_a_scenario_reach_the_configuration() -> None:
+    from policies.rllib.train import ppo_trainer
+    from policies.rllib.trainer import Assignment
+
+    settings = {"gamma": 0.5, "batch": 200, "minibatch": 100, "hidden": 4, "rows": 8}
+    trainer = ppo_trainer(Assignment("ppo-slate", "tiny", 0, 10, (1.0, 0.05), settings))
+    config = trainer.config
+    assert (config.gamma, config.train_batch_size_per_learner, config.num_envs_per_env_runner) == (0.5, 200, 8)
+    assert config.get_default_rl_module_spec().model_config["floor"] == 0.05
+    assert trainer.scorer().settings["hidden"] == 4

@@ -23,8 +23,7 @@ from simenv.vector_env import SearchVectorEnv
 from simenv.world import World
 from simenv.worlds import world_params
 
-IN_THE_MARKET = "ppo-slate"  # its training is RLlib's, which keeps no checkpoints
-LEARNERS = [name for name, entry in POLICIES.items() if entry.learns and name != IN_THE_MARKET]
+LEARNERS = [name for name, entry in POLICIES.items() if entry.learns and not entry.trained_by]
 TRAINING = {"what": "a test"}
 
 

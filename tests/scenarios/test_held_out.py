@@ -21,7 +21,8 @@ from scenarios.held_out import unseen_half
 from scenarios.progress import Advance, SilentProgress
 from scenarios.run import run_scenario
 from scenarios.sweep import Cell, run_cell
-from scenarios.train import Keeping, train_policy
+from scenarios.train import train_policy
+from scenarios.training_job import Keeping
 from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
 from simenv.log import Log

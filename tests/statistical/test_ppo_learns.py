@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from policies.baselines import Production
 from policies.ranking import RankingPolicy
+from policies.registry import named_policy
 from simenv.play import play, shopper_range
 from simenv.world import World
 from simenv.worlds import load_world
@@ -42,22 +46,54 @@ def test_ppo_beats_production_by_a_quarter_within_forty_thousand_searches() -> N
     assert low > 0.0
 
 
+# Position bias, 50 candidates, 5 slots; queries say all that is wanted, and nothing that draws clicks is hidden: the
+# oracle's ranking can be learned.
+SAID = """
+base = "impersonal"
+
+[attraction]
+quality = 0.0
+bait = 0.0
+
+[queries]
+misspelling_rate = 0.0
+switch_language = 0.0
+nothing_found = 0.0
+generalise = 0.0
+"""
+KIND = """
+[queries.{name}]
+share = {share}
+wants = [{brand}, 0.3, 0.0, 0.0, 0.0, 0.0]
+says_category = 1.0
+says_brand = 1.0
+says_attribute = 1.0
+adds = [0.0, 0.0, 0.0, 0.0]
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.ray
-def test_remote_runners_find_the_market() -> None:
-    """The configuration also runs as an RLlib algorithm on Ray, with a runner in another process."""
-    import ray
+def test_ppo_goes_nine_tenths_of_the_way_from_random_to_the_oracle(tmp_path: Path) -> None:
+    """Ranked by score, 100,000 searches, about 26 CPU-seconds of 120; seeds 0 to 2 come to 0.93."""
+    from policies.rllib.train import train_ppo
 
-    from policies.rllib.train import PPOSettings, ppo_config
-
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        config = ppo_config("tiny", 1, 1000, 16, PPOSettings(batch=200, minibatch=100, hidden=8))
-        config.env_runners(num_env_runners=1)
-        algorithm = config.build_algo()
-        result = algorithm.train()
-        algorithm.stop()
-    finally:
-        ray.shutdown()
-    assert result["env_runners"]["num_env_steps_sampled"] >= 200
-    assert np.isfinite(result["learners"]["default_policy"]["policy_loss"])
+    path = tmp_path / "said.toml"
+    kinds = {"navigational": (0.2, 1.0), "focused": (0.6, 0.3), "exploratory": (0.2, 0.0)}
+    path.write_text(
+        SAID + "".join(KIND.format(name=name, share=share, brand=brand) for name, (share, brand) in kinds.items())
+    )
+    world = load_world(str(path))
+    start = time.process_time()
+    scorer = train_ppo(str(path), seed=0, searches=100_000, device="cpu")
+    assert time.process_time() - start < 120
+    catalogue = world.catalogue.public()
+    random, oracle, learned = (
+        value_per_search(world, policy, 900)
+        for policy in (
+            named_policy("uniform", catalogue),
+            named_policy("oracle", catalogue),
+            RankingPolicy("ppo-slate", scorer, temperature=0.0),
+        )
+    )
+    assert (learned - random) / (oracle - random) > 0.9
