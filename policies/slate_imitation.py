@@ -22,7 +22,7 @@ from simenv.errors import UserError
 from simenv.world import Page
 
 CLONING: dict[str, Any] = {"hidden": 64, "passes": 2, "batch": 512, "learning_rate": 0.005, "seed": 0}
-WEIGHING: dict[str, Any] = {**CLONING, "beta": 1.0, "gamma": 1.0, "returns": "session"}
+WEIGHING: dict[str, Any] = {**CLONING, "beta": 3.0, "gamma": 0.5, "returns": "session", "weight_clip": 50.0}
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class ImitationScorer:
             catalogue: Public columns.
             n_slots: K; one scorer serves any number.
             settings: hidden: width of the network. passes: over the log. batch: pages a gradient. learning_rate: of
-                Adam; it falls to a tenth. seed: of weights and order. And for MARWIL beta, gamma and returns, see
-                `policies.rllib.offline` and `policies.rllib.offline_data.Reading`.
+                Adam; it falls to a tenth. seed: of weights and order. And for MARWIL beta, weight_clip, gamma and
+                returns, see `policies.rllib.offline` and `policies.rllib.offline_data.Reading`.
         """
         self.kind, self.settings = kind, settings
         self.slates = SlateScorer(catalogue, n_slots, settings["hidden"], settings["seed"])

@@ -2,10 +2,10 @@
 
     SlateMARWILConfig().offline_data(input_="LOG", half=0, returns="session").training(beta=1.0)
 
-is RLlib's own MARWIL, with its learner and its loss, our slates (`SlateModule`) and our reader: `build_algo()` runs it
-on Ray, `policies.rllib.offline_training` in this process without.
+is RLlib's MARWIL with our slates (`SlateModule`), our reader, and a clip on its weights: `build_algo()` runs it on Ray,
+`policies.rllib.offline_training` in this process without.
 
-    loss = -mean(exp(beta * A / c) * log p(slate | page)) + vf_coeff / 2 * mean(A^2),    A = G - V(page)
+    loss = -mean(min(exp(beta * A / c), clip) * log p(slate | page)) + vf_coeff / 2 * mean(A^2),    A = G - V(page)
 
 G is what the page and those after it brought, V a learned value, c^2 the running mean of A^2; no gradient passes
 through the weight. At beta = 0 it is behaviour cloning. The optimum is the logger's policy tilted by exp(beta * A / c):
@@ -34,6 +34,7 @@ from typing_extensions import Self, override
 
 from policies.rllib.module import SlateModule
 from policies.rllib.offline_data import Batches, Logged, Reading, Span, log_layout
+from policies.rllib.offline_learner import SlateMARWILLearner
 from simenv.errors import UserError
 from simenv.log.read import Log
 
@@ -52,13 +53,26 @@ class SlateMARWILConfig(MARWILConfig):  # type: ignore[misc]
         super().__init__(algo_class=algo_class or MARWIL)
         self.half: int | None = None
         self.returns: Span = "session"
+        self.weight_clip = 50.0
         self.offline_data_class = SlateLogData
         self.dataset_num_iters_per_learner = 1
-        self.training(beta=1.0, gamma=1.0, lr=0.005, train_batch_size_per_learner=512, vf_coeff=0.5, grad_clip=1.0,
+        self.training(beta=3.0, gamma=0.5, lr=0.005, train_batch_size_per_learner=512, vf_coeff=0.5, grad_clip=1.0,
                       # Returns come in units of their spread, so c^2 starts at 1. RLlib's own rate of 1e-8 would never
                       # move c from its start, which is 10, and nothing would be weighed at all.
                       moving_average_sqd_adv_norm_start=1.0, moving_average_sqd_adv_norm_update_rate=0.01)  # fmt: skip
         self.grad_clip_by = "global_norm"
+
+    @override
+    def training(self, *, weight_clip: float = NotProvided, **kwargs: Any) -> Self:
+        """RLlib's settings, and ours.
+
+        Args:
+            weight_clip: No page counts for more than that many average ones.
+            kwargs: As RLlib takes them.
+        """
+        super().training(**kwargs)
+        self.weight_clip = self.weight_clip if weight_clip is NotProvided else weight_clip
+        return self
 
     @override
     def offline_data(
@@ -98,6 +112,10 @@ class SlateMARWILConfig(MARWILConfig):  # type: ignore[misc]
         return Reading(self.half, self.returns, float(self.gamma), int(self.seed or 0))
 
     @override
+    def get_default_learner_class(self) -> type[SlateMARWILLearner]:
+        return SlateMARWILLearner
+
+    @override
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         settings = {**DEFAULT_SLATES, **self._model_config, "log": self.input_}
         return RLModuleSpec(module_class=SlateModule, model_config=settings)
@@ -115,6 +133,8 @@ class SlateMARWILConfig(MARWILConfig):  # type: ignore[misc]
             super().validate()
         finally:
             self.beta = beta
+        if not self.weight_clip >= 1.0:
+            raise UserError(f"weight_clip is {self.weight_clip}; expected at least 1, the weight of an average page.")
         if self.bc_logstd_coeff:
             raise UserError("bc_logstd_coeff needs a Gaussian policy; slates have no standard deviation. Leave it at 0.")
         if self.num_learners or self.dataset_num_iters_per_learner != 1:

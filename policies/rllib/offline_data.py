@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.parquet as pq
 
 from policies.learning import in_half
 from policies.rllib.environment import PageLayout, layout_of
@@ -187,6 +188,17 @@ class Batches:
         edges = np.linspace(0, len(mixed), max(1, round(len(mixed) / self.size)) + 1).astype(int)
         made = [take(mixed, slice(*edge)) for edge in pairwise(edges.tolist()) if edge[0] < edge[1]]
         self._batches, self._dealt = made[dealt:][::-1], dealt
+
+
+def count_pages(log: Log, half: int | None) -> int:
+    """Pages of that half of the shoppers on which something was shown; two columns are read."""
+    total = 0
+    for part in log.parts:
+        for rows in pq.ParquetFile(part).iter_batches(BATCH, columns=["shopper", "slate"]):
+            shopper = rows["shopper"].to_numpy()
+            shown = (rows["slate"].flatten().to_numpy().reshape(len(rows), -1) >= 0).any(axis=1)
+            total += int((shown if half is None else shown & in_half(shopper, half)).sum())
+    return total
 
 
 def discounted_returns(reward: F64, segment: I64, gamma: float) -> F64:

@@ -28,6 +28,7 @@ from policies.neural_ensemble import Members
 from policies.position_based import weights_of
 from policies.shipping import networks
 from policies.shipping.graph import MASKED, Graph
+from policies.slate_imitation import ImitationScorer
 from policies.slate_net import SlateScorer
 from simenv import hashing
 from simenv.errors import UserError
@@ -179,6 +180,10 @@ def _slate_net(g: Graph, scorer: SlateScorer) -> str:
     )
 
 
+def _imitation(g: Graph, scorer: ImitationScorer) -> str:
+    return _slate_net(g, scorer.slates)
+
+
 def _n_features(scorer: DisjointLinear) -> int:
     return len(scorer.feature_map.feature_names)
 
@@ -225,6 +230,8 @@ EXPORTS: dict[str, Export] = {
     "lambdamart": Export(_lambdamart),
     "pl-gradient": Export(_policy_gradient),
     "ppo-slate": Export(_slate_net),
+    "bc-slate": Export(_imitation),
+    "marwil-slate": Export(_imitation),
 }
 REFUSED: dict[str, str] = {
     "two-tower": _READS_IDS,
