@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from scenarios.bench_kernels import KERNELS
+from scenarios.bench_offline import OFFLINE
 from scenarios.bench_peers import PEERS
 from scenarios.bench_rllib import RLLIB
 from scenarios.benchmark import Benchmark
@@ -209,6 +210,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         "rows/CPU-s", _estimators, "obp 0.5.7: point estimates only of IPS, DM, DR, DRos and SNIPS", 1e6 / 0.933
     ),
     **KERNELS,
+    **OFFLINE,
     **PEERS,
     **RLLIB,
 }

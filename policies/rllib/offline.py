@@ -93,7 +93,7 @@ class SlateMARWILConfig(MARWILConfig):  # type: ignore[misc]
         self.returns = self.returns if returns is NotProvided else returns
         if "input_" in kwargs:
             self.input_ = str(kwargs["input_"])
-            of_log = spaces_of(self.log())
+            of_log = log_spaces(self.log())
             self.environment(observation_space=of_log[0], action_space=of_log[1])
         return self
 
@@ -195,7 +195,7 @@ def learner_batch(pages: Logged, batches: Batches) -> MultiAgentBatch:
     return MultiAgentBatch({DEFAULT_MODULE_ID: SampleBatch(columns)}, env_steps=len(pages))
 
 
-def spaces_of(log: Log) -> tuple[spaces.Box, spaces.MultiDiscrete]:
+def log_spaces(log: Log) -> tuple[spaces.Box, spaces.MultiDiscrete]:
     """Of flat observations and of slates, as `policies.rllib.environment.FlatSearchEnv` has them."""
     n_candidates, n_slots = log.manifest["n_candidates"], log.manifest["n_slots"]
     seen = spaces.Box(-np.inf, np.inf, (log_layout(log).width,), np.float32)

@@ -15,7 +15,7 @@ from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils import unflatten_dict
 
 from policies.rllib.module import SlateModule
-from policies.rllib.offline import DEFAULT_SLATES, spaces_of
+from policies.rllib.offline import DEFAULT_SLATES, log_spaces
 from policies.rllib.offline_data import Reading, windows
 from policies.rllib.offline_training import offline_trainer
 from policies.rllib.trainer import Assignment
@@ -55,13 +55,13 @@ def learn_once_by_rllib(folder: Path, rows: dict[str, npt.NDArray[np.generic]]) 
         How many pages were learned from.
     """
     log = Log.open(folder)
-    spec = RLModuleSpec(SlateModule, *spaces_of(log), model_config={**DEFAULT_SLATES, "log": str(folder)})
+    spec = RLModuleSpec(SlateModule, *log_spaces(log), model_config={**DEFAULT_SLATES, "log": str(folder)})
     config = MARWILConfig().training(train_batch_size_per_learner=BATCH).rl_module(rl_module_spec=spec)
     shared = MultiRLModuleSpec(rl_module_specs={DEFAULT_MODULE_ID: spec})
     learner = config.learner_class(config=config, module_spec=shared)
     learner.build()
     config.rl_module(rl_module_spec=shared)
-    reader = OfflinePreLearner(config=config, spaces=spaces_of(log))
+    reader = OfflinePreLearner(config=config, spaces=log_spaces(log))
     n = len(rows["obs"])
     for first in range(0, n, BATCH):
         made = unflatten_dict(reader({name: column[first : first + BATCH] for name, column in rows.items()}))

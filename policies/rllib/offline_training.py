@@ -16,8 +16,10 @@ import torch
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
-from policies.rllib.offline import SlateBCConfig, SlateMARWILConfig, learner_batch, spaces_of
+from policies.rllib.offline import SlateBCConfig, SlateMARWILConfig, learner_batch, log_spaces
 from policies.rllib.offline_data import Batches, count_pages
+from policies.rllib.players import quiet
+from policies.rllib.train import place
 from policies.rllib.trainer import Assignment
 from policies.slate_imitation import BC_SLATE, MARWIL_SLATE, Imitation, ImitationScorer
 from simenv.catalogue import I64
@@ -40,7 +42,7 @@ class OfflineTrainer:
         Raises:
             UserError: for settings that do not go together, or where there is nothing to learn from.
         """
-        with _quiet():
+        with quiet(), _without_news_of_the_stack():
             config.validate()
             self._log, passes = config.log(), settings["passes"]
             self._imitation, self._settings = imitation, settings
@@ -49,7 +51,7 @@ class OfflineTrainer:
             if self.budget < 1:
                 raise UserError(f"passes is {passes}; expected at least 1.")
             config.training(lr=[[0, config.lr], [self.budget, LAST_RATE * config.lr]])
-            self._learner = config.build_learner(spaces={DEFAULT_MODULE_ID: spaces_of(self._log)})
+            self._learner = config.build_learner(spaces={DEFAULT_MODULE_ID: log_spaces(self._log)})
 
     def step(self) -> Mapping[str, float]:
         """Learn from the next batch; returns `logp` of its slates and, of MARWIL, how its weights stand."""
@@ -120,8 +122,7 @@ def offline_trainer(assignment: Assignment) -> OfflineTrainer:
     config.rl_module(
         model_config={"hidden": settings["hidden"], "floor": assignment.exploration[1], "seed": assignment.seed}
     )
-    if torch.device(assignment.device).type == "cuda":
-        config.learners(num_gpus_per_learner=1, local_gpu_idx=torch.device(assignment.device).index or 0)
+    place(config, assignment.device)
     return OfflineTrainer(imitation, config, settings)
 
 
@@ -137,18 +138,15 @@ def _one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep RLlib 2.60 from warning of what it does itself: of its own default stack, and of a config of its own."""
-    loggers = [logging.getLogger(name) for name in ("ray._common.deprecation", "ray.rllib.algorithms.algorithm_config")]
+def _without_news_of_the_stack() -> Iterator[None]:
+    """Keep RLlib 2.60 from telling, of offline algorithms alone, that its new API stack is now the default."""
+    logger = logging.getLogger("ray.rllib.algorithms.algorithm_config")
 
     def is_news(record: logging.LogRecord) -> bool:
-        said = record.getMessage()
-        return "RLModuleConfig" not in said and "on the new API stack" not in said
+        return "on the new API stack" not in record.getMessage()
 
-    for each in loggers:
-        each.addFilter(is_news)
+    logger.addFilter(is_news)
     try:
         yield
     finally:
-        for each in loggers:
-            each.removeFilter(is_news)
+        logger.removeFilter(is_news)

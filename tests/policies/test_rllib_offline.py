@@ -125,7 +125,7 @@ def test_windows_of_any_size_say_the_same(folder: Path) -> None:
 def test_a_second_page_and_empty_slots_are_read_as_the_market_reads_them(folder: Path) -> None:
     """Candidates that earlier pages showed are holes: never drawn. An empty slot repeats the first one: an action."""
     from policies.rllib.distribution import slate_distribution
-    from policies.rllib.offline import spaces_of
+    from policies.rllib.offline import log_spaces
     from policies.rllib.offline_data import Reading, log_layout, windows
 
     log = Log.open(folder)
@@ -137,7 +137,7 @@ def test_a_second_page_and_empty_slots_are_read_as_the_market_reads_them(folder:
     empty = (rows.slate[pages.row] < 0).any(axis=1)
     assert hole[later].any()
     assert empty.any()
-    assert all(slate in spaces_of(log)[1] for slate in pages.slate[empty])
+    assert all(slate in log_spaces(log)[1] for slate in pages.slate[empty])
     scores = torch.from_numpy(rows.scores[pages.row]) / 0.7
     logp = slate_distribution(log.manifest["n_slots"], 0.02)(scores.masked_fill(hole, -torch.inf)).logp(
         torch.from_numpy(pages.slate)
@@ -187,7 +187,7 @@ def test_the_loss_is_rllibs_own_where_no_weight_reaches_the_clip(folder: Path) -
     from ray.rllib.algorithms.marwil.torch.marwil_torch_learner import MARWILTorchLearner
     from ray.rllib.core import DEFAULT_MODULE_ID
 
-    from policies.rllib.offline import SlateMARWILConfig, learner_batch, spaces_of
+    from policies.rllib.offline import SlateMARWILConfig, learner_batch, log_spaces
     from policies.rllib.offline_data import Batches
 
     found = {}
@@ -195,7 +195,7 @@ def test_the_loss_is_rllibs_own_where_no_weight_reaches_the_clip(folder: Path) -
         config = SlateMARWILConfig().offline_data(input_=folder, half=0).training(beta=1.0, weight_clip=clip)
         if learner_class is not None:
             config.training(learner_class=learner_class)
-        learner = config.build_learner(spaces={DEFAULT_MODULE_ID: spaces_of(config.log())})
+        learner = config.build_learner(spaces={DEFAULT_MODULE_ID: log_spaces(config.log())})
         batches = Batches(config.log(), config.reading(), 128)
         for _ in range(2):
             pages = batches.next()
