@@ -1,4 +1,4 @@
-"""Speed of imitation from a log: Parquet read, batched and learned from once, beside RLlib's own way in the same run."""
+"""Speed of imitation: a log in Parquet read, batched and learned from once, beside RLlib's own way in the same run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from simenv.log.write import write_log
 from simenv.play import shopper_range
 from simenv.worlds import load_world
 
-SHOPPERS, COPIES = 320, 16  # of the default world, over 28 days, and as many strangers who do the same: 100,000 rows
+SHOPPERS, COPIES = 820, 16  # of the default world, and as many strangers as copies: 100,000 rows
 SAMPLE = 4096  # rows that RLlib's own way is shown
 
 
@@ -46,7 +46,9 @@ def _log() -> tempfile.TemporaryDirectory[str]:
     """A log that is written once a process and removed with it."""
     made = tempfile.TemporaryDirectory()
     world, folder = load_world("default"), Path(made.name) / "log"
-    write_log(world, "default", named_policy("production", world.catalogue.public()), 0, shopper_range(SHOPPERS), folder)
+    write_log(
+        world, "default", named_policy("production", world.catalogue.public()), 0, shopper_range(SHOPPERS), folder
+    )
     for file in folder.iterdir():
         file.rename(Path(made.name) / file.name)
     (part,) = Path(made.name).glob("part-*.parquet")

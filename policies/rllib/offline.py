@@ -17,12 +17,12 @@ Wang, Xiong, Han, Sun, Liu and Zhang, "Exponentially weighted imitation learning
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from gymnasium import spaces
 from ray.rllib.algorithms.algorithm import Algorithm
-from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
+from ray.rllib.algorithms.algorithm_config import NotProvided
 from ray.rllib.algorithms.bc import BC
 from ray.rllib.algorithms.marwil import MARWIL, MARWILConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
@@ -30,7 +30,7 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.offline.offline_data import OfflineData
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
-from typing_extensions import Self, override
+from typing_extensions import override
 
 from policies.rllib.module import SlateModule
 from policies.rllib.offline_data import Batches, Logged, Reading, Span, log_layout
@@ -50,7 +50,8 @@ class SlateMARWILConfig(MARWILConfig):  # type: ignore[misc]
 
     def __init__(self, algo_class: type[Algorithm] | None = None) -> None:
         """Defaults that were tuned on the world "default"."""
-        super().__init__(algo_class=algo_class or MARWIL)
+        super().__init__(algo_class=algo_class or SlateMARWIL)
+        self.beta: float
         self.half: int | None = None
         self.returns: Span = "session"
         self.weight_clip = 50.0
@@ -75,9 +76,7 @@ class SlateMARWILConfig(MARWILConfig):  # type: ignore[misc]
         return self
 
     @override
-    def offline_data(
-        self, *, half: int | None = NotProvided, returns: Span = NotProvided, **kwargs: Any
-    ) -> Self:
+    def offline_data(self, *, half: int | None = NotProvided, returns: Span = NotProvided, **kwargs: Any) -> Self:
         """RLlib's settings, and ours.
 
         Args:
@@ -123,7 +122,7 @@ class SlateMARWILConfig(MARWILConfig):  # type: ignore[misc]
     @override
     def validate(self) -> None:
         """RLlib's checks, and what slates from a log cannot do."""
-        beta = self.beta
+        beta: float = self.beta
         if beta < 0.0:
             raise UserError(f"beta is {beta}; expected at least 0: above 0, better pages count for more.")
         # RLlib takes beta up to 1. Where rewards are mostly luck, as clicks are, advantages of whole pages over their
@@ -136,7 +135,9 @@ class SlateMARWILConfig(MARWILConfig):  # type: ignore[misc]
         if not self.weight_clip >= 1.0:
             raise UserError(f"weight_clip is {self.weight_clip}; expected at least 1, the weight of an average page.")
         if self.bc_logstd_coeff:
-            raise UserError("bc_logstd_coeff needs a Gaussian policy; slates have no standard deviation. Leave it at 0.")
+            raise UserError(
+                "bc_logstd_coeff needs a Gaussian policy; slates have no standard deviation. Leave it at 0."
+            )
         if self.num_learners or self.dataset_num_iters_per_learner != 1:
             raise UserError(
                 f"num_learners is {self.num_learners} and dataset_num_iters_per_learner "
@@ -150,7 +151,7 @@ class SlateBCConfig(SlateMARWILConfig):
 
     def __init__(self, algo_class: type[Algorithm] | None = None) -> None:
         """As MARWIL, at beta = 0."""
-        super().__init__(algo_class=algo_class or BC)
+        super().__init__(algo_class=algo_class or SlateBC)
         self.training(beta=0.0)
 
     @override
@@ -161,12 +162,29 @@ class SlateBCConfig(SlateMARWILConfig):
             raise UserError(f"beta is {self.beta}; behaviour cloning has 0. Use SlateMARWILConfig for another one.")
 
 
+class SlateMARWIL(MARWIL):  # type: ignore[misc]
+    """MARWIL over slates, on Ray."""
+
+    @classmethod
+    @override
+    def get_default_config(cls) -> SlateMARWILConfig:
+        return SlateMARWILConfig()
+
+
+class SlateBC(BC):  # type: ignore[misc]
+    """Behaviour cloning of slates, on Ray."""
+
+    @classmethod
+    @override
+    def get_default_config(cls) -> SlateBCConfig:
+        return SlateBCConfig()
+
+
 class SlateLogData(OfflineData):  # type: ignore[misc]
     """Our reader in the place of RLlib's, which would go over rows one by one and forget what came after them."""
 
-    def __init__(self, config: AlgorithmConfig) -> None:
+    def __init__(self, config: SlateMARWILConfig) -> None:
         """Open the log that the configuration names; RLlib's own reader is not set up, so Ray need not run."""
-        assert isinstance(config, SlateMARWILConfig)
         self.config = config
         self.batches = Batches(config.log(), config.reading(), config.train_batch_size_per_learner)
         self.iter_batches_kwargs: dict[str, Any] = {}

@@ -220,7 +220,7 @@ def discounted_returns(reward: F64, segment: I64, gamma: float) -> F64:
     to_go = np.repeat(ends, np.diff(ends, prepend=-1)) - np.arange(len(total))
     by_depth = np.argsort(to_go, kind="stable")
     firsts = np.searchsorted(to_go[by_depth], np.arange(1, int(to_go.max()) + 2))
-    for first, past in zip(firsts[:-1], firsts[1:], strict=True):  # one turn a page of the longest segment
+    for first, past in pairwise(firsts.tolist()):  # one turn a page of the longest segment
         at = by_depth[first:past]
         total[at] += gamma * total[at + 1]
     return total
@@ -251,8 +251,8 @@ def _refuse_disorder(rows: LogBatch) -> None:
     falls |= ~new & (step[1:] <= step[:-1])
     if falls.any():
         raise UserError(
-            f"log row {rows.row[1 + int(np.argmax(falls))]} stands out of order; expected rows in the order of (shopper, "
-            "visit, step), without which nobody knows what came after a page. Sort the log and write it again."
+            f"log row {rows.row[1 + int(np.argmax(falls))]} stands out of order; expected rows in the order of "
+            "(shopper, visit, step), without which nobody knows what came after a page. Sort it and write it again."
         )
     _refuse_cut_off(rows, np.append(new, False))
 
@@ -264,6 +264,6 @@ def _refuse_cut_off(rows: LogBatch, last: npt.NDArray[np.bool_]) -> None:
         at = int(np.argmax(cut_off))
         raise UserError(
             f"log row {rows.row[at]}: session {rows.session[at]} stops here without `terminated`; expected sessions "
-            "that were played to their end. Its return is not known, and leaving such sessions out would favour short ones."
+            "that were played to their end. Its return is not known, and to leave such sessions out would favour short "
+            "ones."
         )
-

@@ -66,5 +66,7 @@ def learn_once_by_rllib(folder: Path, rows: dict[str, npt.NDArray[np.generic]]) 
     for first in range(0, n, BATCH):
         made = unflatten_dict(reader({name: column[first : first + BATCH] for name, column in rows.items()}))
         batch = {name: SampleBatch(columns) for name, columns in made.items()}
-        learner.update(batch=MultiAgentBatch(batch, env_steps=BATCH), timesteps={"num_env_steps_sampled_lifetime": first})
+        learner.update(
+            batch=MultiAgentBatch(batch, env_steps=BATCH), timesteps={"num_env_steps_sampled_lifetime": first}
+        )
     return n

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.marwil.torch.marwil_torch_learner import MARWILTorchLearner
 from ray.rllib.core.columns import Columns
@@ -29,12 +28,14 @@ class SlateMARWILLearner(MARWILTorchLearner):  # type: ignore[misc]
     ) -> Tensor:
         """-mean(min(exp(beta * A / c), clip) * log p(slate)) + vf_coeff / 2 * mean(A^2); no value at beta = 0."""
         module = self.module[module_id].unwrapped()
-        logp: Tensor = module.get_train_action_dist_cls().from_logits(fwd_out[Columns.ACTION_DIST_INPUTS]).logp(
-            batch[Columns.ACTIONS]
+        logp: Tensor = (
+            module.get_train_action_dist_cls()
+            .from_logits(fwd_out[Columns.ACTION_DIST_INPUTS])
+            .logp(batch[Columns.ACTIONS])
         )  # (N,)
         if config.beta == 0.0:
             loss = -logp.mean()
-            self.told = {"logp": -float(loss.detach())}
+            self._tell(module_id, {"logp": -float(loss.detach())})
             return loss
         value = module.compute_values(batch, embeddings=fwd_out.get(Columns.EMBEDDINGS))
         advantage = batch[Columns.VALUE_TARGETS] - value  # (N,)
@@ -44,10 +45,20 @@ class SlateMARWILLearner(MARWILTorchLearner):  # type: ignore[misc]
         self.moving_avg_sqd_adv_norms_per_module[module_id] = norm
         logw = config.beta * advantage.detach() / norm.sqrt().clamp(min=1e-8)
         weight = logw.clamp(max=math.log(config.weight_clip)).exp()
-        self.told = {
-            "logp": float(logp.detach().mean()),
-            "value_error": float(squared.detach().sqrt()),
-            # Of a batch of equal pages 1: how much of it the policy learns from.
-            "effective_share": float(weight.sum().square() / (weight.square().sum() * len(weight))),
-        }
-        return -(weight * logp).mean() + 0.5 * config.vf_coeff * squared
+        share = weight.sum().square() / (weight.square().sum() * len(weight))
+        self._tell(
+            module_id,
+            {
+                "logp": float(logp.detach().mean()),
+                "value_error": float(squared.detach().sqrt()),
+                "effective_share": float(
+                    share
+                ),  # how much of the batch the policy learns from; 1 where all count alike
+            },
+        )
+        total: Tensor = -(weight * logp).mean() + 0.5 * config.vf_coeff * squared
+        return total
+
+    def _tell(self, module_id: str, figures: dict[str, float]) -> None:
+        self.told = figures
+        self.metrics.log_dict(figures, key=module_id, window=1)
