@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -264,3 +265,14 @@ def test_wrong_settings_are_refused_in_words(folder: Path) -> None:
         SlateMARWILConfig().offline_data(input_=folder).learners(num_learners=2).validate()
     with pytest.raises(UserError, match="gamma is 2"):
         Reading(gamma=2.0)
+
+
+def test_the_python_of_the_docs_runs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "offline-rl.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    shutil.copytree(folder, tmp_path / "logs" / "production")
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert "MultiDiscrete([7 7 7])" in capsys.readouterr().out
