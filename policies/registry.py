@@ -129,6 +129,15 @@ POLICIES: dict[str, Entry] = {
         "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.01, "policies.slate_net:SlateScorer",
         learns=True, trained_by="policies.rllib.train:ppo_trainer", acts=True,
     ),
+    "bc-slate": Entry(
+        "shows what a log's ranker showed, by RLlib's behaviour cloning", 1.0, 0.01,
+        "policies.slate_imitation:BC_SLATE", learns=True, trained_by="policies.rllib.offline_training:offline_trainer",
+    ),
+    "marwil-slate": Entry(
+        "shows what went well of what a log's ranker showed, by RLlib's MARWIL", 1.0, 0.01,
+        "policies.slate_imitation:MARWIL_SLATE", learns=True,
+        trained_by="policies.rllib.offline_training:offline_trainer",
+    ),
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from scenarios.bench_kernels import KERNELS
+from scenarios.bench_offline import OFFLINE
 from scenarios.bench_offpolicy import OFFPOLICY
 from scenarios.bench_peers import PEERS
 from scenarios.bench_rllib import RLLIB
@@ -211,6 +212,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     ),
     **OFFPOLICY,
     **KERNELS,
+    **OFFLINE,
     **PEERS,
     **RLLIB,
 }

@@ -60,16 +60,19 @@ class PageLayout:
 
 
 def page_layout(world: World) -> PageLayout:
-    """The layout of a world's pages.
+    """The layout of a world's pages; see `layout_of`."""
+    return layout_of(world.params.n_items, world.params.n_candidates, world.params.n_style)
+
+
+def layout_of(n_items: int, n_candidates: int, n_style: int) -> PageLayout:
+    """The layout of pages of C candidates, over a catalogue of so many items with D dimensions of style.
 
     Raises:
         UserError: where the catalogue has more items than float32 can name.
     """
-    params = world.params
-    if params.n_items > EXACT:
-        raise UserError(f"the world has {params.n_items} items; RLlib's flat observation can name at most {EXACT}.")
-    wide = {"candidates": params.n_candidates, "query_terms": len(TERMS), "history": params.n_style + 1,
-            "discount": params.n_candidates}  # fmt: skip
+    if n_items > EXACT:
+        raise UserError(f"there are {n_items} items; RLlib's flat observation can name at most {EXACT}.")
+    wide = {"candidates": n_candidates, "query_terms": len(TERMS), "history": n_style + 1, "discount": n_candidates}
     parts, first = [], 0
     for name in PAGE_FIELDS:
         past = first + wide.get(name, 1)

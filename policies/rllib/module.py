@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,29 +14,30 @@ from torch import Tensor
 from typing_extensions import override
 
 from policies.rllib.distribution import slate_distribution
-from policies.rllib.environment import page_layout
+from policies.rllib.environment import PageLayout, page_layout
+from policies.rllib.offline_data import log_layout
 from policies.slate_net import SlateNet
+from simenv.catalogue import PublicCatalogue
+from simenv.log.read import Log
 from simenv.worlds import load_world
 
 
 class SlateModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
     """A stateless slate policy at temperature 1.
 
-    `model_config`: world (a name), hidden (width), floor, seed (of the weights and of the slates that it explores
-    with). Observations are those of `policies.rllib.environment.FlatSearchEnv`.
+    `model_config`: world (a name) or log (a folder, whose catalogue and sizes serve), hidden (width), floor, seed (of
+    the weights and of the slates that it explores with). Observations are those of
+    `policies.rllib.environment.FlatSearchEnv`.
     """
 
     @override
     def setup(self) -> None:
         """Build the network; the weights and the noise come from local generators."""
         settings = self.model_config
-        world = load_world(settings["world"])
-        self.layout = page_layout(world)
-        self.net = SlateNet(
-            world.catalogue.public(), settings["hidden"], torch.Generator().manual_seed(settings["seed"])
-        )
+        catalogue, self.layout, n_slots = _shop(settings)
+        self.net = SlateNet(catalogue, settings["hidden"], torch.Generator().manual_seed(settings["seed"]))
         self.generator = torch.Generator().manual_seed(settings["seed"] + 1)
-        self.action_dist_cls = slate_distribution(world.params.n_slots, settings["floor"])
+        self.action_dist_cls = slate_distribution(n_slots, settings["floor"])
 
     @override
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -63,3 +66,12 @@ class SlateModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
         if embeddings is None:
             embeddings = self.net(self.layout.page(batch[Columns.OBS]))[1]
         return self.net.value(embeddings)
+
+
+def _shop(settings: Mapping[str, Any]) -> tuple[PublicCatalogue, PageLayout, int]:
+    """The catalogue, the layout of pages and the number of slots, of a world or of a log."""
+    if "log" not in settings:
+        world = load_world(settings["world"])
+        return world.catalogue.public(), page_layout(world), world.params.n_slots
+    log = Log.open(Path(settings["log"]))
+    return log.catalogue(), log_layout(log), log.manifest["n_slots"]

@@ -26,6 +26,7 @@ from policies.shipping import networks
 from policies.shipping.export import FEATURES, MASK, Export, Input
 from policies.shipping.graph import MASKED, Graph
 from policies.shipping.id_rankers import ID_EXPORTS, ITEM, item_effect
+from policies.slate_imitation import ImitationScorer
 from policies.slate_net import SlateScorer
 from simenv import hashing
 from simenv.errors import UserError
@@ -148,6 +149,10 @@ def _slate_net(g: Graph, scorer: SlateScorer) -> str:
     )
 
 
+def _imitation(g: Graph, scorer: ImitationScorer) -> str:
+    return _slate_net(g, scorer.slates)
+
+
 def _n_features(scorer: DisjointLinear) -> int:
     return len(scorer.feature_map.feature_names)
 
@@ -194,6 +199,8 @@ EXPORTS: dict[str, Export] = {
     "lambdamart": Export(_lambdamart),
     "pl-gradient": Export(_policy_gradient),
     "ppo-slate": Export(_slate_net),
+    "bc-slate": Export(_imitation),
+    "marwil-slate": Export(_imitation),
     **ID_EXPORTS,
 }
 
