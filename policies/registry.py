@@ -118,6 +118,10 @@ POLICIES: dict[str, Entry] = {
         "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.01, "policies.slate_net:SlateScorer",
         learns=True, trained_by="policies.rllib.train:ppo_trainer", acts=True,
     ),
+    "slateq": Entry(
+        "SlateQ: item-wise long-term values and a choice model, trained by RLlib in the market", 0.1, 0.01,
+        "policies.slateq:SlateQScorer", learns=True,
+    ),
 }  # fmt: skip
 
 
