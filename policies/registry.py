@@ -119,8 +119,8 @@ POLICIES: dict[str, Entry] = {
         learns=True, trained_by="policies.rllib.train:ppo_trainer", acts=True,
     ),
     "slateq": Entry(
-        "SlateQ: item-wise long-term values and a choice model, trained by RLlib in the market", 0.1, 0.01,
-        "policies.slateq:SlateQScorer", learns=True,
+        "SlateQ: item-wise long-term values and a choice model, trained by RLlib in the market", 0.3, 0.0001,
+        "policies.slateq:SlateQScorer", learns=True, trained_by="policies.rllib.slateq_train:slateq_trainer", acts=True,
     ),
 }  # fmt: skip
 

@@ -68,8 +68,10 @@ def slate_value(worth: Worth, slate: Tensor, filled: Tensor | None = None) -> Te
 
 
 def best_slate(scores: Tensor, n_slots: int) -> Tensor:
-    """The K best-scored positions (N, K), best first. Holes come last; where there are fewer than K candidates they
-    fill the slots, and show nothing."""
+    """The K best-scored positions (N, K), best first.
+
+    Holes come last; where there are fewer than K candidates they fill the slots, and show nothing.
+    """
     return scores.topk(n_slots, dim=1).indices
 
 

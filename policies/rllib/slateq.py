@@ -36,12 +36,12 @@ from ray.rllib.utils.metrics import (
 from ray.tune.registry import register_env
 from typing_extensions import override
 
+from policies.rllib.runner import BatchedEnvRunner, refuse_unsupported
 from policies.rllib.slate_optimisers import optimiser
-from policies.rllib.slateq_loss import METHODS, Goal, copied, losses, value_scale
+from policies.rllib.slateq_loss import Goal, copied, known_method, losses, value_scale
 from policies.rllib.slateq_module import NEXT_SLATE, SlateQModule
 from policies.rllib.slateq_replay import FlatReplay, Rows
 from policies.rllib.slateq_worlds import make_environment
-from simenv.errors import unknown_name
 
 ENVIRONMENT = "simenv-slateq"
 register_env(ENVIRONMENT, make_environment)
@@ -53,7 +53,7 @@ class SlateQTorchLearner(TorchLearner):  # type: ignore[misc]
     @override
     def build(self) -> None:
         super().build()
-        self._copied_at = 0
+        self.copied_at = 0
         self._slateq.make_target_networks()
 
     @property
@@ -75,8 +75,8 @@ class SlateQTorchLearner(TorchLearner):  # type: ignore[misc]
     def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
         super().after_gradient_based_update(timesteps=timesteps)
         now = timesteps.get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0)
-        if now - self._copied_at >= self.config.target_network_update_freq:
-            self._copied_at = now
+        if now - self.copied_at >= self.config.target_network_update_freq:
+            self.copied_at = now
             for source, target in self._slateq.get_target_network_pairs():
                 copied(source, target, self.config.tau)
 
@@ -107,6 +107,7 @@ class SlateQConfig(AlgorithmConfig):  # type: ignore[misc]
         self.gym_env_vectorize_mode = "vector_entry_point"
         self.normalize_actions = self.clip_actions = False
         self.disable_env_checking = True
+        self.env_runner_cls = BatchedEnvRunner
 
     @override
     def training(
@@ -157,10 +158,10 @@ class SlateQConfig(AlgorithmConfig):  # type: ignore[misc]
     @override
     def validate(self) -> None:
         super().validate()
+        refuse_unsupported(self)
         optimiser(self.slate_optimiser)
         optimiser(self.serve)
-        if self.method not in METHODS:
-            raise unknown_name("method of SlateQ", self.method, METHODS)
+        known_method(self.method)
 
     @property
     @override
@@ -228,8 +229,8 @@ class SlateQ(Algorithm):  # type: ignore[misc]
 def training_batch(rows: Rows) -> MultiAgentBatch:
     """Transitions as a learner of RLlib takes them."""
     held = {
-        Columns.OBS: rows.obs, Columns.NEXT_OBS: rows.next_obs, Columns.ACTIONS: rows.slate, NEXT_SLATE: rows.next_slate,
-        Columns.REWARDS: rows.reward, Columns.TERMINATEDS: rows.over,
+        Columns.OBS: rows.obs, Columns.ACTIONS: rows.slate, Columns.REWARDS: rows.reward,
+        Columns.TERMINATEDS: rows.over, Columns.NEXT_OBS: rows.next_obs, NEXT_SLATE: rows.next_slate,
     }  # fmt: skip
     made = SampleBatch({name: torch.from_numpy(value) for name, value in held.items()})
     return MultiAgentBatch({DEFAULT_MODULE_ID: made}, env_steps=len(rows.reward))

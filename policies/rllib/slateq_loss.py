@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from policies.rllib.slate_optimisers import Worth, best_slate, optimiser, slate_value
 from policies.slateq_net import ItemNet, PageFeatures, SlateValues
+from simenv.errors import unknown_name
 
 METHODS = ("q-learning", "sarsa")
 
@@ -106,9 +107,20 @@ def next_value(net: SlateValues, target: ItemNet, batch: Transitions, goal: Goal
 
 
 def choice_shares(clicked: Tensor) -> Tensor:
-    """The choice that a page's clicks are read as: shares (N, K + 1) of its slots and of nothing; each row sums to 1."""
+    """The choice that a page's clicks are read as: shares (N, K + 1) of its slots and of nothing; rows sum to 1."""
     n = clicked.sum(dim=1, keepdim=True)
     return torch.cat([clicked / n.clamp(min=1), (n == 0)], dim=1).float()
+
+
+def known_method(name: str) -> str:
+    """The name, where it is one of METHODS.
+
+    Raises:
+        UserError: where it is not.
+    """
+    if name not in METHODS:
+        raise unknown_name("method of SlateQ", name, METHODS)
+    return name
 
 
 def filled_slots(slate: Tensor, here: Tensor) -> Tensor:

@@ -159,7 +159,13 @@ def slateq_world(name: str, episode: str = "shopper") -> SlateQWorld:
         return ToldEnv(market, layout.flat, layout.width, seed)
 
     return SlateQWorld(
-        FlatSearchPages(pages, layout), layout.flat, make, world.params.n_slots, pages.n_items, pages.n_context, falls=True
+        FlatSearchPages(pages, layout),
+        layout.flat,
+        make,
+        world.params.n_slots,
+        pages.n_items,
+        pages.n_context,
+        falls=True,
     )
 
 

@@ -110,9 +110,7 @@ def test_scores_rank_every_candidate_and_no_hole(name: str) -> None:
 def test_dinkelbach_survives_pages_where_everything_is_worth_the_same() -> None:
     worth = pages()
     same = Worth(worth.v, torch.ones_like(worth.q), worth.null_v, torch.ones(ROWS), worth.attention, worth.here)
-    torch.testing.assert_close(
-        slate_value(same, best_slate(exact(same), K)), torch.ones(ROWS), atol=ROUNDING, rtol=0.0
-    )
+    torch.testing.assert_close(slate_value(same, best_slate(exact(same), K)), torch.ones(ROWS), atol=ROUNDING, rtol=0.0)
 
 
 def test_an_unknown_optimiser_suggests_the_nearest() -> None:
