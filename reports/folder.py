@@ -95,22 +95,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "slateq": {
         "row": "text",
-        **dict.fromkeys(
-            (
-                "seeds",
-                "value",
-                "low",
-                "high",
-                "length",
-                "gain",
-                "gain_low",
-                "gain_high",
-                "pages",
-                "seconds",
-                "published",
-            ),
-            "number",
-        ),
+        **dict.fromkeys(("seeds", "value", "low", "high", "gain", "gain_low", "gain_high"), "number"),
+        **dict.fromkeys(("length", "pages", "seconds", "published"), "number"),
     },
     "reading": {
         **dict.fromkeys(("reader", "by", "group", "term"), "text"),

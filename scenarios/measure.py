@@ -35,9 +35,9 @@ class Measured:
     """What was measured; records are rows of tables.
 
     rates: of `scenarios.bench`. scaling: of `scenarios.scaling`. mechanisms: of `scenarios.mechanisms`. bandits: of
-    `scenarios.bandit_beds`. slateq: of `scenarios.bench_slateq`. latency: of `scenarios.latency`. reading, gains: of `scenarios.reading`. Each is empty
-    where it was not asked for. began: seconds since the epoch; wall_seconds: what it took. skipped: the benchmarks
-    that were left out, each with the package that is missing.
+    `scenarios.bandit_beds`. slateq: of `scenarios.bench_slateq`. latency: of `scenarios.latency`. reading, gains: of
+    `scenarios.reading`. Each is empty where it was not asked for. began: seconds since the epoch; wall_seconds: what it
+    took. skipped: the benchmarks that were left out, each with the package that is missing.
     """
 
     rates: list[dict[str, Any]]
