@@ -7,6 +7,7 @@ optimiser's slate itself, and otherwise slates with exact log-probabilities.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,12 +71,16 @@ class SlateQScorer:
         """Nothing left to do: training ends with the last update."""
 
     def score(self, page: Page, truth: Truth | None) -> F32:
-        """Standardised scores of the candidates (N, C), -inf at holes."""
-        made = []
+        """Standardised scores of the candidates (N, C), -inf at holes.
+
+        In float64: what a candidate is worth above the slate is a small difference of large values, and must not depend
+        on the rows beside it.
+        """
+        made, net = [], copy.deepcopy(self.net).double()
         with torch.no_grad():
             for first in range(0, len(page), CHUNK):
-                features = self.pages(page_tensors(take(page, slice(first, first + CHUNK))))
-                made.append(slate_scores(self.net.worth(features), self.settings["serve"]).numpy())
+                features = self.pages(page_tensors(take(page, slice(first, first + CHUNK)))).double()
+                made.append(slate_scores(net.worth(features), self.settings["serve"]).numpy())
         return np.concatenate(made)
 
     def tensors(self) -> dict[str, npt.NDArray[np.generic]]:

@@ -32,6 +32,10 @@ class PageFeatures:
         wide = slate[:, :, None].expand(-1, -1, self.items.shape[2])
         return PageFeatures(self.items.gather(1, wide), self.context, self.here.gather(1, slate))
 
+    def double(self) -> PageFeatures:
+        """The same in float64."""
+        return PageFeatures(self.items.double(), self.context.double(), self.here)
+
 
 class SearchPages(nn.Module):
     """Features of the search market's pages: those of every candidate, and as context their mean over the page."""

@@ -83,9 +83,10 @@ def exact(worth: Worth) -> Tensor:
     for _ in range(ITERATIONS):
         scores = _above(worth, level)
         better = slate_value(worth, best_slate(scores, n_slots))
-        if not bool((better > level + ROUNDING * level.abs()).any()):
+        gains = better > level + ROUNDING * level.abs()
+        if not bool(gains.any()):
             return scores
-        level = torch.maximum(level, better)
+        level = torch.where(gains, better, level)  # a row that is done stays as it is, whoever is beside it
     return _above(worth, level)
 
 

@@ -227,6 +227,7 @@ EXPORTS: dict[str, Export] = {
     "ppo-slate": Export(_slate_net),
 }
 REFUSED: dict[str, str] = {
+    "slateq": "its scores come from a search for the best slate of each page, which is not written as a graph",
     "two-tower": _READS_IDS,
     "cross": _READS_IDS,
     "position-aware": _READS_IDS,
