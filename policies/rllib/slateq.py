@@ -58,7 +58,8 @@ class SlateQTorchLearner(TorchLearner):  # type: ignore[misc]
 
     @property
     def _slateq(self) -> SlateQModule:
-        return self.module[DEFAULT_MODULE_ID].unwrapped()
+        made: SlateQModule = self.module[DEFAULT_MODULE_ID].unwrapped()
+        return made
 
     @override
     def compute_loss_for_module(
@@ -69,7 +70,8 @@ class SlateQTorchLearner(TorchLearner):  # type: ignore[misc]
         made = losses(module.net, module.target, module.transitions(batch), goal)
         told = {"choice_loss": made.choice, "value_loss": made.value, "mean_value": made.mean_value}
         self.metrics.log_dict(told, key=module_id, window=1)
-        return config.choice_loss_coeff * made.choice + made.value
+        weight: float = config.choice_loss_coeff
+        return weight * made.choice + made.value
 
     @override
     def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
@@ -166,7 +168,8 @@ class SlateQConfig(AlgorithmConfig):  # type: ignore[misc]
     @property
     @override
     def _model_config_auto_includes(self) -> dict[str, Any]:
-        return super()._model_config_auto_includes | {
+        own: dict[str, Any] = super()._model_config_auto_includes
+        return own | {
             "world": self.env_config.get("world", "default"), "episode": self.env_config.get("episode", "shopper"),
             "hidden": 64, "seed": self.seed or self.env_config.get("seed") or 0, "serve": self.serve,
             "temperature": self.temperature, "floor": self.floor,
@@ -259,5 +262,6 @@ def episode_rows(episodes: list[SingleAgentEpisode], is_next_needed: bool) -> Ro
         following = np.concatenate([slate[1:], np.zeros_like(slate[:1])])
         reward = np.asarray(episode.get_rewards(slice(0, n)), dtype=np.float32)
         keep = n - (is_next_needed and not episode.is_terminated)
-        parts.append(Rows(*(each[:keep] for each in (observed[:-1], slate, reward, over, observed[1:], following))))
+        whole = Rows(observed[:-1], slate, reward, over, observed[1:], following)
+        parts.append(Rows(**{name: each[:keep] for name, each in vars(whole).items()}))
     return Rows(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})

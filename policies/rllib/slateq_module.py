@@ -81,7 +81,8 @@ class SlateQModule(TorchRLModule, InferenceOnlyAPI, TargetNetworkAPI):  # type: 
     def scores(self, flat: Tensor) -> Tensor:
         """What it ranks flat rows by, over the temperature; (N, C)."""
         settings = self.model_config
-        return slate_scores(self.net.worth(self.pages(flat)), settings["serve"]) / settings["temperature"]
+        temperature: float = settings["temperature"]
+        return slate_scores(self.net.worth(self.pages(flat)), settings["serve"]) / temperature
 
     def transitions(self, batch: dict[str, Any]) -> Transitions:
         """A training batch with features in the place of flat rows."""

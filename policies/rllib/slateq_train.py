@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ from simenv.catalogue import I64
 from simenv.errors import UserError
 from simenv.peers.peer_world import F64, Observation
 from simenv.peers.rankers import Ranker
+from simenv.vector_env import SearchVectorEnv
 from simenv.worlds import load_world
 
 F32 = npt.NDArray[np.float32]
@@ -149,9 +150,9 @@ class SlateQTrainer:
         with _quiet():
             self.learner: Learner = config.build_learner(spaces={DEFAULT_MODULE_ID: spaces})
         self.module: SlateQModule = self.learner.module[DEFAULT_MODULE_ID].unwrapped()
-        width = self.env.single_observation_space.shape[0]
-        self.replay = FlatReplay(settings.capacity, width, self.world.n_slots, run.seed)
         self.obs, _ = self.env.reset()
+        width = self.obs.shape[1]
+        self.replay = FlatReplay(settings.capacity, width, self.world.n_slots, run.seed)
         self.slate = self._explored(self.obs)
         self.over = np.zeros(run.num_envs, dtype=bool)
         self.is_scaled = False
@@ -179,7 +180,7 @@ class SlateQTrainer:
         return {
             "module": self.module, "noise": self.module.generator,
             "optimiser": self.learner.get_optimizers_for_module(DEFAULT_MODULE_ID)[0][1],
-            "replay": self.replay.state(), "draws": self.replay.rng, "market": self.env.market.standing(),
+            "replay": self.replay.state(), "draws": self.replay.rng, "market": self._market.standing(),
             "obs": self.obs, "slate": self.slate, "over": self.over,
             "told": {"searches": self.searches, "is_scaled": self.is_scaled, "copied_at": self.learner.copied_at},
         }  # fmt: skip
@@ -187,7 +188,7 @@ class SlateQTrainer:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """See `Trainer.load_state`."""
         self.replay.load_state(state["replay"])
-        self.env.market.go_on_from(state["market"])
+        self._market.go_on_from(state["market"])
         self.obs, self.slate, self.over = state["obs"], state["slate"], state["over"]
         told = state["told"]
         self.searches, self.is_scaled, self.learner.copied_at = told["searches"], told["is_scaled"], told["copied_at"]
@@ -215,8 +216,13 @@ class SlateQTrainer:
 
     def shoppers(self) -> I64:
         """See `Trainer.shoppers`: those of the search market who have arrived."""
-        rows, past = self.run.num_envs, self.env.market.standing().next
+        rows, past = self.run.num_envs, self._market.standing().next
         return np.sort(np.concatenate([np.arange(row, past[row], rows, dtype=np.int64) for row in range(rows)]))
+
+    @property
+    def _market(self) -> SearchVectorEnv:
+        """The search market, where that is the world: a peer's keeps no standing, and nobody goes on in it."""
+        return cast(SearchVectorEnv, self.env.market)
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -139,8 +139,8 @@ def small_batch(n: int, rng: np.random.Generator) -> Transitions:
     )
 
 
-def learned(goal: Goal, updates: int = 900, batch: int = 512) -> SlateValues:
-    """SlateQ in the small world: pages drawn afresh, the target network copied every 15 updates."""
+def learned(goal: Goal, updates: int = 500, batch: int = 256) -> SlateValues:
+    """SlateQ in the small world: pages drawn afresh, the target network copied every 10 updates."""
     rng = np.random.default_rng(0)
     net = SlateValues(SMALL, torch.Generator().manual_seed(0))
     target = ItemNet(SMALL.n_items, SMALL.n_context, SMALL.hidden, torch.Generator().manual_seed(1))
@@ -154,7 +154,7 @@ def learned(goal: Goal, updates: int = 900, batch: int = 512) -> SlateValues:
         (made.choice + made.value).backward()
         optimiser.step()
         schedule.step()
-        if update % 15 == 14:
+        if update % 10 == 9:
             copied(net.values, target, 1.0)
     return net
 
@@ -173,16 +173,16 @@ def small_values(net: SlateValues) -> np.ndarray:
 
 
 def test_the_choice_model_recovers_planted_logits(q_learned: SlateValues) -> None:
-    """Log odds against nothing. Each is learned from some 70,000 shown slots of which a sixth are chosen at least:
-    standard error 0.01; the last tenth of the steps, which count most, gives 0.03. Four of these."""
+    """Log odds against nothing. The last tenth of the updates, which counts most, shows an item in a state 4,000 times
+    and it is chosen 600 times at least: standard error 0.04. Four of these."""
     with torch.no_grad():
         logit, null = q_learned.logits(small_page(torch.arange(2)))
-    np.testing.assert_allclose((logit - null[:, None]).numpy(), np.log(V), atol=0.12)
+    np.testing.assert_allclose((logit - null[:, None]).numpy(), np.log(V), atol=0.16)
 
 
 def test_q_learning_finds_the_values_of_a_small_world_and_its_best_slates(q_learned: SlateValues) -> None:
-    """Returns have a standard deviation near 2.5 around values near 9; the last tenth of the steps holds some 4,000
-    choices of each item: 0.04, and the copies of the target add as much again. Four of both."""
+    """Returns have a standard deviation near 2.5, and the last tenth of the updates holds 1,000 choices of each item in
+    each state: standard error 0.08. Four of these, and a little for the copies of the target."""
     expected, worth = known_values(GAMMA)
     np.testing.assert_allclose(small_values(q_learned), expected, atol=0.35)
     with torch.no_grad():
@@ -193,7 +193,7 @@ def test_q_learning_finds_the_values_of_a_small_world_and_its_best_slates(q_lear
 
 def test_gamma_zero_learns_what_is_paid_now_whatever_the_method() -> None:
     """PAY is paid for certain, so nothing but the fit is left: 0.02 of values up to 3."""
-    made = learned(Goal(0.0), updates=300, batch=256)
+    made = learned(Goal(0.0), updates=250, batch=128)
     np.testing.assert_allclose(small_values(made), PAY, atol=0.02)
     batch, target = small_batch(64, np.random.default_rng(4)), made.values
     same = [losses(made, target, batch, Goal(0.0, method)).value for method in ("q-learning", "sarsa")]
