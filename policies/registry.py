@@ -138,6 +138,10 @@ POLICIES: dict[str, Entry] = {
         "policies.slate_imitation:MARWIL_SLATE", learns=True,
         trained_by="policies.rllib.offline_training:offline_trainer",
     ),
+    "slateq": Entry(
+        "SlateQ: item-wise long-term values and a choice model, trained by RLlib in the market", 0.3, 0.0001,
+        "policies.slateq:SlateQScorer", learns=True, trained_by="policies.rllib.slateq_train:slateq_trainer", acts=True,
+    ),
 }  # fmt: skip
 
 

@@ -58,6 +58,26 @@ def bandits_table(bandits: pd.DataFrame) -> Table:
     )
 
 
+def slateq_table(slateq: pd.DataFrame) -> Table:
+    """Returns of SlateQ's variants beside the paper's."""
+    return table_of(
+        "SlateQ on interest evolution",
+        [
+            ("ranked by", list(slateq["row"]), False),
+            ("seeds", [number(value) for value in slateq["seeds"]], True),
+            ("minutes", [fixed(value, 1) for value in slateq["value"]], True),
+            ("low", [fixed(value, 1) for value in slateq["low"]], True),
+            ("high", [fixed(value, 1) for value in slateq["high"]], True),
+            ("over myopic", [fixed(value, 1) for value in slateq["gain"]], True),
+            ("gain low", [fixed(value, 1) for value in slateq["gain_low"]], True),
+            ("gain high", [fixed(value, 1) for value in slateq["gain_high"]], True),
+            ("published", [fixed(value, 1) for value in slateq["published"]], True),
+            ("CPU s of training", [fixed(value, 0) for value in slateq["seconds"]], True),
+        ],
+        "slateq",
+    )
+
+
 def reading_table(reading: pd.DataFrame, by: str) -> Table:
     """How many queries each reader reads right, by rate of misspelling and group: a column for each kind of term."""
     of_kind = reading[reading["by"] == by]

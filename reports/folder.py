@@ -93,6 +93,11 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("bed", "policy", "by"), "text"),
         **dict.fromkeys(("rounds", "runs", "regret", "error", "published"), "number"),
     },
+    "slateq": {
+        "row": "text",
+        **dict.fromkeys(("seeds", "value", "low", "high", "gain", "gain_low", "gain_high"), "number"),
+        **dict.fromkeys(("length", "pages", "seconds", "published"), "number"),
+    },
     "reading": {
         **dict.fromkeys(("reader", "by", "group", "term"), "text"),
         **dict.fromkeys(("misspelling_rate", "value", "stderr", "queries"), "number"),

@@ -15,6 +15,8 @@ from typing import Any
 
 from scenarios.bandit_beds import bandit_beds, n_policies
 from scenarios.bench import benchmarks, skipped
+from scenarios.bench_slateq import SLATEQ, measured_slateq
+from scenarios.bench_slateq import Plan as SlateQPlan
 from scenarios.folder import RunSummary, begin_run, end_run, write_run, write_table
 from scenarios.latency import latencies, latency_kinds
 from scenarios.mechanisms import mechanism_costs, n_rounds
@@ -33,9 +35,9 @@ class Measured:
     """What was measured; records are rows of tables.
 
     rates: of `scenarios.bench`. scaling: of `scenarios.scaling`. mechanisms: of `scenarios.mechanisms`. bandits: of
-    `scenarios.bandit_beds`. latency: of `scenarios.latency`. reading, gains: of `scenarios.reading`. Each is empty
-    where it was not asked for. began: seconds since the epoch; wall_seconds: what it took. skipped: the benchmarks
-    that were left out, each with the package that is missing.
+    `scenarios.bandit_beds`. slateq: of `scenarios.bench_slateq`. latency: of `scenarios.latency`. reading, gains: of
+    `scenarios.reading`. Each is empty where it was not asked for. began: seconds since the epoch; wall_seconds: what it
+    took. skipped: the benchmarks that were left out, each with the package that is missing.
     """
 
     rates: list[dict[str, Any]]
@@ -48,6 +50,7 @@ class Measured:
     reading: list[dict[str, Any]] = field(default_factory=list)
     gains: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    slateq: list[dict[str, Any]] = field(default_factory=list)
 
 
 def measure(
@@ -57,14 +60,14 @@ def measure(
 
     Args:
         names: Which of BENCHMARKS, "mechanisms" for what each mechanism costs, and "latency" for what one query costs
-            each kind of model; all of these where None. "bandits", which takes minutes and data of its own, and
-            "query", how well queries are read, only where they are named.
+            each kind of model; all of these where None. "bandits", which takes minutes and data of its own, "query",
+            how well queries are read, and "slateq", the table of its paper, only where they are named.
         with_sizes: Whether to measure how cost grows with N, C and K, and the memory of a market of a million.
         progress: Where to tell how far it is.
         readers: Where to leave the encoders of "query", if anywhere.
     """
     began, shown = time.time(), progress or SilentProgress()
-    apart = (MECHANISMS, BANDITS, LATENCY, READING)
+    apart = (MECHANISMS, BANDITS, LATENCY, READING, SLATEQ)
     plain = None if names is None else [name for name in names if name not in apart]
     rates, left_out = ([], []) if plain == [] else (benchmarks(plain), skipped(plain))
     costs: list[dict[str, Any]] = []
@@ -73,6 +76,10 @@ def measure(
     beds: list[dict[str, Any]] = []
     if names is not None and BANDITS in names:
         beds = bandit_beds(advance=shown.task(BANDITS, n_policies()))
+    learned: list[dict[str, Any]] = []
+    if names is not None and SLATEQ in names:
+        slateq = SlateQPlan()
+        learned = measured_slateq(slateq, shown.task(SLATEQ, len(slateq.trainings())))
     waits: list[dict[str, Any]] = []
     if names is None or LATENCY in names:
         waits = latencies(shown.task(LATENCY, len(latency_kinds())))
@@ -96,7 +103,7 @@ def measure(
             if readers is not None:
                 for each in Path(folder).iterdir():  # one by one: a temporary folder is nobody else's to read
                     shutil.copytree(each, readers / each.name)
-    return Measured(rates, growth, costs, began, time.time() - began, beds, waits, *read, left_out)
+    return Measured(rates, growth, costs, began, time.time() - began, beds, waits, *read, left_out, learned)
 
 
 def begin_measuring(out: Path) -> None:
@@ -119,6 +126,7 @@ def write_measured(out: Path, measured: Measured) -> None:
     write_table(out, "scaling", measured.scaling)
     write_table(out, "mechanisms", measured.mechanisms)
     write_table(out, "bandits", measured.bandits)
+    write_table(out, "slateq", measured.slateq)
     write_table(out, "latency", measured.latency)
     write_table(out, "reading", measured.reading)
     write_table(out, "gains", measured.gains)

@@ -203,6 +203,9 @@ EXPORTS: dict[str, Export] = {
     "marwil-slate": Export(_imitation),
     **ID_EXPORTS,
 }
+REFUSED: dict[str, str] = {
+    "slateq": "its scores come from a search for the best slate of each page, which is not written as a graph",
+}
 
 
 def export_of(policy: str, scorer: Any) -> Export:
@@ -213,9 +216,7 @@ def export_of(policy: str, scorer: Any) -> Export:
     """
     kind = getattr(scorer, "kind", "")
     if kind not in EXPORTS:
-        raise UserError(
-            f"policy '{policy}' cannot be exported: no graph is written for a {type(scorer).__name__}. "
-            f"What can: {', '.join(EXPORTS)}."
-        )
+        why = REFUSED.get(kind, f"no graph is written for a {type(scorer).__name__}")
+        raise UserError(f"policy '{policy}' cannot be exported: {why}. What can: {', '.join(EXPORTS)}.")
     made = EXPORTS[kind]
     return replace(made, inputs={**made.inputs, "item": ITEM}) if scorer.settings.get("item_effects") else made

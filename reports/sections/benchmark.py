@@ -10,6 +10,7 @@ from reports.benchmark_tables import (
     mechanisms_table,
     reading_table,
     scaling_table,
+    slateq_table,
     speed_table,
 )
 from reports.figures import mechanisms, scaling, speed
@@ -26,6 +27,8 @@ def benchmark_sections(run: Run) -> list[Section]:
         found.append(_mechanisms(tables["mechanisms"]))
     if "bandits" in tables:
         found.append(_bandits(tables["bandits"]))
+    if "slateq" in tables:
+        found.append(_slateq(tables["slateq"]))
     if "scaling" in tables:
         found.append(_scaling(tables["scaling"]))
     if "reading" in tables:
@@ -76,6 +79,17 @@ def _bandits(table: pd.DataFrame) -> Section:
         "Cumulative regret, less is better: wrong choices on magic; on the wheel in percent of uniform choice.",
         None,
         (bandits_table(table),),
+    )
+
+
+def _slateq(table: pd.DataFrame) -> Section:
+    return Section(
+        "slateq",
+        "SlateQ on interest evolution",
+        "Minutes that a user watches; learners are named by method, slates in the target (TT top-k, GT greedy, OT "
+        "optimal) and slates that are shown (TS, GS, OS). Published: Ie and others, 2019.",
+        None,
+        (slateq_table(table),),
     )
 
 

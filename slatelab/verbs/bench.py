@@ -16,7 +16,8 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="Only those with this in their name (SARDINE, latency); all by default but 'bandits' and 'query'.",
+            help="Only those with this in their name (SARDINE, latency); all by default but 'bandits', 'query' and "
+            "'slateq'.",
         ),
     ] = None,
     sizes: Annotated[bool, typer.Option("--sizes", help="Also how cost grows with size, and a large market.")] = False,
@@ -47,6 +48,7 @@ def bench(
                 "scaling": measured.scaling,
                 "mechanisms": measured.mechanisms,
                 "bandits": measured.bandits,
+                "slateq": measured.slateq,
                 "latency": measured.latency,
                 "reading": measured.reading,
                 "gains": measured.gains,
@@ -85,6 +87,14 @@ def bench(
             for each in measured.bandits
         ]  # fmt: skip
         print_table(columns, beds, right=columns[2:7], wrap=["by"])
+    if measured.slateq:
+        columns = ["ranked by", "seeds", "minutes", "over myopic", "published", "CPU s of training"]
+        slates = [
+            [each["row"], str(each["seeds"]), number(each["value"]), number(each["gain"]), number(each["published"]),
+             number(each["seconds"])]
+            for each in measured.slateq
+        ]  # fmt: skip
+        print_table(columns, slates, right=columns[1:])
     if measured.latency:
         columns = ["one query, ms", "runtime", "p50", "p99", "CPU p50", "CPU p99"]
         waits = [

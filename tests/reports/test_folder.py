@@ -21,6 +21,7 @@ OF_OTHER_RUNS = (
     "cells",
     "speed",
     "scaling",
+    "slateq",
     "reading",
     "gains",
     "predictive",
