@@ -6,9 +6,7 @@ Both are handed the learner's weights at every call, so that what is sampled com
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -16,6 +14,7 @@ from ray.rllib.core import COMPONENT_RL_MODULE
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from policies.rllib.environment import register
+from policies.rllib.quiet import quiet
 from policies.rllib.runner import BatchedEnvRunner
 from simenv.errors import UserError
 from simenv.hashing import stream
@@ -48,8 +47,7 @@ class LocalPlayer:
 
     def __init__(self, config: AlgorithmConfig) -> None:
         """Make the runner; Ray is not started."""
-        with quiet():
-            self.runner = BatchedEnvRunner(config=config)
+        self.runner = BatchedEnvRunner(config=config)
 
     def play(self, weights: Weights, steps: int) -> list[SingleAgentEpisode]:
         """See `Player.play`."""
@@ -151,23 +149,3 @@ class RemotePlayers:
         config.environment(env_config={"seed": stream(seed, f"after {self._played}") % 2**31})
         with quiet():
             self._group = EnvRunnerGroup(config=config, local_env_runner=False)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep RLlib 2.60 from warning of what it does itself.
-
-    Every module makes a deprecated `RLModuleConfig`; every runner of a process registers the same name again.
-    """
-    logger = logging.getLogger("ray._common.deprecation")
-
-    def is_news(record: logging.LogRecord) -> bool:
-        return "RLModuleConfig" not in record.getMessage()
-
-    logger.addFilter(is_news)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "(?s).*rllib-single-agent-env-v0 already in registry", UserWarning)
-            yield
-    finally:
-        logger.removeFilter(is_news)

@@ -46,6 +46,7 @@ from ray.rllib.utils.metrics import (
 from ray.rllib.utils.numpy import convert_to_numpy
 from typing_extensions import override
 
+from policies.rllib.quiet import quiet
 from policies.rllib.recording import Outputs, Recording, Stacked
 from simenv.errors import UserError
 from simenv.hashing import stream
@@ -70,7 +71,8 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
             UserError: where the configuration, its module or its environment asks for what this runner leaves out.
         """
         refuse_unsupported(config)
-        super().__init__(config=_told_apart(config, kwargs.get("worker_index") or 0), **kwargs)
+        with quiet():
+            super().__init__(config=_told_apart(config, kwargs.get("worker_index") or 0), **kwargs)
         if self.module is not None and self.module.is_stateful():
             raise _unsupported("a module with a state (`is_stateful()`)")
         if self.env is not None:

@@ -19,8 +19,8 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.tune.registry import register_env
 
 from policies.rllib.environment import F32, FlatSearchEnv, PageLayout, make_environment, page_layout
-from policies.rllib.players import quiet
 from policies.rllib.ppo import TUNED, ppo_config
+from policies.rllib.quiet import quiet
 from policies.rllib.runner import BatchedEnvRunner
 from simenv.env import SearchEnv
 

@@ -20,8 +20,9 @@ from ray.rllib.core.learner.learner import Learner
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
 from policies.rllib.environment import make_environment, spaces_of
-from policies.rllib.players import LocalPlayer, Player, RemotePlayers, quiet
+from policies.rllib.players import LocalPlayer, Player, RemotePlayers
 from policies.rllib.ppo import SEARCHES, TUNED, PPOSettings, SlatePPOConfig, ppo_config
+from policies.rllib.quiet import quiet
 from policies.rllib.trainer import Assignment
 from policies.settings import chosen
 from policies.slate_net import SlateScorer

@@ -1,0 +1,28 @@
+"""Silence about what RLlib 2.60 warns of and does itself, so that warnings that tell a user something are seen."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep RLlib 2.60 from warning of what it does itself.
+
+    Every module makes a deprecated `RLModuleConfig`; every runner of a process registers the same name again.
+    """
+    logger = logging.getLogger("ray._common.deprecation")
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return "RLModuleConfig" not in record.getMessage()
+
+    logger.addFilter(is_news)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "(?s).*rllib-single-agent-env-v0 already in registry", UserWarning)
+            yield
+    finally:
+        logger.removeFilter(is_news)
