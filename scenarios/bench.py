@@ -17,6 +17,7 @@ import numpy as np
 from scenarios.bench_kernels import KERNELS
 from scenarios.bench_offpolicy import OFFPOLICY
 from scenarios.bench_peers import PEERS
+from scenarios.bench_slates import SLATE_ESTIMATORS
 from scenarios.benchmark import Benchmark
 from scenarios.mechanisms import FULL, K, N, searches_per_second, sized
 from simenv.compiled.backend import Backend
@@ -205,6 +206,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         "rows/CPU-s", _estimators, "obp 0.5.7: point estimates only of IPS, DM, DR, DRos and SNIPS", 1e6 / 0.933
     ),
     **OFFPOLICY,
+    **SLATE_ESTIMATORS,
     **KERNELS,
     **PEERS,
 }
