@@ -19,6 +19,7 @@ from scenarios.bench_offline import OFFLINE
 from scenarios.bench_offpolicy import OFFPOLICY
 from scenarios.bench_peers import PEERS
 from scenarios.bench_rllib import RLLIB
+from scenarios.bench_slates import SLATE_ESTIMATORS
 from scenarios.benchmark import Benchmark
 from scenarios.mechanisms import FULL, K, N, searches_per_second, sized
 from simenv.compiled.backend import Backend
@@ -211,6 +212,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         "rows/CPU-s", _estimators, "obp 0.5.7: point estimates only of IPS, DM, DR, DRos and SNIPS", 1e6 / 0.933
     ),
     **OFFPOLICY,
+    **SLATE_ESTIMATORS,
     **KERNELS,
     **OFFLINE,
     **PEERS,

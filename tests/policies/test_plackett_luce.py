@@ -227,3 +227,24 @@ def test_marginals_do_not_depend_on_the_other_rows() -> None:
     alone = [plackett_luce.marginal(mixed[row : row + 1], slate[row : row + 1]) for row in range(2 * N)]
     for row, each in enumerate(alone):
         assert np.allclose(np.exp(together.logp[row]), np.exp(each.logp[0]), atol=together.error + each.error + 1e-14)
+
+
+def test_a_ranking_that_repeats_an_item_is_never_shown() -> None:
+    """And what stands above the repetition has the log-probability that it has in any slate."""
+    logw = plackett_luce.log_weights(np.random.default_rng(0).normal(size=(1, 5)), 0.7, 0.05)
+    said = plackett_luce.conditional(logw, np.array([[2, 0, 2, 1]], dtype=np.int32)).logp[0]
+    sound = plackett_luce.conditional(logw, np.array([[2, 0, 3, 1]], dtype=np.int32)).logp[0]
+    assert np.allclose(said[:2], sound[:2], rtol=0.0, atol=1e-14)
+    assert said[2] == -np.inf
+    padded = plackett_luce.conditional(logw, np.array([[2, -1, -1]], dtype=np.int32)).logp[0]
+    assert padded.tolist() == [said[0], 0.0, 0.0]  # empty slots are no repetition
+
+
+def test_the_chance_of_standing_anywhere_is_that_of_all_slates() -> None:
+    logw = plackett_luce.log_weights(np.random.default_rng(1).normal(size=(1, 5)), 0.7, 0.05)
+    slates = np.array(list(permutations(range(5), 3)), dtype=np.int32)
+    repeated = np.repeat(logw, len(slates), axis=0)
+    joint = np.exp(plackett_luce.conditional(repeated, slates).prefix().joint)
+    exact = np.array([[joint[(slates == item).any(axis=1)].sum() for item in slate] for slate in slates])
+    # Three integrals of stated error 1e-11 each, and the rule's own convergence.
+    assert np.allclose(plackett_luce.inclusion(repeated, slates), exact, rtol=0.0, atol=1e-9)

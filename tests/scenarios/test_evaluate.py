@@ -45,7 +45,7 @@ def test_json_holds_one_object_with_every_estimate(
     assert call(line) == 0
     estimates = json.loads(capsys.readouterr().out)["estimates"]
     assert [record["estimator"] for record in estimates] == [
-        "ips", "snips", "dm", "dr", "ips-item", "snips-item", "dr-item"]  # fmt: skip
+        "ips", "snips", "dm", "dr", "rips", "cascade-dr", "ips-item", "snips-item", "dr-item"]  # fmt: skip
     for record in estimates:
         assert set(record) >= KEYS
         assert record["rows"] == Log.open(log_folder).n_rows

@@ -17,6 +17,7 @@ import pytest
 
 from offpolicy import ESTIMATORS, Evidence
 from offpolicy.inference import clusters, student
+from offpolicy.slates.pseudoinverse import moment_weights
 from simenv.propensity import Conditional, Marginal
 
 pytestmark = pytest.mark.slow
@@ -31,7 +32,9 @@ EXAMINATION = np.array([0.9, 0.6, 0.4])
 SLATES = np.array(list(permutations(range(CANDIDATES), SLOTS)))  # (336, K)
 JOINT = ("ips", "snips", "dr")
 ITEM = ("ips-item", "snips-item", "dr-item")
-CONSISTENT = JOINT + ITEM
+PREFIX = ("rips", "snrips", "cascade-dr", "cascade-sndr")
+PSEUDOINVERSE = ("pi", "snpi")
+CONSISTENT = JOINT + PREFIX + ITEM + PSEUDOINVERSE
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Problem:
     targets: dict[float, Policy]
     position_based: Floats  # (X, 336, K)
     cascade: Floats  # (X, 336, K)
+    pseudoinverse: dict[float, Floats]  # (X, 336) for each target
 
 
 def plackett_luce(logits: Floats) -> Policy:
@@ -71,9 +75,9 @@ def problem() -> Problem:
     logits = 0.5 * x + 0.3 * rng.standard_normal((CONTEXTS, CANDIDATES))
     click = EXAMINATION / (1.0 + np.exp(1.0 - x[:, SLATES]))  # (X, 336, K)
     unclicked = np.cumprod(1.0 - click, axis=2) / (1.0 - click)  # no click above: a cascade stops at the first click
-    return Problem(
-        plackett_luce(logits), {gain: plackett_luce(logits + gain * x) for gain in GAINS}, click, click * unclicked
-    )
+    logger, targets = plackett_luce(logits), {gain: plackett_luce(logits + gain * x) for gain in GAINS}
+    weights = {gain: moment_weights(logger.slate, each.slate, SLATES, CANDIDATES) for gain, each in targets.items()}
+    return Problem(logger, targets, click, click * unclicked, weights)
 
 
 def logs(problem: Problem, click: Floats, n_logs: int) -> Iterator[tuple[Ints, Ints, Floats]]:
@@ -120,6 +124,9 @@ def coverage(
                 target_marginal=Marginal((target.conditional if conditional_as_marginal else target.marginal)[at]),
                 q_logged=0.8 * click[at],
                 q_target=0.8 * totals[gain][context],
+                q_prefix=0.8 * click[at],
+                q_prefix_target=0.8 * totals[gain][context],
+                pseudoinverse=problem.pseudoinverse[gain][at],
                 cluster=row,
                 cluster_name="row",
             )
@@ -136,7 +143,7 @@ def show(title: str, covered: Coverage, names: tuple[str, ...]) -> None:
         print(f"  {gain:<6g}" + "".join(f"{covered[gain, name]:>12.4f}" for name in names))
 
 
-def test_joint_and_item_position_weights_cover_95_percent(problem: Problem) -> None:
+def test_all_weights_cover_95_percent_where_clicks_depend_on_the_place_alone(problem: Problem) -> None:
     covered = coverage(problem, problem.position_based, CONSISTENT)
     show("position-based clicks, right weights", covered, CONSISTENT)
     outside = {key: share for key, share in covered.items() if not 0.935 <= share <= 0.965}
@@ -152,9 +159,9 @@ def test_conditionals_in_place_of_marginals_lose_coverage_as_the_target_moves_aw
         assert covered[2.0, name] < covered[0.25, name]
 
 
-def test_item_position_weights_fail_under_a_cascade_and_joint_weights_do_not(problem: Problem) -> None:
+def test_item_position_weights_fail_under_a_cascade_and_joint_and_prefix_weights_do_not(problem: Problem) -> None:
     # 1,000 logs: the standard error of a coverage is .007, so a sound interval lies above .93 and below .97.
     covered = coverage(problem, problem.cascade, CONSISTENT, n_logs=1_000)
     show("cascade clicks", covered, CONSISTENT)
     assert all(covered[0.75, name] < 0.93 for name in ITEM)
-    assert all(0.93 < covered[gain, name] < 0.97 for gain in GAINS for name in JOINT)
+    assert all(0.93 < covered[gain, name] < 0.97 for gain in GAINS for name in JOINT + PREFIX)
