@@ -78,6 +78,7 @@ class Evidence:
             values need; cross-fitted folds are not.
         reward_range: Least and largest total reward that a row can have, the latter maybe infinite; None where it is
             not known.
+        slot_range: Least and largest reward of one slot, the latter maybe infinite; None where it is not known.
         max_weight: Largest weight of a whole row that the policies allow, whatever is logged; None where not known.
         cluster: Identifier of the independent unit each row belongs to, (N,) integers.
         cluster_name: What a cluster is. "row" must be declared and says that rows are taken for independent; "shopper"
@@ -122,6 +123,7 @@ class Evidence:
     mixture: Conditional | None = None  # (N, K)
     q_is_past_only: bool = False
     reward_range: tuple[float, float] | None = None
+    slot_range: tuple[float, float] | None = None
     max_weight: float | None = None
     propensity_kind: PropensityKind = "exact"
     propensity_error: float | None = None
@@ -172,6 +174,7 @@ def check_evidence(evidence: Evidence) -> None:
         _check_propensity("mixture", evidence.mixture, Conditional, shape, has_shown=True)
     _check_context(evidence, shape[0])
     _check_bounds(evidence)
+    _check_slot_range(evidence)
     _check_cluster(evidence.cluster, evidence.cluster_name, shape[0])
     if evidence.propensity_kind not in PROPENSITY_KINDS:
         raise UserError(f"propensity_kind is {evidence.propensity_kind!r}; expected one of {PROPENSITY_KINDS}.")
@@ -255,6 +258,17 @@ def _check_bounds(evidence: Evidence) -> None:
             )
     if evidence.max_weight is not None and not evidence.max_weight >= 1.0:
         raise UserError(f"max_weight is {evidence.max_weight:g}; expected at least 1, since weights have mean 1.")
+
+
+def _check_slot_range(evidence: Evidence) -> None:
+    if evidence.slot_range is not None:
+        low, high = evidence.slot_range
+        bad = (evidence.reward < low - _ROUNDING) | (evidence.reward > high + _ROUNDING)
+        if not low < high or bad.any():
+            raise UserError(
+                f"slot_range is ({low:g}, {high:g}); {_place(bad)} has a reward of "
+                f"{evidence.reward.ravel()[int(bad.argmax())]:g}. Expected a range that holds every reward of a slot."
+            )
 
 
 def _check_finite(name: str, column: Floats, shape: tuple[int, ...]) -> None:

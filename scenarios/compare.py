@@ -10,7 +10,7 @@ from scipy import stats
 
 from scenarios.candidates import population, seed_of
 from scenarios.config import Scenario
-from scenarios.evaluate import headline
+from scenarios.evaluate import headline, holds, lift_ends
 from scenarios.folder import Row
 from scenarios.progress import Progress
 from simenv import truth as truths_of
@@ -95,10 +95,10 @@ def finding(cast: Cast, truth: Sequence[Row], policies: Sequence[Row], estimates
     chosen = headline(own)
     if chosen is None:
         return f"{said}; no estimate from the log could tell: {refused} of {len(own)} are marked do not use.{stays}"
-    is_right = chosen["lift_low"] <= lift[best] <= chosen["lift_high"]
+    is_right = holds(chosen, lift[best])
     return (
         f"{said}. From the log alone {chosen['estimator']} says {chosen['lift'] / base:+.0%} "
-        f"({chosen['level']:.0%} interval {chosen['lift_low'] / base:+.0%} to {chosen['lift_high'] / base:+.0%}, "
+        f"({chosen['level']:.0%} interval {lift_ends(chosen, 1.0 / base, '+.0%')}, "
         f"verdict {chosen['verdict']}), an interval that {'holds' if is_right else 'misses'} the truth; "
         f"{refused} of {len(own)} estimates of it are marked do not use.{stays}"
     )

@@ -179,7 +179,7 @@ def _bounded(evidence: Evidence, log: Log, floor: float, target: AnyPolicy) -> E
     if floor > 0.0 and evidence.propensity_kind == "exact":
         most = max_weight_from_floors(floor, log.manifest["n_candidates"], evidence.n_slots, target.floor)
     reward_range = None if slot_range is None else (slot_range[0], slot_range[1] * evidence.n_slots)
-    return replace(evidence, reward_range=reward_range, max_weight=most)
+    return replace(evidence, reward_range=reward_range, slot_range=slot_range, max_weight=most)
 
 
 def _unless_absent(column: F64) -> F64 | None:

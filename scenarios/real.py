@@ -29,7 +29,7 @@ def open_bandit(cache: str, settings: Estimation) -> tuple[list[Row], list[Row],
     for campaign in CAMPAIGNS:
         evidence = read_obd(folder, target_table_path(folder, campaign), campaign=campaign)
         source = f"open bandit {campaign}"
-        plain = Estimation(level=settings.level)
+        plain = Estimation(level=settings.level, interval=settings.interval, replicates=settings.replicates)
         estimates += estimate_rows(source, "bts", evidence, plain)
         weights += weight_rows(source, "bts", evidence)
     return estimates, weights, []

@@ -154,7 +154,7 @@ def run_cell(cell: Cell, work: Path) -> Tables:
     from policies.ranking import RankingPolicy
     from policies.registry import named_policy
     from scenarios.candidates import logging_policy, population, seed_of
-    from scenarios.evaluate import estimate_rows, flat
+    from scenarios.evaluate import estimate_rows, flat, holds
     from scenarios.evidence import join_log
     from scenarios.held_out import unseen_half
     from scenarios.progress import SilentProgress
@@ -188,7 +188,7 @@ def run_cell(cell: Cell, work: Path) -> Tables:
         rows = estimate_rows("simulated", cell.policy, evidence, scenario.estimation)
         for estimate in reversed(rows):  # the item-position ones, which carry most, come first in the report
             name, lift = estimate["estimator"], estimate["lift"]
-            covers = lift is not None and estimate["lift_low"] <= target.lift <= estimate["lift_high"]
+            covers = lift is not None and holds(estimate, target.lift)
             metrics[f"{name} error of lift"] = float("nan") if lift is None else lift - target.lift
             metrics[f"{name} covers"] = float(covers)
             estimates.append({**_place(cell), **flat(estimate), "true_lift": target.lift, "covers": covers})

@@ -85,7 +85,7 @@ def interval(low: float | None, high: float | None) -> str:
         return f"{number(low)} or more"
     if has_high and not has_low:
         return f"{number(high)} or less"
-    return f"{number(low)} to {number(high)}"
+    return f"{number(low)} to {number(high)}" if has_low else "-"
 
 
 def _one_line(message: str, colour: str | None) -> None:

@@ -94,7 +94,7 @@ def _limits(made: Payoffs, level: float, t: int, *, always: bool) -> tuple[float
 
 def _limit(sides: Sequence[Payoff], alpha: float, t: int, always: bool) -> float:
     """The outermost scaled value that the bets have not excluded by then."""
-    tables = [(one, one.a[:t], one.b[:t], _stakes(one, alpha, t, always)) for one in sides]
+    tables = [(one, one.a[:t], one.b[:t], stakes(one, alpha, t, always)) for one in sides]
     first = sides[0]
 
     def is_excluded(theta: float) -> bool:
@@ -122,7 +122,7 @@ def _limit(sides: Sequence[Payoff], alpha: float, t: int, always: bool) -> float
     return first.value(low)
 
 
-def _stakes(one: Payoff, alpha: float, t: int, always: bool) -> Floats:
+def stakes(one: Payoff, alpha: float, t: int, always: bool) -> Floats:
     """The stake on each of the first t clusters, from what came before it, (t,)."""
     step = np.arange(1, t + 1)
     a, b = one.a[:t], one.b[:t]

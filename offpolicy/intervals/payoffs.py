@@ -14,6 +14,8 @@ A payoff is one column a cluster, X(theta) = a - theta * b, whose mean is 0 at t
     doubly robust, w <= W:    a = q_target + w (r - q_logged) >= -W where the model stays in [0, 1]
     the lift over the logger: a = (w - 1) r           mean V - V_logger, at least -1
 
+and slot by slot the same with the range of one slot (`slot_range`).
+
 Rows of one cluster are added up first, so the value per row, E[sum of w r] / E[rows], is bet on as E[sum of (w r -
 theta)] = 0, whatever the sizes of clusters have to do with their worth. What has to be bounded then is the number of
 rows of a cluster: the largest of the log is taken for a fact of how it was made, as the window of a log is.
@@ -120,7 +122,7 @@ def payoffs(case: Case) -> Payoffs:
     if case.estimator.formula is dr:
         below, above = _doubly_robust(rows)
     elif rows.weight.shape[1] > 1:
-        below, above = _slots(rows), ()
+        below, above = _slots(rows)
     else:
         below, above = _weighted(rows)
     return Payoffs(below, above, low, scale)
@@ -223,14 +225,21 @@ def _weighted(rows: _Rows) -> tuple[tuple[Payoff, ...], tuple[Payoff, ...]]:
     return (below,), (above, around)
 
 
-def _slots(rows: _Rows) -> tuple[Payoff, ...]:
-    """Item by item: a lower limit only, since the largest reward of one slot is not known."""
+def _slots(rows: _Rows) -> tuple[tuple[Payoff, ...], tuple[Payoff, ...]]:
+    """Slot by slot: as whole rows, E[sum of w_k (m - r_k)] = K m - V, with m the largest reward of one slot."""
     weight, reward, n, c = rows.weight, rows.reward, rows.n, rows.paired
     if c and not rows.is_bounded:
-        return ()
+        return (), ()
     gain = rows.sums(((weight - c) * reward).sum(axis=1) + c)
     top = 1.0 + c if rows.is_bounded else math.inf
-    return (Payoff(gain, n, (0.0, rows.most), math.inf, (0.0, top), 1.0, -c, rows.is_bounded),)
+    below = Payoff(gain, n, (0.0, rows.most), math.inf, (0.0, top), 1.0, -c, rows.is_bounded)
+    given = rows.case.evidence.slot_range
+    if given is None or not rows.is_bounded or math.isinf(given[1]) or weight.shape[1] != rows.case.evidence.n_slots:
+        return (below,), ()
+    most = given[1] / rows.scale
+    whole = most * weight.shape[1]
+    miss = rows.sums(((weight - c) * (most - reward)).sum(axis=1) + c * whole)
+    return (below,), (Payoff(miss, n, (0.0, rows.most), math.inf, (0.0, whole * (1.0 + c)), -1.0, whole),)
 
 
 def _doubly_robust(rows: _Rows) -> tuple[tuple[Payoff, ...], tuple[Payoff, ...]]:

@@ -18,7 +18,7 @@ from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
 from policies.rllib.offline import SlateBCConfig, SlateMARWILConfig, learner_batch, log_spaces
 from policies.rllib.offline_data import Batches, count_pages
-from policies.rllib.players import quiet
+from policies.rllib.quiet import quiet
 from policies.rllib.train import place
 from policies.rllib.trainer import Assignment
 from policies.slate_imitation import BC_SLATE, MARWIL_SLATE, Imitation, ImitationScorer

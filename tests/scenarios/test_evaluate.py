@@ -63,6 +63,31 @@ def test_json_holds_one_object_with_every_estimate(
     assert "<html" in (out / "report.html").read_text()
 
 
+def test_an_interval_of_another_rule_is_named_and_planning_says_how_many_more_searches(
+    log_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    line = ["evaluate", "--log", str(log_folder), "--policy", "uniform", "--interval", "betting", "--width", "0.05"]
+    assert call([*line, "--json", "--quiet", "--out", str(out)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    by_name = {record["estimator"]: record for record in told["estimates"]}
+    plans = {plan["estimator"]: plan for plan in told["plans"]}
+    assert {record["interval"] for record in by_name.values()} == {"betting"}
+    # The log's manifest says clicks, so a slot earns 0 to 1 and a row 0 to K; the production ranker has a floor.
+    assert 0.0 <= by_name["ips-item"]["low"] < by_name["ips-item"]["value"] < by_name["ips-item"]["high"]
+    assert by_name["dm"]["low"] is None
+    assert "no interval 'betting'" in by_name["dm"]["reasons"][-1]
+    assert plans["ips-item"]["more_rows"] > 0
+    assert plans["dm"]["more_rows"] is None
+    config = json.loads((out / "run.json").read_text())["config"]
+    assert config["interval"] == "betting"
+    assert config["max_weight"] > 1.0
+    assert call([*line, "--estimators", "ips-item", "--quiet"]) == 0
+    shown = capsys.readouterr().out
+    assert "(betting)" in shown
+    assert "more searches of the same mix" in shown
+
+
 def test_the_same_command_gives_the_same_bytes_and_another_seed_other_folds(
     log_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,6 +129,19 @@ def test_a_target_that_the_logger_never_showed_is_refused_in_words(
         ("evaluate --log {log} --policy {log}", "without card.json"),
         ("evaluate --log {log} --policy lexical --estimators ipz", "Did you mean 'ips'"),
         ("evaluate --log {log} --policy lexical --level 1.5", "--level"),
+        ("evaluate --log {log} --policy lexical --interval bettin", "Did you mean 'betting'"),
+        ("evaluate --log {log} --policy lexical --estimators dm --interval betting", "not a mean of weighted rewards"),
+        (
+            "evaluate --log {log} --policy lexical --estimators ips --interval bernstein --reward-range 0,inf",
+            "--max-weight W",
+        ),
+        ("evaluate --log {log} --policy lexical --reward-range 0-1", "expected two numbers"),
+        ("evaluate --log {log} --policy lexical --reward-range 0,0.5", "holds every reward which can occur"),
+        (
+            "evaluate --log {log} --policy lexical --max-weight 1 --estimators ips --interval betting",
+            "above max_weight 1",
+        ),
+        ("evaluate --log {log} --policy lexical --width 0", "width is 0"),
         ("evaluate --log {log} --policy lexical --out {full}", "is not a run"),
         ("run quick --out {out} --set logging.policy=nope", "there is no policy 'nope'"),
         ("run quick --out {out} --set estimation.estimators=['nope']", "there is no estimator 'nope'"),
