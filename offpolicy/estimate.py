@@ -255,10 +255,19 @@ def _strongest_rival(one: Estimator, own: Scores, bench: _Bench) -> tuple[str, f
             # One with too little left contradicts nobody.
             is_usable = judge(rival, bench.evidence, diagnostics, bench.by.effective).word != WORDS[2]
             if is_usable and not _is_thin(one, rival, bench):
-                z = disagreement(own, scores(rival.formula(terms)), bench.by)
+                other = scores(rival.formula(terms))
+                z = 0.0 if _is_small(one, own, other, bench.by) else disagreement(own, other, bench.by)
                 found = max(found, (name, z), key=lambda pair: abs(pair[1]))
         name = rival.rival
     return found
+
+
+def _is_small(one: Estimator, own: Scores, other: Scores, by: Clusters) -> bool:
+    """Whether reshaping moved an estimate by less than its own standard error, which is what it was asked to do.
+
+    Clipping takes from every large weight alike, so what it moves is soon far from 0 by chance, however little it is.
+    """
+    return one.strength is not None and abs(own.value - other.value) <= standard_error(own.influence, by)
 
 
 def _shift(one: Estimator, own: Scores, bench: _Bench) -> tuple[str, ...]:

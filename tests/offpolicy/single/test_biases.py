@@ -145,6 +145,15 @@ def test_what_is_biased_by_design_is_never_trusted_and_says_how_far_it_stands_fr
     assert found[2].diagnostics.lost_weight == pytest.approx(0.5 * 0.05 * 3.0, abs=ROUNDING)  # 11 becomes 8, in x = 0
 
 
+def test_reshaping_contradicts_itself_only_where_it_moves_more_than_chance_would() -> None:
+    # 11 becomes 10.9 in 160 rows: certain, and 6% of a standard error; everything above 2 becomes 2: many of them
+    evidence, _ = enumerated_actions(wrong_model=True)
+    little, much = evaluate(evidence, ["clipped-ips:10.9", "clipped-ips:2"])
+    assert little.verdict.word == "caution"
+    assert much.verdict.word == "do not use"
+    assert "standard errors from 'ips', which assumes less" in much.verdict.reasons[0]
+
+
 def test_clipping_most_of_the_weight_away_is_not_to_be_used() -> None:
     evidence, _ = enumerated_actions(wrong_model=True)
     one, other = evaluate(evidence, ["clipped-ips:0.5", "clipped-dr:0.5"])

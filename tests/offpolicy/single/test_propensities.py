@@ -66,6 +66,21 @@ def test_a_row_never_helps_to_fit_its_own_propensities() -> None:
     assert not np.array_equal(one, other)
 
 
+def test_calibration_is_learned_from_rows_that_the_model_did_not_see() -> None:
+    # 60 features of noise for 600 rows of a fair coin: on its own rows the model is sure of itself, and a calibration
+    # that looked at those would let that pass
+    rng = np.random.default_rng(0)
+    noise = SingleActionLog(
+        action=rng.integers(0, 2, 600), reward=np.zeros(600), context=rng.standard_normal((600, 60))
+    )
+    chance = 0.8 * np.sqrt(10 / 600)
+    assert learned(noise, 2, "none").error > 1.5 * chance
+    for how in ("platt", "isotonic"):
+        made = learned(noise, 2, how).log.propensity
+        assert made is not None
+        assert made.std() < 0.12  # the truth is .5 everywhere; steps of 10 logged actions or more, a slope of noise
+
+
 def test_the_calibration_error_is_the_share_of_actions_put_at_the_wrong_probability() -> None:
     action = np.repeat([0, 1], [300, 700])
     assert calibration_error(np.tile([0.3, 0.7], (1_000, 1)), action) == pytest.approx(0.0, abs=1e-12)
