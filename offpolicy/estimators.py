@@ -17,6 +17,7 @@ from offpolicy import weights
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm, dr, ips, own_searches, sndr, snips, switch
 from offpolicy.inference import lift, lift_per_search
+from offpolicy.loggers import mixture, shared, stable, weighted
 from offpolicy.sequences.terms import fitted, per_step, per_step_with_model
 from offpolicy.single.cuts import balanced, beyond, embedded, tabled
 from offpolicy.slates.cuts import click_model, prefix, pseudoinverse
@@ -187,6 +188,8 @@ _SHRINK = Strength(weights.shrink, 100.0, np.inf, 0.0, np.inf, (1e6, 1e5, 1e4, 1
 _SUB_GAUSSIAN = Strength(weights.sub_gaussian, 0.01, 0.0, 0.0, 1.0, (1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3))
 _TABLED = replace(_SWITCH, beyond=beyond)
 _IONIDES = "Ionides 2008"
+_AGARWAL = "Agarwal, Basu, Schnabel and Joachims 2017"
+_ZHAN = "Zhan, Hadad, Hirshberg and Athey 2021"
 _WANG = "Wang, Agarwal and Dudik 2017"
 _SU = "Su, Dimakopoulou, Krishnamurthy and Dudik 2020"
 _METELLI = "Metelli, Russo and Restelli 2021"
@@ -282,6 +285,14 @@ def _embedding(name: str, formula: Callable[[Terms], Statistics]) -> Estimator:
     )
 
 
+def _of_loggers(
+    name: str, terms: Callable[[Evidence], Terms], formula: Callable[[Terms], Statistics], needs: tuple[str, ...]
+) -> Estimator:
+    """An estimator that knows of several loggers."""
+    needed = 2 if formula is dr else 1
+    return Estimator(name, terms, formula, needs, _LOGGED, _AGARWAL, rival="ips", by_default=False, passes=needed)
+
+
 _ALL = (
     Estimator("ips", joint, ips, (), _LOGGED, _IPS),
     Estimator("snips", joint, snips, (), _LOGGED, _SNIPS),
@@ -363,6 +374,11 @@ _ALL = (
         by_default=False,
         passes=2,
     ),
+    _of_loggers("mixture-ips", mixture, ips, ("mixture",)),
+    _of_loggers("mixture-snips", mixture, snips, ("mixture",)),
+    _of_loggers("mixture-dr", mixture, dr, ("mixture", *MODEL)),
+    _of_loggers("weighted-ips", weighted, shared, ("second_moment",)),
+    replace(_of_loggers("stable-ips", stable, shared, ("second_moment",)), paper=_ZHAN),
     _of_sequences("trajectory-is", joint, ips, (), _PRECUP, _TRAJECTORY),
     _of_sequences("trajectory-wis", joint, snips, (), _PRECUP, _TRAJECTORY),
     _of_sequences("pdis", per_step, ips, (), _PRECUP),

@@ -28,6 +28,7 @@ PROPENSITY_KINDS = ("exact", "estimated")
 
 _TOTALS = (
     "q_target", "q_prefix_target", "q_click", "pseudoinverse", "embedding", "balanced", "score_residual", "fitted",
+    "second_moment",
 )  # fmt: skip
 _ROUNDING = 1e-6  # a log-probability of a float32 log may exceed 0 by this
 _FIRST_SLOT = 1e-4  # at slot 1 the marginal is the conditional; float32 logs agree far better than this
@@ -79,6 +80,7 @@ class Evidence:
         reward_range: Least and largest total reward that a row can have, the latter maybe infinite; None where it is
             not known.
         slot_range: Least and largest reward of one slot, the latter maybe infinite; None where it is not known.
+        second_moment: E[w^2] of the row's stratum, (N,), made of propensities and not of what was drawn.
         max_weight: Largest weight of a whole row that the policies allow, whatever is logged; None where not known.
         cluster: Identifier of the independent unit each row belongs to, (N,) integers.
         cluster_name: What a cluster is. "row" must be declared and says that rows are taken for independent; "shopper"
@@ -122,6 +124,7 @@ class Evidence:
     stratum: Ints | None = None  # (N,)
     mixture: Conditional | None = None  # (N, K)
     q_is_past_only: bool = False
+    second_moment: Floats | None = None  # (N,)
     reward_range: tuple[float, float] | None = None
     slot_range: tuple[float, float] | None = None
     max_weight: float | None = None

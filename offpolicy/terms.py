@@ -32,6 +32,7 @@ class Terms:
         q_target: The reward model's total under the target policy, (N,); None without a model.
         error: Mean relative error of the weights from the stated error of their marginals; 0 where exact.
         there: 1 where a piece exists, 0 behind the last step of a sequence, (N, J); None where all exist.
+        share: How much a row counts, (N, 1), mean 1, in `weight` already; None where all count alike.
         actions: The table of all actions, for estimators that ask of them what was not played.
     """
 
@@ -41,6 +42,7 @@ class Terms:
     q_target: Floats | None = None  # (N,)
     error: float = 0.0
     there: Floats | None = None  # (N, J)
+    share: Floats | None = None  # (N, 1)
     actions: ActionTable | None = None
 
     def expected(self) -> Floats:

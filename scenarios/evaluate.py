@@ -322,7 +322,8 @@ def headline(rows: Sequence[Row]) -> Row | None:
     Estimates that may never be trusted (the direct method) are never told first, nor those whose lift has no interval
     at all. None where nothing is left.
     """
-    by_name = {row["estimator"]: row for row in rows if row["lift_low"] is not None or row["lift_high"] is not None}
+    has_ends = [row for row in rows if row["lift_low"] is not None or row["lift_high"] is not None]
+    by_name = {row["estimator"]: row for row in reversed(has_ends)}  # of several rewards the first is told
     told = [by_name[name] for name in HEADLINES if name in by_name]
     for word in ("trust", "caution"):
         for row in told:

@@ -12,17 +12,39 @@ from slatelab.output import interval, number, print_json, print_note, print_resu
 
 if TYPE_CHECKING:
     from scenarios.evaluate import Evaluation, Wishes
+    from scenarios.foreign import ForeignLog
 
 
 def evaluate(
     context: typer.Context,
-    log: Annotated[Path, typer.Option(help="The log: a folder of Parquet files, or of Open Bandit files.")],
+    log: Annotated[Path, typer.Option(help="The log: a file, or a folder of files.")],
     log_format: Annotated[
-        Literal["native", "obd"], typer.Option("--format", help="SlateLab's own log, or Open Bandit's.")
-    ] = "native",
-    policy: Annotated[
-        str | None, typer.Option(help="For native logs: a registry name, a saved model's folder, or module:function.")
+        Literal["native", "obd", "mapped", "dsjson", "ubi"] | None,
+        typer.Option(
+            "--format",
+            help="SlateLab's own log (the default), Open Bandit's, any table with a --mapping (docs/any-log.md), "
+            "Vowpal Wabbit's JSON, or OpenSearch's UBI.",
+        ),
     ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="For tables (CSV, Parquet, JSON lines): a TOML file that says what columns are.")
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="module:function; for native logs also a registry name or a saved model's folder; for dsjson also "
+            "'uniform' or 'logged-greedy'."
+        ),
+    ] = None,
+    shopper: Annotated[str, typer.Option(help="For dsjson: where an event names its shopper, as c.GUser.id.")] = "",
+    examination: Annotated[
+        str | None,
+        typer.Option(metavar="1,.6,.4", help="For UBI: how much each slot is looked at, where that is known."),
+    ] = None,
+    is_dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only say what was understood of a log of another make and what can run."),
+    ] = False,
     target_table: Annotated[
         str | None, typer.Option(help="For Open Bandit: a CSV of the target's action probabilities, or 'uniform'.")
     ] = None,
@@ -50,9 +72,19 @@ def evaluate(
 ) -> None:
     """Estimate a policy's value from a log, with its lift over the logger, an interval and a verdict."""
     names = [name.strip() for name in estimators.split(",")] if estimators else None
+    foreign: ForeignLog | None = None
+    if mapping is not None or is_dry_run or log_format in ("mapped", "dsjson", "ubi"):
+        if (target_table, campaign) != (None, None):
+            raise _not_open_bandit()
+        foreign = _foreign_log(log, log_format, mapping, policy, shopper, _looks(examination))
+        if is_dry_run:
+            print_dry_run(foreign, as_json)
+            return
     with stdout_kept_clean():
         wishes = _wishes(interval_rule, replicates, reward_range, max_weight, width)
-        if log_format == "obd":
+        if foreign is not None:
+            evaluation = _foreign(foreign, names, level, seed, wishes)
+        elif log_format == "obd":
             evaluation = _open_bandit(log, policy, target_table, campaign, names, level, wishes)
         else:
             evaluation = _native(context, log, policy, target_table, campaign, names, level, seed, wishes)
@@ -61,7 +93,10 @@ def evaluate(
     if as_json:
         print_json({"estimates": records} | ({} if width is None else {"plans": list(evaluation.plans)}))
     else:
-        print_estimates(records)
+        for reward in dict.fromkeys(record.get("reward") for record in records):
+            if reward is not None:
+                print_result(f"Reward: {reward}")
+            print_estimates([record for record in records if record.get("reward") == reward])
         print_plans(evaluation.plans)
     if run_dir:
         print_note(f"Written to {run_dir}. Draw it with: slatelab report {run_dir}")
@@ -103,9 +138,7 @@ def _native(
             "module:function. For an Open Bandit log add --format obd --target-table TABLE."
         )
     if target_table is not None or campaign is not None:
-        raise UserError(
-            "--target-table and --campaign belong to Open Bandit logs; add --format obd, or leave them out."
-        )
+        raise _not_open_bandit()
     from scenarios.evaluate import evaluate_native
     from scenarios.progress import progress_on_stderr
 
@@ -132,6 +165,66 @@ def _open_bandit(
     from scenarios.evaluate import evaluate_open_bandit
 
     return evaluate_open_bandit(log, target_table, campaign=campaign, estimators=names, level=level, wishes=wishes)
+
+
+def _foreign_log(
+    log: Path,
+    log_format: str | None,
+    mapping: Path | None,
+    policy: str | None,
+    shopper: str,
+    examination: tuple[float, ...],
+) -> ForeignLog:
+    """Return how a log of another make is to be read; a mapping alone says that it is a table."""
+    from scenarios.foreign import ForeignLog
+    from simenv.errors import UserError
+
+    match log_format:
+        case "mapped" | "dsjson" | "ubi":
+            return ForeignLog(log, log_format, mapping, policy, shopper, examination)
+        case None if mapping is not None:
+            return ForeignLog(log, "mapped", mapping, policy, shopper)
+    raise UserError(
+        "--mapping and --dry-run belong to logs of another make: give --mapping MAP.toml, or --format dsjson or ubi."
+    )
+
+
+def _looks(examination: str | None) -> tuple[float, ...]:
+    """Return the numbers of --examination."""
+    from simenv.errors import UserError
+
+    try:
+        return tuple(float(number) for number in examination.split(",")) if examination else ()
+    except ValueError:
+        raise UserError(f"--examination is '{examination}'; expected numbers such as 1,.6,.4, one a slot.") from None
+
+
+def _not_open_bandit() -> Exception:
+    """Return the complaint about options of Open Bandit logs beside another log."""
+    from simenv.errors import UserError
+
+    return UserError("--target-table and --campaign belong to Open Bandit logs; add --format obd, or leave them out.")
+
+
+def _foreign(log: ForeignLog, names: list[str] | None, level: float, seed: int, wishes: Wishes) -> Evaluation:
+    """Evaluate a policy on a log of another make."""
+    from scenarios.foreign import evaluate_foreign
+
+    return evaluate_foreign(log, estimators=names, level=level, seed=seed, wishes=wishes)
+
+
+def print_dry_run(log: ForeignLog, as_json: bool) -> None:
+    """Print what a reader understood of a log, role by role, and what can be computed from it."""
+    from scenarios.foreign import dry_run
+
+    with stdout_kept_clean():
+        told, notes = dry_run(log)
+    if as_json:
+        print_json({"understood": [{"role": role, "found": found} for role, found in told], "notes": notes})
+        return
+    print_table(["role", "understood as"], [[role, found] for role, found in told], wrap=["understood as"])
+    for note in notes:
+        print_result(f"note: {note}")
 
 
 def print_estimates(records: Sequence[Mapping[str, Any]]) -> None:

@@ -1,0 +1,146 @@
+"""Logs of other makes through the command line: a dry run, estimates, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from slatelab.main import call
+
+MAP = """
+layout = "single"
+[columns]
+shopper = "user"
+action = "item"
+query = "asked"
+[rewards]
+clicks = "won"
+[propensity]
+columns = "p"
+scale = "probability"
+"""
+TARGET = '[target]\ncolumns = "q"\nscale = "probability"\n'
+POLICY = """
+import numpy as np
+
+def even(columns):
+    return {"p_conditional": np.full(len(columns["p"]), 0.5)}
+
+def as_shown(columns):
+    return {"ranking": columns["item"]}
+
+def hits(columns):
+    return {"ranking": [row[:1] for row in columns["hits"]]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a log, its mapping and a policy, entered."""
+    rng = np.random.default_rng(0)
+    n = 600
+    p = rng.uniform(0.3, 0.7, n)
+    frame = pd.DataFrame({
+        "user": np.arange(n) // 2, "item": np.where(rng.random(n) < p, "x", "y"), "p": p, "q": 1 - p,
+        "won": rng.integers(0, 2, n), "asked": "lamp",
+    })  # fmt: skip
+    frame.to_csv(tmp_path / "log.csv", index=False)
+    (tmp_path / "map.toml").write_text(MAP)
+    (tmp_path / "with_target.toml").write_text(MAP + TARGET)
+    (tmp_path / "no_weight.toml").write_text(MAP.partition("[propensity]")[0])
+    (tmp_path / "foreign_policy.py").write_text(POLICY)
+    shown = {"query_id": "1", "client_id": "c", "user_query": "lamp", "query_response_hit_ids": ["a", "b"]}
+    (tmp_path / "ubi.ndjson").write_text(
+        "".join(json.dumps(shown | {"query_id": str(one), "client_id": str(one % 9)}) + "\n" for one in range(40))
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(line: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    code = call(["evaluate", *line.split()])
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
+
+
+def test_a_dry_run_tells_what_was_understood_and_what_can_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run("--log log.csv --mapping with_target.toml --dry-run", capsys)
+    assert code == 0
+    for told in ("300 shoppers", "conditional, from 0.3", "ips, snips", "1 file, 600 rows"):
+        assert told in out
+    code, out, _ = run("--log log.csv --mapping no_weight.toml --dry-run --json", capsys)
+    assert "only a click model" in json.loads(out)["understood"][-1]["found"]
+    code, out, _ = run("--log log.csv --mapping map.toml --dry-run", capsys)
+    assert "no target policy" in out
+    assert run("--log ubi.ndjson --format ubi --dry-run", capsys)[0] == 0
+
+
+def test_the_target_is_a_column_or_a_function(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run("--log log.csv --mapping with_target.toml --json --out run", capsys)
+    assert code == 0
+    frame = pd.read_csv("log.csv")
+    value = float((frame.q / frame.p * frame.won).mean())
+    estimates = json.loads(out)["estimates"]
+    assert estimates[0]["value"] == pytest.approx(value, rel=1e-9)
+    assert list((folder / "run").rglob("estimates.csv"))
+    code, out, _ = run("--log log.csv --mapping map.toml --policy foreign_policy:even --json", capsys)
+    assert json.loads(out)["estimates"][0]["value"] == pytest.approx(
+        float((0.5 / frame.p * frame.won).mean()), rel=1e-9
+    )
+
+
+def test_without_weights_a_click_model_answers_and_is_not_trusted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "--log log.csv --mapping no_weight.toml --policy foreign_policy:as_shown --json"
+    code, out, _ = run(line, capsys)
+    (estimate,) = json.loads(out)["estimates"]
+    assert code == 0
+    assert estimate["estimator"] == "pbm"
+    assert estimate["verdict"] == "caution"
+    assert any("no counterfactual weight exists" in reason for reason in estimate["reasons"])
+    code, out, err = run(line + " --estimators ips", capsys)
+    assert (code, out) == (2, "")
+    assert "'ips' is refused: no counterfactual weight exists" in err
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("--log log.csv --format mapped", "needs --mapping"),
+        ("--log log.csv --mapping map.toml", "no target policy is given"),
+        ("--log log.csv --mapping nowhere.toml", "mapping 'nowhere.toml' does not exist"),
+        ("--log nowhere.csv --mapping map.toml", "does not exist; expected a log"),
+        ("--log log.csv --mapping map.toml --policy linear", "policy 'linear' cannot rank on this log"),
+        ("--log log.csv --mapping map.toml --policy nowhere:f", "policy 'nowhere:f' cannot be loaded"),
+        ("--log log.csv --mapping map.toml --policy foreign_policy:np", "is a module; expected a function"),
+        ("--log log.csv --dry-run", "give --mapping MAP.toml"),
+        ("--log log.csv --mapping map.toml --campaign all", "belong to Open Bandit logs"),
+        ("--log log.csv --mapping with_target.toml --estimators isp", "Did you mean 'ips'"),
+        ("--log log.csv --mapping with_target.toml --estimators dr", "needs q_logged and q_target"),
+        ("--log nowhere.json --format dsjson --policy uniform", "nowhere.json does not exist"),
+        ("--log log.csv --format dsjson --policy uniform", "log.csv, line 1: "),
+        ("--log ubi.ndjson --format ubi --mapping map.toml", "--mapping belongs to tables"),
+        ("--log ubi.ndjson --format ubi", "no counterfactual weight exists"),
+        ("--log ubi.ndjson --format ubi --policy foreign_policy:hits", "cannot tell how much of a click is the slot"),
+        ("--log ubi.ndjson --format ubi --policy foreign_policy:hits --examination 1,x", "expected numbers such as"),
+    ],
+)
+def test_every_mistake_is_one_line_and_leaves_nothing_half_written(
+    folder: Path, line: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(line + " --out left", capsys)
+    assert (code, out) == (2, "")
+    assert told in err
+    assert err.count("\n") == 1
+    assert not (folder / "left").exists()
+
+
+def test_examination_may_be_declared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run("--log ubi.ndjson --format ubi --policy foreign_policy:hits --examination 1,.5 --json", capsys)
+    assert code == 0
+    assert json.loads(out)["estimates"][0]["verdict"] == "do not use"  # nobody clicked
