@@ -35,5 +35,5 @@ def test_lift_intervals_of_fifty_logs_hold_the_truth(tmp_path: Path) -> None:
             held.setdefault(estimate.estimator, []).append(estimate.lift.low <= truth.lift <= estimate.lift.high)
     coverage = {name: float(np.mean(each)) for name, each in held.items()}
     print(coverage, "truth", truth.lift, "+-", truth.lift_stderr)
-    for name in ("dr", "ips-item", "snips-item", "dr-item"):
+    for name in ("dr", "rips", "cascade-dr", "ips-item", "snips-item", "dr-item"):
         assert coverage[name] >= 0.82, (name, coverage[name])
