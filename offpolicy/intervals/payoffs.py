@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy.formulas import dr, ips, snips
-from offpolicy.inference import Clusters
+from offpolicy.inference import Clusters, lift
 from offpolicy.intervals.case import Case
 from simenv.errors import UserError
 
@@ -151,6 +151,13 @@ def _rows(case: Case) -> _Rows:
             f"estimator '{one.name}' has no interval that holds in small logs: it is not a mean of weighted rewards. "
             "Ask for ips, snips or dr, or for the interval 't', 'bootstrap' or 'bca'."
         )
+    if one.tuning:
+        raise UserError(
+            f"the strength of '{one.name}' was chosen on these very rows, so a bet with it knows the rows to come. "
+            f"Name a number ('{one.name.partition(':')[0]}:10'), or ask for the interval 't'."
+        )
+    if case.is_lift and one.against is not lift:
+        raise UserError(f"the lift of '{one.name}' is not over the logger on the same rows; ask for the interval 't'.")
     if terms.weight.min() < 0.0:
         raise UserError(f"estimator '{one.name}' has weights below 0; betting needs weights of at least 0.")
     low, high = _range(case)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from offpolicy import Evidence
+from offpolicy import Evidence, evaluate
 from offpolicy.inference import Interval, normal
 from offpolicy.intervals.betting import betting, running, sequence, stakes
 from offpolicy.intervals.case import Asked, Case
@@ -153,6 +153,8 @@ def test_clipped_weights_bound_the_value_itself_and_enlarged_ones_are_refused(
     found = betting(make_case(log, "clipped-ips:5"), Asked())
     assert found.low < 0.05 < found.high
     assert np.isfinite(found.high)
+    with pytest.raises(UserError, match="was chosen on these very rows"):  # trap T17
+        evaluate(log, ["clipped-ips:slope"], interval="betting")
     with pytest.raises(UserError, match="makes some weights larger"):
         betting(make_case(log, "sg-ips"), Asked())
 
