@@ -11,7 +11,8 @@ The package sees columns, never policies. `offpolicy.reward_model`, `offpolicy.o
 from __future__ import annotations
 
 from offpolicy.estimate import Estimate, evaluate
-from offpolicy.estimators import ESTIMATORS, Estimator, estimator
+from offpolicy.estimator import Estimator
+from offpolicy.estimators import ESTIMATORS, estimator
 from offpolicy.evidence import Evidence
 from offpolicy.statistics import Scores, Statistics
 from offpolicy.verdict import THRESHOLDS, Thresholds

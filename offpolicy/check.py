@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy.actions import ActionTable
-from offpolicy.estimators import Estimator, at_strength, estimator
+from offpolicy.estimator import Estimator
+from offpolicy.estimators import at_strength, estimator
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm
 from offpolicy.rows import take

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from offpolicy.diagnostics import Diagnostics, diagnose, disagreement, effective, interference_z, upward_z
-from offpolicy.estimators import BY_SLOT, ESTIMATORS, Estimator, estimator
+from offpolicy.estimator import Estimator
+from offpolicy.estimators import BY_SLOT, ESTIMATORS, estimator
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm
 from offpolicy.inference import Clusters, Interval, clusters, standard_error

@@ -1,170 +1,34 @@
-"""The registry of estimators: each name is a cut of the evidence, a formula, and what they ask of the world.
+"""The registry of estimators: a line each.
 
-The same few formulas serve every family of weights, so an estimator is a line here. A line also says what no data can
-check, which columns it needs, how often it passes over the log, and why it may never be trusted where that is so.
+The same few formulas serve every family of weights. A line also says what no data can check, which columns are needed,
+how often the log is read, and why an estimator may never be trusted where that is so.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from offpolicy import weights
+from offpolicy.estimator import Estimator, Strength
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm, dr, ips, own_searches, sndr, snips, switch
-from offpolicy.inference import lift, lift_per_search
+from offpolicy.inference import lift_per_search
 from offpolicy.loggers import mixture, shared, stable, weighted
 from offpolicy.sequences.terms import fitted, per_step, per_step_with_model
 from offpolicy.single.cuts import balanced, beyond, embedded, tabled
 from offpolicy.slates.cuts import click_model, prefix, pseudoinverse
-from offpolicy.statistics import Scores, Statistics, scores
+from offpolicy.statistics import Statistics
 from offpolicy.terms import Terms, direct, item_position, joint
 from simenv.errors import UserError, unknown_name
-
-Floats = npt.NDArray[np.float64]
 
 MODEL = ("q_logged", "q_target")
 MARGINALS = ("logger_marginal", "target_marginal")
 PREFIX_MODEL = ("q_prefix", "q_prefix_target")
 BY_SLOT = (item_position, prefix)  # cuts that are the joint one where a slate has one slot
-SOURCES = {
-    "actions": "the probabilities of all actions, and what a reward model expects of them, by "
-    "offpolicy.single.arrays.evidence_of",
-    "embedding": "a ratio by offpolicy.single.embeddings, from what is known of each action's embedding",
-    "balanced": "a classifier's ratio by offpolicy.single.balance",
-}  # where columns come from that no reader of logs fills by itself
 TUNINGS = ("slope",)  # words in place of a strength; `offpolicy.tuning` knows what they mean
-
-
-@dataclass(frozen=True)
-class Strength:
-    """One number that an estimator reshapes its weights by: `name:number` sets another one than the default.
-
-    Attributes:
-        reshape: Weights (N, J) and the number to weights.
-        default: What the bare name takes.
-        none: The number that leaves weights as they are.
-        low, high: The range it must lie in.
-        grid: Candidates for tuning, from the least biased to the most.
-        beyond: What the reward model is left with at a strength, (N,), where it takes over what weights no longer
-            carry; None where the formula's own terms say all.
-    """
-
-    reshape: Callable[[Floats, float], Floats]
-    default: float
-    none: float
-    low: float
-    high: float
-    grid: tuple[float, ...]
-    beyond: Callable[[Terms, float], Floats] | None = None
-
-
-@dataclass(frozen=True)
-class Estimator:
-    """A named estimator: how it cuts the evidence, its formula, and what it asks of the world.
-
-    Attributes:
-        name: Registry key.
-        terms: Cuts the evidence: `joint`, `item_position`, `prefix`, `direct` and others.
-        formula: Terms in, statistics out.
-        needs: Optional columns of `Evidence` it cannot do without.
-        assumption: What no data can check and a reader must believe.
-        paper: Where it comes from.
-        estimand: What it estimates; `{unit}` is filled in with the unit of the evidence.
-        never_trust: Why no estimate of it may be called `trust`; empty where it may.
-        slotwise: Whether it assumes that the reward of a slot depends on its own item and place alone.
-        prefixwise: Whether it assumes that the reward of a slot does not depend on what stands below it.
-        rival: Estimator of the same value that assumes less, which may have a rival of its own; where one of these is
-            usable and disagrees, the assumption is wrong. Empty if there is none.
-        against: Turns its statistics into those of the difference to the logger.
-        strength: What its weights are reshaped by; None where they are left as they are.
-        at: The number that it is reshaped by now; NaN where it is still to be tuned.
-        tuning: Name of the rule that chooses the number, "" where it is given.
-        by_default: Whether it is computed where no estimators are named.
-        passes: How often the rows of a log are read, cross-fitting of a reward model included.
-    """
-
-    name: str
-    terms: Callable[[Evidence], Terms]
-    formula: Callable[[Terms], Statistics]
-    needs: tuple[str, ...]
-    assumption: str
-    paper: str
-    estimand: str = "value per {unit} over the logger's contexts"
-    never_trust: str = ""
-    slotwise: bool = False
-    prefixwise: bool = False
-    rival: str = ""
-    against: Callable[[Statistics, Evidence], Statistics] = lift
-    strength: Strength | None = None
-    at: float = float("nan")
-    tuning: str = ""
-    by_default: bool = True
-    passes: int = 1
-
-    @property
-    def has_model(self) -> bool:
-        """Whether a reward model stands in for what weights do not carry."""
-        return "q_target" in self.needs or (self.strength is not None and self.strength.beyond is not None)
-
-    def cut(self, evidence: Evidence) -> Terms:
-        """The evidence cut into terms, their weights reshaped where this estimator does that.
-
-        Raises:
-            UserError: If a needed column is missing.
-        """
-        self.require(evidence)
-        return self.reshaped(self.terms(evidence))
-
-    def reshaped(self, terms: Terms) -> Terms:
-        """Terms with reshaped weights; the same where this estimator leaves them alone.
-
-        Raises:
-            UserError: If its strength is still to be tuned.
-        """
-        if self.strength is None:
-            return terms
-        if math.isnan(self.at):
-            raise UserError(
-                f"'{self.name}' has no strength yet. Let offpolicy.evaluate choose it, or offpolicy.tuning.tuned."
-            )
-        made = replace(terms, weight=self.strength.reshape(terms.weight, self.at))
-        return made if self.strength.beyond is None else replace(made, q_target=self.strength.beyond(terms, self.at))
-
-    def missing(self, evidence: Evidence) -> tuple[str, ...]:
-        """The columns it needs and the evidence lacks."""
-        return tuple(need for need in self.needs if getattr(evidence, need) is None)
-
-    def require(self, evidence: Evidence) -> None:
-        """Raise a `UserError` that names the missing columns, if any is missing."""
-        missing = self.missing(evidence)
-        if missing:
-            where = " ".join(f"{need}: {SOURCES[need]}." for need in missing if need in SOURCES)
-            raise UserError(
-                f"estimator '{self.name}' needs {' and '.join(missing)}, which the evidence does not have. "
-                f"Add them, or choose an estimator that does without.{' ' if where else ''}{where}"
-            )
-
-    def __call__(self, evidence: Evidence) -> Scores:
-        """The value and the influence of each row.
-
-        Raises:
-            UserError: If a needed column is missing.
-        """
-        return scores(self.statistics(evidence))
-
-    def statistics(self, evidence: Evidence) -> Statistics:
-        """What the formula makes of each row.
-
-        Raises:
-            UserError: If a needed column is missing.
-        """
-        return self.formula(self.cut(evidence))
-
 
 _LOGGED = "slates were drawn with the logged propensities, and nothing unlogged moved both the slate and its reward"
 _SLOTWISE = _LOGGED + "; the reward of a slot depends on its item and position only (false under a cascade)"

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from offpolicy.diagnostics import diagnose
-from offpolicy.estimators import Estimator, at_strength
+from offpolicy.estimator import Estimator
+from offpolicy.estimators import at_strength
 from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters, student
 from offpolicy.statistics import scores

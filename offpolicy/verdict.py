@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from offpolicy.diagnostics import Diagnostics
-from offpolicy.estimators import Estimator
+from offpolicy.estimator import Estimator
 from offpolicy.evidence import Evidence
 
 Word = Literal["trust", "caution", "do not use"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from offpolicy.estimators import Estimator
+from offpolicy.estimator import Estimator
 from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters
 from offpolicy.statistics import Scores, Statistics
