@@ -7,10 +7,11 @@ effective positive a nominal 95% interval was measured to cover 58%.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from offpolicy.audit.finding import Finding
 from offpolicy.diagnostics import Diagnostics
 from offpolicy.estimator import Estimator
 from offpolicy.evidence import Evidence
@@ -25,7 +26,8 @@ class Thresholds:
     """Where trust ends and where use ends. Caution applies beyond the first of a pair, refusal beyond the second.
 
     Attributes:
-        mean_weight_z: |z| of the mean weight: 3 happens by chance in 0.3% of sound logs, 5 in one of a million.
+        mean_weight_z: |z| of the mean weight: 3.3 happens by chance in 0.1% of sound logs, 5 in one of a million.
+        mean_weight_off: How far from 1 the mean weight must be as well, so that huge logs are not refused for nothing.
         effective_positives: Rewarded rows the estimate rests on. With 100 the standard error of a rate is a tenth of
             it; with fewer than 10 the interval itself is not known.
         effective_rows: Rows the estimate rests on; below 100 the mean of skewed weights is far from normal.
@@ -43,7 +45,8 @@ class Thresholds:
             refused.
     """
 
-    mean_weight_z: tuple[float, float] = (3.0, 5.0)
+    mean_weight_z: tuple[float, float] = (3.3, 5.0)
+    mean_weight_off: float = 0.02
     effective_positives: tuple[float, float] = (100.0, 10.0)
     effective_rows: tuple[float, float] = (500.0, 100.0)
     max_weight_share: tuple[float, float] = (0.05, 0.25)
@@ -66,6 +69,7 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
+TOLD_ELSEWHERE = ("support", "reward model")  # findings that a threshold here tells already, or that only inform
 _NOT_ITS_OWN = "a slot's reward is not its own here"
 
 
@@ -76,6 +80,7 @@ def judge(
     n_clusters: float,
     rival_z: float = 0.0,
     interference_z: float | None = None,
+    findings: Sequence[Finding] = (),
     thresholds: Thresholds = THRESHOLDS,
 ) -> Verdict:
     """Say whether an estimate should be believed.
@@ -88,6 +93,7 @@ def judge(
         rival_z: z of the difference to the rival estimator; 0 where there is no usable one.
         interference_z: `offpolicy.diagnostics.interference_z`, or `upward_z` for what assumes that only slots below do
             not matter; None where it could not be computed.
+        findings: What the audit found that bears on this estimator.
         thresholds: Where trust and use end.
     """
     found = [*_measured(diagnostics, evidence, n_clusters, thresholds), *_declared(estimator, evidence)]
@@ -97,6 +103,7 @@ def judge(
     if (estimator.slotwise or estimator.prefixwise) and evidence.n_slots > 1:
         found += _interference(interference_z, estimator.prefixwise, thresholds)
     found += _left_out(estimator, diagnostics, thresholds)
+    found += [(one.rank, one.said) for one in findings if one.rank and one.check not in TOLD_ELSEWHERE]
     worst = max((rank for rank, _ in found), default=0)
     reasons = tuple(reason for _, reason in sorted(found, key=lambda pair: -pair[0]))
     if not reasons:
@@ -114,7 +121,7 @@ def _measured(
     if seen.unsupported:
         yield 2, "no common support: the target policy could never have shown what the logger showed"
     rank = _above(abs(seen.mean_weight_z), limits.mean_weight_z)
-    if rank:
+    if rank and abs(seen.mean_weight - 1.0) > limits.mean_weight_off:
         yield (
             rank,
             (

@@ -20,6 +20,7 @@ from simenv.errors import UserError
 SCHEMA = 1
 KINDS = ("experiment", "evaluation", "sweep", "benchmark", "fit", "contest")
 ROLES = ("logger", "baseline", "learned", "oracle")
+AUDIT_OUTCOMES = ("passed", "strained", "failed", "not checked")
 WEIGHT_KINDS = ("joint", "item-position")
 PLAYS = ("registered", "greedy")
 PREDICTIVE_FLAGS = ("inside", "outside", "far outside")
@@ -59,6 +60,14 @@ COLUMNS: dict[str, dict[str, str]] = {
     "weights": {
         **dict.fromkeys(("source", "policy", "kind"), "text"),
         **dict.fromkeys(("log10_low", "log10_high", "count"), "number"),
+    },
+    "audit": {
+        **dict.fromkeys(("source", "policy", "check", "outcome", "said"), "text"),
+        "figure": "number",
+    },
+    "by_segment": {
+        **dict.fromkeys(("column", "segment", "estimator", "verdict", "reasons"), "text"),
+        **dict.fromkeys(("value", "low", "high", "level", "lift", "lift_low", "lift_high", "rows", "p"), "number"),
     },
     "policies": {
         **dict.fromkeys(("policy", "role"), "text"),
@@ -161,6 +170,8 @@ WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("contest_pairs", "play"): PLAYS,
     ("contest_pairs", "verdict"): tuple(OUTCOMES),
     ("weights", "kind"): WEIGHT_KINDS,
+    ("audit", "outcome"): AUDIT_OUTCOMES,
+    ("by_segment", "verdict"): tuple(VERDICTS),
     ("predictive", "flag"): PREDICTIVE_FLAGS,
 }
 

@@ -10,8 +10,8 @@ from scipy import stats
 
 from scenarios.candidates import population, seed_of
 from scenarios.config import Scenario
-from scenarios.evaluate import headline, holds, lift_ends
 from scenarios.folder import Row
+from scenarios.headline import headline, holds, lift_ends
 from scenarios.progress import Progress
 from simenv import truth as truths_of
 from simenv.log import Log

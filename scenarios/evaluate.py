@@ -5,29 +5,25 @@ from __future__ import annotations
 import datetime
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from offpolicy import Evidence, evaluate
 from offpolicy.estimators import ESTIMATORS, estimator
 from offpolicy.estimators import MODEL as MODEL_COLUMNS
-from offpolicy.intervals.registry import interval_rule
 from offpolicy.obd import read_obd
-from offpolicy.planning import plan_of
 from offpolicy.single.obd_model import with_click_rates
 from policies.registry import load_policy
 from scenarios.config import Estimation
+from scenarios.evaluation import Evaluation, Wishes, audit_rows, estimate_rows, plan_rows, segment_rows, weight_rows
 from scenarios.evidence import join_log
-from scenarios.folder import Row, RunSummary, begin_run, end_run, write_run, write_table
 from scenarios.held_out import unseen_half
 from scenarios.progress import Progress
 from simenv.errors import UserError
 from simenv.log import Log
 
+AS_USUAL = Wishes()
 CLICK = (0.0, 1.0)  # what one impression can earn
 BINS = np.arange(-4.0, 4.01, 0.25)  # log10 of the weights in the histogram
 
@@ -58,98 +54,6 @@ SHARED_STOCK = (
 )
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What the reader asks of intervals, and what is known before any log.
-
-    Attributes:
-        interval: Name in `offpolicy.intervals.registry.INTERVALS`.
-        replicates: B, of a bootstrap.
-        reward_range: Least and largest total reward of a row; what the log itself tells where None.
-        max_weight: Largest weight of a row that the policies allow; what the logger's floor tells where None.
-        width: How narrow an interval should be: says how many more searches that takes. None does not ask.
-    """
-
-    interval: str = "t"
-    replicates: int = 1000
-    reward_range: tuple[float, float] | None = None
-    max_weight: float | None = None
-    width: float | None = None
-
-    def bounded(self, evidence: Evidence) -> Evidence:
-        """The evidence with the declared bounds in place of those that it came with."""
-        return replace(
-            evidence,
-            reward_range=self.reward_range or evidence.reward_range,
-            max_weight=self.max_weight or evidence.max_weight,
-        )
-
-    def check(self, estimators: Sequence[str] | None) -> None:
-        """Raise a `UserError` where a name is in no registry, before a log is read."""
-        interval_rule(self.interval)
-        for name in estimators or []:
-            estimator(name)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Estimates of one log, ready to print or to be written as a run folder.
-
-    Attributes:
-        name: What was evaluated, for titles.
-        rows: One per estimate: source, policy and the estimate's record.
-        weights: Histogram rows of the importance weights.
-        plans: Where a width was asked for, how many more searches each estimate needs.
-        assumptions, notes: Sentences for the reader.
-        config, hashes: What it was made from.
-        started, wall_seconds: When and how long.
-    """
-
-    name: str
-    rows: Sequence[Row]
-    weights: Sequence[Row]
-    assumptions: Sequence[str]
-    notes: Sequence[str]
-    config: Mapping[str, Any]
-    hashes: Mapping[str, str]
-    started: str
-    wall_seconds: float
-    plans: Sequence[Row] = ()
-
-    def records(self) -> list[dict[str, Any]]:
-        """The estimates as flat records, in the order of the estimators."""
-        return [{key: value for key, value in row.items() if key not in ("source", "policy")} for row in self.rows]
-
-    def write(self, out: Path) -> Path:
-        """Write a run folder of kind "evaluation".
-
-        Raises:
-            UserError: where `out` holds a finished run or something else.
-        """
-        begin_run(out, "evaluation")
-        write_table(out, "estimates", [flat(row) for row in self.rows])
-        write_table(out, "weights", self.weights)
-        write_run(
-            out,
-            RunSummary(
-                kind="evaluation",
-                name=self.name,
-                title=f"Off-policy evaluation: {self.name}",
-                question="What would this policy have been worth on this log, and is the number to be believed?",
-                finding=finding(self.rows),
-                assumptions=self.assumptions,
-                notes=self.notes,
-                config=self.config,
-                seeds={},
-                hashes=self.hashes,
-                started=self.started,
-                wall_seconds=self.wall_seconds,
-            ),
-        )
-        end_run(out)
-        return out
-
-
 def evaluate_native(
     log: Path,
     policy: str,
@@ -158,7 +62,7 @@ def evaluate_native(
     level: float,
     seed: int,
     progress: Progress,
-    wishes: Wishes = Wishes(),
+    wishes: Wishes = AS_USUAL,
 ) -> Evaluation:
     """Judge one policy from a log in SlateLab's format.
 
@@ -185,7 +89,7 @@ def evaluate_native(
     advance = progress.task("read the log", opened.n_rows if half is None else None)
     joined = join_log(opened, {target.name: target}, half, settings, seed, advance)
     evidence = wishes.bounded(joined.evidence[target.name])
-    rows = estimate_rows("log", target.name, evidence, settings, seed)
+    rows = estimate_rows("log", target.name, evidence, settings, seed, wishes.per)
     return Evaluation(
         name=f"{target.name} on {log.name}",
         rows=rows,
@@ -212,6 +116,8 @@ def evaluate_native(
         started=started,
         wall_seconds=time.monotonic() - clock,
         plans=plan_rows(evidence, rows, wishes.width),
+        audit=audit_rows("log", target.name, evidence),
+        segments=segment_rows(evidence, rows, wishes, level, seed),
     )
 
 
@@ -222,7 +128,7 @@ def evaluate_open_bandit(
     campaign: str | None,
     estimators: list[str] | None,
     level: float,
-    wishes: Wishes = Wishes(),
+    wishes: Wishes = AS_USUAL,
 ) -> Evaluation:
     """Judge a table of target probabilities from an Open Bandit log.
 
@@ -266,104 +172,9 @@ def evaluate_open_bandit(
         started=started,
         wall_seconds=time.monotonic() - clock,
         plans=plan_rows(evidence, rows, wishes.width),
+        audit=audit_rows(source, policy, evidence),
+        segments=segment_rows(evidence, rows, wishes, level, 0),
     )
-
-
-def estimate_rows(source: str, policy: str, evidence: Evidence, settings: Estimation, seed: int = 0) -> list[Row]:
-    """The estimates as rows of the table estimates.csv, reasons still a list; the seed is of resampling."""
-    return [
-        {"source": source, "policy": policy, **estimate.record()}
-        for estimate in evaluate(
-            evidence, settings.estimators, settings.level, settings.interval, seed, settings.replicates
-        )
-    ]
-
-
-def plan_rows(evidence: Evidence, rows: Sequence[Row], width: float | None) -> list[Row]:
-    """How many more searches each estimate needs for an interval of that width; empty where none was asked for.
-
-    An estimate whose interval lacks an end has the reason in place of numbers.
-
-    Raises:
-        UserError: If the width is not above 0.
-    """
-    return [] if width is None else [plan_of(evidence, row, width) for row in rows]
-
-
-def flat(row: Row) -> Row:
-    """A row as CSV holds it."""
-    return {key: "; ".join(value) if key == "reasons" else value for key, value in row.items()}
-
-
-def weight_rows(source: str, policy: str, evidence: Evidence) -> list[Row]:
-    """Histograms of log10 weights, joint and item-position, as rows of weights.csv. The first bin holds all below."""
-    kinds = {"joint": evidence.target.prefix().joint - evidence.logger.prefix().joint}
-    if evidence.target_marginal is not None and evidence.logger_marginal is not None and evidence.n_slots > 1:
-        kinds["item-position"] = (evidence.target_marginal.logp - evidence.logger_marginal.logp).reshape(-1)
-    rows: list[Row] = []
-    for kind, logw in kinds.items():
-        log10 = np.clip(logw / np.log(10.0), BINS[0], BINS[-1] - 1e-9)
-        counts, _ = np.histogram(log10, BINS)
-        rows += [
-            {"source": source, "policy": policy, "kind": kind, "log10_low": float(low), "log10_high": float(high),
-             "count": int(count)}
-            for low, high, count in zip(BINS[:-1], BINS[1:], counts, strict=True)
-        ]  # fmt: skip
-    return rows
-
-
-# What is told first: what needs the least to be right comes first, never the narrowest interval.
-HEADLINES = ("dr-item", "snips-item", "ips-item", "cascade-dr", "snrips", "rips", "dr", "snips", "ips")
-
-
-def headline(rows: Sequence[Row]) -> Row | None:
-    """The estimate to tell first: the first in HEADLINES that is trusted, else the first to be read with caution.
-
-    Estimates that may never be trusted (the direct method) are never told first, nor those whose lift has no interval
-    at all. None where nothing is left.
-    """
-    has_ends = [row for row in rows if row["lift_low"] is not None or row["lift_high"] is not None]
-    by_name = {row["estimator"]: row for row in reversed(has_ends)}  # of several rewards the first is told
-    told = [by_name[name] for name in HEADLINES if name in by_name]
-    for word in ("trust", "caution"):
-        for row in told:
-            if row["verdict"] == word:
-                return row
-    return None
-
-
-def finding(rows: Sequence[Row]) -> str:
-    """One sentence: the most believable estimate, or that none is."""
-    best = headline(rows)
-    if best is None:
-        worst = min(rows, key=lambda row: HEADLINES.index(row["estimator"]) if row["estimator"] in HEADLINES else 99)
-        return f"No estimate of {worst['policy']} from this log should be used: {worst['reasons'][0]}."
-    said = (
-        f"{best['estimator']} puts {best['policy']} at {best['value']:.4f}, {best['lift']:+.4f} against the logger "
-        f"({best['level']:.0%} interval {lift_ends(best, 1.0, '+.4f')})"
-    )
-    if best["verdict"] == "trust":
-        return f"{said}; the evidence carries it."
-    return f"{said}; to be read with caution: {best['reasons'][0]}."
-
-
-def holds(row: Row, lift: float) -> bool:
-    """Whether the interval of a row's lift holds a number; an end that it lacks excludes nothing.
-
-    False where there is no interval at all.
-    """
-    low, high = row["lift_low"], row["lift_high"]
-    if low is None and high is None:
-        return False
-    return (low is None or low <= lift) and (high is None or lift <= high)
-
-
-def lift_ends(row: Row, scale: float, form: str) -> str:
-    """Both ends of the interval of a row's lift, times a scale and as a format says, or the one end it has."""
-    low, high = row["lift_low"], row["lift_high"]
-    if high is None:
-        return f"{low * scale:{form}} or more"
-    return f"{high * scale:{form}} or less" if low is None else f"{low * scale:{form}} to {high * scale:{form}}"
 
 
 def _now() -> str:

@@ -22,6 +22,7 @@ from policies.features import FeatureMap, features
 from policies.learning import in_half
 from policies.ranking import slate_propensities
 from scenarios.config import Estimation
+from scenarios.log_context import Around, around, with_context
 from scenarios.progress import Advance
 from scenarios.pseudoinverse import pseudoinverse_weights
 from scenarios.slate_models import SlateModels, expect, fit_models
@@ -105,6 +106,7 @@ def join_log(
     keep: Keep = None if half is None else (lambda shopper: in_half(shopper, half))
     models = _models(log, feature_map, keep, settings, seed)
     logged: list[_Logged] = []
+    beside: list[Around] = []
     asked: dict[str, list[_Asked]] = {name: [] for name in targets}
     error, floor = 0.0, 1.0
     reads = any(target.reads_query for target in targets.values())
@@ -113,16 +115,17 @@ def join_log(
         x = features(feature_map, batch.page, every)  # (N, C, F)
         row, stated = _logged(batch, x, models)
         logged.append(row)
+        beside.append(around(batch))
         error, floor = max(error, stated), min(floor, float(batch.floor.min()))
         for name, target in targets.items():
             answer, stated = _ask(target, batch, x, models, settings, seed)
             asked[name].append(answer)
             error = max(error, stated)
         advance(len(batch))
-    whole = join(logged)
+    whole, context = join(logged), join(beside)
     made = {name: _evidence(whole, join(answers), targets[name], error) for name, answers in asked.items()}
     return Joined(
-        {name: _bounded(one, log, floor, targets[name]) for name, one in made.items()},
+        {name: with_context(_bounded(one, log, floor, targets[name]), context) for name, one in made.items()},
         models.notes,
         error,
     )

@@ -21,8 +21,10 @@ from offpolicy.readers.mapping_file import read_mapping
 from offpolicy.readers.reading import NO_WEIGHT, Caveat, Reading, runnable, with_caveats
 from offpolicy.readers.ubi import read_ubi
 from offpolicy.readers.vowpal import BUILTIN, read_dsjson
+from offpolicy.sequences.evaluate import evaluate_sequences
 from scenarios.config import Estimation
-from scenarios.evaluate import HIDDEN_CONFOUNDER, Evaluation, Wishes, plan_rows, weight_rows
+from scenarios.evaluate import HIDDEN_CONFOUNDER
+from scenarios.evaluation import Evaluation, Wishes, audit_rows, plan_rows, segment_rows, weight_rows
 from scenarios.folder import Row
 from simenv.errors import UserError
 
@@ -116,6 +118,7 @@ def evaluate_foreign(
         raise UserError(_no_target(log))
     asked_of = _Asked(settings, asked, seed, wishes)
     rows, weights, plans = (_by_model if reading.no_weight else _by_weights)(reading, _policy_name(log), asked_of)
+    first = None if reading.no_weight else next(iter(reading.evidence.values()))
     return Evaluation(
         name=f"{_policy_name(log)} on {log.path.name}",
         rows=rows,
@@ -130,6 +133,8 @@ def evaluate_foreign(
         started=started,
         wall_seconds=time.monotonic() - clock,
         plans=plans,
+        audit=audit_rows(log.path.name, _policy_name(log), first) if first else [],
+        segments=segment_rows(first, rows, wishes, level, seed) if first else [],
     )  # fmt: skip
 
 
@@ -147,7 +152,10 @@ class _Asked:
     ) -> tuple[list[Row], list[Row]]:
         """The estimates as rows, with the caveats in their verdicts, and how many more searches each needs."""
         settings, bounded = self.settings, self.wishes.bounded(evidence)
-        made = evaluate(bounded, names, settings.level, settings.interval, self.seed, settings.replicates)
+        if self.wishes.per == "search":
+            made = evaluate(bounded, names, settings.level, settings.interval, self.seed, settings.replicates)
+        else:
+            made = evaluate_sequences(bounded, self.wishes.per, names, settings.level, settings.interval, self.seed)
         rows: list[Row] = [{**head, **one.record()} for one in with_caveats(made, caveats)]
         return rows, plan_rows(bounded, rows, self.wishes.width)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from offpolicy.obd import read_obd
 from offpolicy.obd_fetch import CAMPAIGNS, cached, target_table_path
 from scenarios.config import Estimation
-from scenarios.evaluate import estimate_rows, weight_rows
+from scenarios.evaluation import estimate_rows, weight_rows
 from scenarios.folder import Row
 
 

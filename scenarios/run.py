@@ -20,18 +20,8 @@ from policies.registry import named_policy
 from scenarios import compare, curves, real
 from scenarios.candidates import logging_policy, population, seed_of
 from scenarios.config import Scenario, load_scenario
-from scenarios.evaluate import (
-    HIDDEN_CONFOUNDER,
-    INDEPENDENT,
-    MODEL,
-    POSITIONS,
-    PREFIXES,
-    SAME_CONTEXTS,
-    SHARED_STOCK,
-    estimate_rows,
-    flat,
-    weight_rows,
-)
+from scenarios.evaluate import HIDDEN_CONFOUNDER, INDEPENDENT, MODEL, POSITIONS, PREFIXES, SAME_CONTEXTS, SHARED_STOCK
+from scenarios.evaluation import estimate_rows, flat, weight_rows
 from scenarios.evidence import join_log
 from scenarios.folder import Row, RunSummary, begin_run, end_run, write_run, write_table
 from scenarios.held_out import unseen_half

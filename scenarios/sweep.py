@@ -154,8 +154,9 @@ def run_cell(cell: Cell, work: Path) -> Tables:
     from policies.ranking import RankingPolicy
     from policies.registry import named_policy
     from scenarios.candidates import logging_policy, population, seed_of
-    from scenarios.evaluate import estimate_rows, flat, holds
+    from scenarios.evaluation import estimate_rows, flat
     from scenarios.evidence import join_log
+    from scenarios.headline import holds
     from scenarios.held_out import unseen_half
     from scenarios.progress import SilentProgress
     from scenarios.train import train_on_half

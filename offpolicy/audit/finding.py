@@ -18,13 +18,13 @@ class Finding:
     Attributes:
         check: Its name, as in `offpolicy.audit.checks.CHECKS`.
         outcome: "strained" costs trust, "failed" use; "not checked" says that a column was missing.
-        figure: The number it rests on, in the unit that `said` names; NaN where not checked.
+        figure: The number it rests on, in the unit that `said` names; None where there is none.
         said: One sentence for the reader.
     """
 
     check: str
     outcome: Outcome
-    figure: float
+    figure: float | None
     said: str
 
     @property
@@ -32,7 +32,7 @@ class Finding:
         """0 passed or not checked, 1 strained, 2 failed."""
         return {"passed": 0, "not checked": 0, "strained": 1, "failed": 2}[self.outcome]
 
-    def record(self) -> dict[str, str | float]:
+    def record(self) -> dict[str, str | float | None]:
         """As a row of a table."""
         return {"check": self.check, "outcome": self.outcome, "figure": self.figure, "said": self.said}
 

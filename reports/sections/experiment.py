@@ -7,6 +7,7 @@ import pandas as pd
 from reports.figures import estimates, learning, overview, policies, segments, weights
 from reports.folder import Run
 from reports.numbers import number
+from reports.sections.evidence import audit_section, by_segment_section
 from reports.sections.section import Picture, Section, cut, picture
 from reports.style import PolicyStyle
 from reports.summaries import OWN_CONTEXTS, SIMULATED, unique
@@ -58,6 +59,10 @@ def experiment_sections(run: Run, judged: pd.DataFrame | None, styles: dict[str,
         found.append(_real(_of_real(judged)))
     if "weights" in tables:
         found.append(_weights(tables["weights"], judged))
+    if "audit" in tables:
+        found.append(audit_section(tables["audit"]))
+    if "by_segment" in tables:
+        found.append(by_segment_section(tables["by_segment"]))
     if "segments" in tables:
         found.append(_segments(tables["segments"], styles))
     return found

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from slatelab.output import interval, number, print_json, print_note, print_result, print_table, stdout_kept_clean
+from slatelab.output import print_json, print_note, print_result, stdout_kept_clean
+from slatelab.told import print_audit, print_dry_run, print_estimates, print_plans, print_segments
 
 if TYPE_CHECKING:
-    from scenarios.evaluate import Evaluation, Wishes
+    from scenarios.evaluation import Evaluation, Wishes
     from scenarios.foreign import ForeignLog
 
 
@@ -66,6 +67,12 @@ def evaluate(
     width: Annotated[
         float | None, typer.Option(help="Also say how many more searches make the interval this narrow.")
     ] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Also by segment: locale, device, visitor, page or category.")
+    ] = None,
+    per: Annotated[
+        str, typer.Option(help="What a value is of: search (over the logger's), session or shopper (the policy's own).")
+    ] = "search",
     seed: Annotated[int, typer.Option(help="The seed of the folds of cross-fitting, and of resampling.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Also leave a run folder that `slatelab report` draws.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and no table.")] = False,
@@ -81,7 +88,7 @@ def evaluate(
             print_dry_run(foreign, as_json)
             return
     with stdout_kept_clean():
-        wishes = _wishes(interval_rule, replicates, reward_range, max_weight, width)
+        wishes = replace(_wishes(interval_rule, replicates, reward_range, max_weight, width), by=by, per=per)
         if foreign is not None:
             evaluation = _foreign(foreign, names, level, seed, wishes)
         elif log_format == "obd":
@@ -91,13 +98,16 @@ def evaluate(
         records = evaluation.records()
         run_dir = evaluation.write(out) if out else None
     if as_json:
-        print_json({"estimates": records} | ({} if width is None else {"plans": list(evaluation.plans)}))
+        beside = {"audit": evaluation.audit, "plans": evaluation.plans, "segments": evaluation.segments}
+        print_json({"estimates": records} | {name: list(rows) for name, rows in beside.items() if rows})
     else:
         for reward in dict.fromkeys(record.get("reward") for record in records):
             if reward is not None:
                 print_result(f"Reward: {reward}")
             print_estimates([record for record in records if record.get("reward") == reward])
         print_plans(evaluation.plans)
+        print_audit(evaluation.audit)
+        print_segments(evaluation.segments)
     if run_dir:
         print_note(f"Written to {run_dir}. Draw it with: slatelab report {run_dir}")
 
@@ -106,7 +116,7 @@ def _wishes(
     interval_rule: str, replicates: int, reward_range: str | None, max_weight: float | None, width: float | None
 ) -> Wishes:
     """What is asked of intervals, and what is declared of rewards and weights."""
-    from scenarios.evaluate import Wishes
+    from scenarios.evaluation import Wishes
     from simenv.errors import UserError
 
     if reward_range is None:
@@ -211,77 +221,3 @@ def _foreign(log: ForeignLog, names: list[str] | None, level: float, seed: int, 
     from scenarios.foreign import evaluate_foreign
 
     return evaluate_foreign(log, estimators=names, level=level, seed=seed, wishes=wishes)
-
-
-def print_dry_run(log: ForeignLog, as_json: bool) -> None:
-    """Print what a reader understood of a log, role by role, and what can be computed from it."""
-    from scenarios.foreign import dry_run
-
-    with stdout_kept_clean():
-        told, notes = dry_run(log)
-    if as_json:
-        print_json({"understood": [{"role": role, "found": found} for role, found in told], "notes": notes})
-        return
-    print_table(["role", "understood as"], [[role, found] for role, found in told], wrap=["understood as"])
-    for note in notes:
-        print_result(f"note: {note}")
-
-
-def print_estimates(records: Sequence[Mapping[str, Any]]) -> None:
-    """Print the estimates as a table, how to read it, and the reasons of every verdict that is less than `trust`."""
-    rule = "\n".join(dict.fromkeys(str(record["interval"]) for record in records))
-    columns = [
-        "estimator",
-        "value",
-        f"interval\n({rule})",
-        "lift",
-        "lift interval",
-        "effective\nrows",
-        "effective\npositives",
-        "verdict",
-    ]
-    rows = [
-        [
-            record["estimator"],
-            number(record["value"]),
-            interval(record["low"], record["high"]),
-            number(record["lift"]),
-            interval(record["lift_low"], record["lift_high"]),
-            number(record["effective_rows"]),
-            number(record["effective_positives"], digits=3),
-            record["verdict"],
-        ]
-        for record in records
-    ]
-    print_table(columns, rows, right=columns[1:-1], wrap=[columns[2], "lift interval"])
-    print_result("")
-    for line in dict.fromkeys(_reading(record) for record in records):
-        print_result(line)
-    names_by_reason: dict[str, list[str]] = {}
-    for record in records:
-        if record["reasons"]:
-            told = f"{record['verdict']}: {'; '.join(record['reasons'])}"
-            names_by_reason.setdefault(told, []).append(record["estimator"])
-    for told, names in names_by_reason.items():
-        print_result(f"{', '.join(names)}: {told}")
-
-
-def print_plans(plans: Sequence[Mapping[str, Any]]) -> None:
-    """Print how many more searches each estimate needs, where a width was asked for."""
-    for plan in plans:
-        if plan["more_rows"] is None:
-            told = plan["caveat"]
-        elif plan["more_rows"] == 0:
-            told = f"the interval is {number(plan['width_now'])} wide, no more than {number(plan['width'])}"
-        else:
-            told = f"{plan['more_rows']:,} more searches of the same mix for an interval {number(plan['width'])} wide"
-            told += f" (now {number(plan['width_now'])})" + (f"; {plan['caveat']}" if plan["caveat"] else "")
-        print_result(f"{plan['estimator']}: {told}")
-
-
-def _reading(record: Mapping[str, Any]) -> str:
-    """Return how the numbers of one record are to be read."""
-    return (
-        f"Estimated: {record['estimand']}; {record['rows']:,} rows; {100 * record['level']:g}% intervals "
-        f"({record['interval']}), errors clustered by {record['cluster']}; lift over the logger on the same rows."
-    )

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from offpolicy import ESTIMATORS, Evidence
+from offpolicy.audit.finding import Finding
 from offpolicy.diagnostics import Diagnostics
 from offpolicy.verdict import Verdict, judge
 
@@ -37,8 +38,8 @@ def test_a_sound_estimate_is_trusted_and_says_on_what_grounds(make_evidence: Mak
 @pytest.mark.parametrize(
     ("change", "word", "reason"),
     [
-        ({"mean_weight_z": -3.1}, "caution", "standard errors from 1 (limit 3)"),
-        ({"mean_weight_z": 5.1}, "do not use", "standard errors from 1 (limit 5)"),
+        ({"mean_weight_z": -3.4, "mean_weight": 0.97}, "caution", "standard errors from 1 (limit 3.3)"),
+        ({"mean_weight_z": 5.1, "mean_weight": 1.03}, "do not use", "standard errors from 1 (limit 5)"),
         ({"effective_positives": 99.0}, "caution", "99 effective positives; fewer than 100"),
         ({"effective_positives": 4.77}, "do not use", "4.8 effective positives; fewer than 10"),
         ({"effective_rows": 499.0}, "caution", "499 effective rows; fewer than 500"),
@@ -55,6 +56,18 @@ def test_every_threshold_that_is_crossed_is_a_reason(
     found = verdict(make_evidence(), replace(SOUND, **change))
     assert found.word == word
     assert reason in found.reasons[0]
+
+
+def test_a_mean_weight_that_only_a_huge_log_tells_from_one_is_no_reason(make_evidence: MakeEvidence) -> None:
+    assert verdict(make_evidence(), replace(SOUND, mean_weight_z=9.0, mean_weight=1.01)).word == "trust"
+
+
+def test_what_the_audit_finds_is_a_reason(make_evidence: MakeEvidence) -> None:
+    evidence, told = make_evidence(), Finding("score residual", "failed", 1.2, "choices are sharper than logged")
+    for outcome, word in (("passed", "trust"), ("strained", "caution"), ("failed", "do not use")):
+        found = judge(ESTIMATORS["ips"], evidence, SOUND, 1_000, findings=[replace(told, outcome=outcome)])
+        assert found.word == word
+        assert (told.said in found.reasons) == (outcome != "passed")
 
 
 def test_few_shoppers_are_a_reason(make_evidence: MakeEvidence) -> None:

@@ -159,7 +159,7 @@ def _estimate(
     low, high = value - 1.96 * stderr, value + 1.96 * stderr
     return {
         "source": source, "policy": policy, "estimator": name, "estimand": ESTIMAND if source == "simulated" else "row",
-        "value": value, "stderr": stderr, "low": low, "high": high, "level": 0.95,
+        "value": value, "stderr": stderr, "low": low, "high": high, "interval": "t", "level": 0.95,
         "lift": value - logged, "lift_low": low - logged, "lift_high": high - logged,
         "rows": n, "effective_rows": effective,
         "effective_positives": 4.8 if source.startswith("open") else effective / 5,
@@ -167,6 +167,42 @@ def _estimate(
         "max_weight_share": 0.012, "cluster": "shopper" if source == "simulated" else "row",
         "verdict": verdict, "reasons": why,
     }  # fmt: skip
+
+
+def audit_rows() -> pd.DataFrame:
+    """Four checks of one policy's weights, one of each outcome."""
+    seen = {
+        "score residual": (
+            "passed",
+            1.01,
+            "choices are 1.01 times as sharp as their logged propensities say (z = +0.8)",
+        ),
+        "balance": ("strained", 3.4, "weighting moves the share of device = phone, which no ranking can (z = 3.4)"),
+        "drift": ("failed", 6.1, "in part 3 of 8 of the time, weights do not have mean 1 (z = 6.1)"),
+        "support": ("not checked", None, "not checked: the evidence lacks the propensities of all actions"),
+    }
+    return pd.DataFrame(
+        [
+            {
+                "source": "simulated",
+                "policy": LEARNED[0],
+                "check": name,
+                "outcome": outcome,
+                "figure": figure,
+                "said": said,
+            }
+            for name, (outcome, figure, said) in seen.items()
+        ]
+    )
+
+
+def by_segment_rows() -> pd.DataFrame:
+    """One estimator's values on three kinds of device."""
+    rows = []
+    for device, p in (("desktop", 0.2), ("phone", 0.001), ("tablet", 1.0)):
+        row = _estimate("simulated", LEARNED[0], "dr-item", 0.25, 0.01, 0.21, 900, 400.0, "caution", "few rows")
+        rows.append({"column": "device", "segment": device, **row, "p": p})
+    return pd.DataFrame(rows)
 
 
 def truth_rows() -> pd.DataFrame:
@@ -283,6 +319,7 @@ def experiment_tables() -> dict[str, pd.DataFrame]:
     return {
         "policies": policies_rows(), "learning": learning_rows(), "estimates": estimates_rows(), "truth": truth_rows(),
         "weights": weights_rows(), "segments": segments_rows(), "sessions": sessions_rows(),
+        "audit": audit_rows(), "by_segment": by_segment_rows(),
     }  # fmt: skip
 
 

@@ -85,6 +85,8 @@ def test_every_heading_that_has_data_is_there(whole: Path) -> None:
         "Estimates against the truth",
         "The real Open Bandit log",
         "Importance weights",
+        "The log, asked for itself",
+        "By device",
         "By segment",
         "Example searches",
         "How it was made",

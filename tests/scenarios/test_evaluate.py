@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from policies.registry import named_policy
-from scenarios.evaluate import SHARED_STOCK, evaluate_native, finding
+from scenarios.evaluate import SHARED_STOCK, evaluate_native
+from scenarios.headline import finding
 from scenarios.progress import SilentProgress
 from simenv.log import Log, write_log
 from simenv.market import Market, Stock

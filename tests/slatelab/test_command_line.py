@@ -13,7 +13,7 @@ import typer
 from simenv.errors import UserError
 from slatelab import main, output
 from slatelab.main import VERBS, call
-from slatelab.verbs.evaluate import print_estimates
+from slatelab.told import print_estimates
 
 
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:

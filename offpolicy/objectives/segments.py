@@ -1,0 +1,90 @@
+"""Values and lifts by segment: locale, device, new and returning shoppers, head and tail.
+
+Who looks at ten segments finds one that moved by luck. So the intervals of lifts hold all at once, and p-values are
+corrected for their number; the verdict of a segment is made from its own rows, and is often worse than that of the
+whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from offpolicy.estimate import Estimate, evaluate
+from offpolicy.estimators import estimator
+from offpolicy.evidence import Evidence
+from offpolicy.inference import clusters
+from offpolicy.intervals.case import Asked
+from offpolicy.intervals.simultaneous import by_segment, holm, p_values, simultaneous
+from offpolicy.rows import take
+from simenv.errors import UserError, unknown_name
+
+FEWEST = 30  # rows, and shoppers, of a segment that is told of
+
+
+@dataclass(frozen=True)
+class SegmentEstimate:
+    """One segment's estimate.
+
+    Attributes:
+        column: What the rows are cut by.
+        segment: Its name.
+        estimate: From its rows alone; its lift's interval holds together with those of the other segments.
+        p: Of no lift, two-sided, corrected for the number of segments (Holm, 1979).
+    """
+
+    column: str
+    segment: str
+    estimate: Estimate
+    p: float
+
+    def record(self) -> dict[str, str | float | int | list[str] | None]:
+        """As a row of a table."""
+        return {"column": self.column, "segment": self.segment, **self.estimate.record(), "p": self.p}
+
+
+@dataclass(frozen=True)
+class BySegment:
+    """Estimates by segment, and the names of segments too small to be told of."""
+
+    estimates: tuple[SegmentEstimate, ...]
+    too_small: tuple[str, ...]
+
+
+def evaluate_segments(evidence: Evidence, column: str, name: str, level: float = 0.95, seed: int = 0) -> BySegment:
+    """Estimate value and lift of each segment by one estimator.
+
+    Args:
+        evidence: The columns, with `segments`.
+        column: One of `evidence.segments`.
+        name: The estimator, maybe with a strength.
+        level: Of a segment's value alone, and of all lifts together.
+        seed: Of the draws behind simultaneous intervals.
+
+    Raises:
+        UserError: If the evidence has no such column, no segment is large enough, or as `offpolicy.evaluate`.
+    """
+    if column not in evidence.segments:
+        raise unknown_name("segment", column, evidence.segments)
+    labels = evidence.segments[column].astype(str)
+    large = [str(label) for label in np.unique(labels) if _is_large(evidence, labels == label)]
+    small = tuple(sorted(set(labels.tolist()) - set(large)))
+    if not large:
+        raise UserError(
+            f"no segment of '{column}' has {FEWEST} rows of {FEWEST} shoppers; leave --by out, or log more."
+        )
+    one, by = estimator(name), clusters(evidence)
+    lifts = by_segment(one.against(one.statistics(evidence), evidence), labels)
+    told = [lifts[label] for label in large]
+    together = simultaneous(told, by, Asked(level, seed))
+    p = holm(p_values(told, by))
+    made = []
+    for label, lift, corrected in zip(large, together.intervals, p, strict=True):
+        own = evaluate(take(evidence, labels == label), [name], level)[0]
+        made.append(SegmentEstimate(column, label, replace(own, lift=lift), corrected))
+    return BySegment(tuple(made), small)
+
+
+def _is_large(evidence: Evidence, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> bool:
+    return int(rows.sum()) >= FEWEST and len(np.unique(evidence.cluster[rows])) >= FEWEST

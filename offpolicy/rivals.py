@@ -1,0 +1,152 @@
+"""What the estimates of one evaluation share, and what they say of each other.
+
+Weights are made and measured once a family, the log is audited once, and an estimate is held against those that assume
+less: where a usable one disagrees, what it does without is wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from offpolicy.audit.checks import CHECKS
+from offpolicy.audit.finding import Finding
+from offpolicy.diagnostics import Diagnostics, diagnose, disagreement, effective, interference_z, upward_z
+from offpolicy.estimator import Estimator
+from offpolicy.estimators import ESTIMATORS
+from offpolicy.evidence import Evidence
+from offpolicy.formulas import dm
+from offpolicy.inference import Clusters, standard_error
+from offpolicy.single.cuts import embedded
+from offpolicy.statistics import Scores, scores
+from offpolicy.terms import Terms, direct
+from offpolicy.verdict import THRESHOLDS, WORDS, judge
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the estimates of one evaluation share: each family of weights is made and measured once.
+
+    Attributes:
+        evidence: The columns.
+        by: Clusters of the rows.
+        interference_z, upward_z: What the log says of slots that touch each other; see `offpolicy.diagnostics`.
+        beyond_support: Probability that the target plays what the logger never plays.
+        log: What the audit found of the log, whoever weighs it.
+    """
+
+    evidence: Evidence
+    by: Clusters
+    interference_z: float | None
+    upward_z: float | None
+    beyond_support: float
+    log: tuple[Finding, ...]
+    cuts: dict[Callable[[Evidence], Terms], Terms] = field(default_factory=dict)
+    measured: dict[tuple[object, ...], tuple[Terms, Diagnostics]] = field(default_factory=dict)
+    audited: dict[Callable[[Evidence], Terms], tuple[Finding, ...]] = field(default_factory=dict)
+
+    def findings(self, one: Estimator) -> tuple[Finding, ...]:
+        """What the audit found that bears on an estimator: nothing for one without weights."""
+        if one.formula is dm:
+            return ()
+        if one.terms not in self.audited:
+            terms, _ = self.cut(replace(one, strength=None))
+            looks = [check.look for check in CHECKS.values() if check.weighs]
+            self.audited[one.terms] = tuple(look(self.evidence, terms, self.by) for look in looks)
+        return self.log + self.audited[one.terms]
+
+    def cut(self, one: Estimator) -> tuple[Terms, Diagnostics]:
+        """The evidence as an estimator cuts it, weights reshaped, and what those weights look like."""
+        key = (one.terms, one.strength, None if one.strength is None else one.at)
+        if key not in self.measured:
+            if one.terms not in self.cuts:
+                self.cuts[one.terms] = one.terms(self.evidence)
+            terms = one.reshaped(self.cuts[one.terms])
+            seen = diagnose(terms, self.by)
+            if one.strength is not None:
+                seen = self._as_they_were(one, seen)
+            if self.evidence.actions is not None and one.formula is not dm and one.terms is not embedded:
+                seen = replace(seen, beyond_support=self.beyond_support)
+            self.measured[key] = terms, seen
+        return self.measured[key]
+
+    def _as_they_were(self, one: Estimator, seen: Diagnostics) -> Diagnostics:
+        """Only weights that nobody reshaped have mean 1 and tell of propensities and support."""
+        _, plain = self.cut(replace(one, strength=None))
+        return replace(
+            seen,
+            mean_weight=plain.mean_weight,
+            mean_weight_z=plain.mean_weight_z,
+            unsupported=plain.unsupported,
+            lost_weight=1.0 - seen.mean_weight / plain.mean_weight if plain.mean_weight > 0.0 else 0.0,
+        )
+
+
+def bench_of(evidence: Evidence, by: Clusters) -> Bench:
+    """A bench with what is measured once a log."""
+    return Bench(
+        evidence,
+        by,
+        interference_z(evidence, by),
+        upward_z(evidence, by),
+        0.0 if evidence.actions is None else evidence.actions.beyond_support(),
+        tuple(check.look(evidence, direct(evidence), by) for check in CHECKS.values() if not check.weighs),
+    )
+
+
+def strongest_rival(one: Estimator, own: Scores, bench: Bench) -> tuple[str, float]:
+    """Of the estimators that assume less, and less again, the one that disagrees most: its name and z."""
+    found, name = (one.rival, 0.0), one.rival
+    while name:
+        rival = ESTIMATORS[name]
+        if not rival.missing(bench.evidence):
+            terms, diagnostics = bench.cut(rival)
+            # One with too little left contradicts nobody.
+            is_usable = judge(rival, bench.evidence, diagnostics, bench.by.effective).word != WORDS[2]
+            if is_usable and not _is_thin(one, rival, bench):
+                other = scores(rival.formula(terms))
+                z = 0.0 if _is_small(one, own, other, bench.by) else disagreement(own, other, bench.by)
+                found = max(found, (name, z), key=lambda pair: abs(pair[1]))
+        name = rival.rival
+    return found
+
+
+def _is_small(one: Estimator, own: Scores, other: Scores, by: Clusters) -> bool:
+    """Whether reshaping moved an estimate by less than its own standard error, which is what it was asked to do.
+
+    Clipping takes from every large weight alike, so what it moves is soon far from 0 by chance, however little it is.
+    """
+    return one.strength is not None and abs(own.value - other.value) <= standard_error(own.influence, by)
+
+
+def shift(one: Estimator, own: Scores, bench: Bench) -> tuple[str, ...]:
+    """What is biased by design says how far it stands from what is not: an estimate of its bias."""
+    if not one.never_trust or not one.rival:
+        return ()
+    rival = ESTIMATORS[one.rival]
+    if rival.missing(bench.evidence):
+        return ()
+    other = scores(rival.formula(bench.cut(rival)[0]))
+    difference, stderr = own.value - other.value, standard_error(own.influence - other.influence, bench.by)
+    if not math.isfinite(difference):
+        return ()
+    chance = (
+        "too few positives to say by chance or not" if _is_thin(one, rival, bench) else f"standard error {stderr:.2g}"
+    )
+    return (f"it is {difference:+.3g} ({chance}) from '{one.rival}', which assumes less",)
+
+
+def _is_thin(one: Estimator, rival: Estimator, bench: Bench) -> bool:
+    """Whether two estimates differ by the weights of so few rewarded rows that their difference has no standard error.
+
+    Where no reward happened to fall among the rows that one of them weighs otherwise, the difference does not vary at
+    all in the log, and would seem certain.
+    """
+    terms, other = bench.cut(one)[0], bench.cut(rival)[0]
+    if one.formula is dm or terms.weight.shape != other.weight.shape:
+        return False
+    moved = effective(np.abs(terms.weight - other.weight) * np.abs(terms.reward))
+    return moved < THRESHOLDS.effective_positives[1]

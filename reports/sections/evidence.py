@@ -1,0 +1,34 @@
+"""The sections on what a log says of itself, and on segments."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from reports.evidence_tables import audit_table, by_segment_table
+from reports.sections.section import Section
+
+
+def audit_section(table: pd.DataFrame) -> Section:
+    """What the log was asked, and what it said."""
+    return Section(
+        "audit",
+        "The log, asked for itself",
+        "Weights with mean 1 are not yet right: a wrong table of propensities that logger and policy share cancels in "
+        "every weight. So the log is asked whether it drew as it says, whether weighting keeps what no ranking can "
+        "move, and whether the mean of such weights can be learned from a sample of this size. What no check can see: "
+        "a logger that knew more than the log says.",
+        None,
+        (audit_table(table),),
+    )
+
+
+def by_segment_section(table: pd.DataFrame) -> Section:
+    """Values and lifts by segment."""
+    return Section(
+        "by-segment",
+        f"By {table['column'].iloc[0]}",
+        "Who looks at many segments finds one that moved by luck: intervals of lifts hold all at once, and p-values "
+        "are corrected for their number. Each verdict is made from the rows of its segment alone.",
+        None,
+        (by_segment_table(table),),
+    )

@@ -1,0 +1,196 @@
+"""An evaluation: estimates of one log with all that belongs beside them, as rows of tables and as a run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from offpolicy import Evidence, evaluate
+from offpolicy.audit.checks import audit
+from offpolicy.estimators import estimator
+from offpolicy.inference import clusters
+from offpolicy.intervals.registry import interval_rule
+from offpolicy.objectives.segments import evaluate_segments
+from offpolicy.planning import plan_of
+from offpolicy.sequences.evaluate import UNITS, evaluate_sequences
+from offpolicy.terms import joint
+from scenarios.config import Estimation
+from scenarios.folder import Row, RunSummary, begin_run, end_run, write_run, write_table
+from scenarios.headline import finding, headline
+from simenv.errors import UserError
+
+BINS = np.arange(-4.0, 4.01, 0.25)  # log10 of the weights in the histogram
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the reader asks of intervals, and what is known before any log.
+
+    Attributes:
+        interval: Name in `offpolicy.intervals.registry.INTERVALS`.
+        replicates: B, of a bootstrap.
+        reward_range: Least and largest total reward of a row; what the log itself tells where None.
+        max_weight: Largest weight of a row that the policies allow; what the logger's floor tells where None.
+        width: How narrow an interval should be: says how many more searches that takes. None does not ask.
+        by: A column of segments to tell values and lifts by; None tells the whole alone.
+        per: What a value is of: a search, a session or a shopper.
+    """
+
+    interval: str = "t"
+    replicates: int = 1000
+    reward_range: tuple[float, float] | None = None
+    max_weight: float | None = None
+    width: float | None = None
+    by: str | None = None
+    per: str = "search"
+
+    def bounded(self, evidence: Evidence) -> Evidence:
+        """The evidence with the declared bounds in place of those that it came with."""
+        return replace(
+            evidence,
+            reward_range=self.reward_range or evidence.reward_range,
+            max_weight=self.max_weight or evidence.max_weight,
+        )
+
+    def check(self, estimators: Sequence[str] | None) -> None:
+        """Raise a `UserError` where a name is in no registry or two wishes exclude each other, before a log is read."""
+        if self.per not in ("search", *UNITS):
+            raise UserError(f"value per '{self.per}' is not known; expected search, {' or '.join(UNITS)}.")
+        if self.per != "search" and (self.by is not None or self.width is not None):
+            raise UserError(f"segments and planning are per search; leave out --by and --width, or --per {self.per}.")
+        interval_rule(self.interval)
+        for name in estimators or []:
+            estimator(name)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Estimates of one log, ready to print or to be written as a run folder.
+
+    Attributes:
+        name: What was evaluated, for titles.
+        rows: One per estimate: source, policy and the estimate's record.
+        weights: Histogram rows of the importance weights.
+        plans: Where a width was asked for, how many more searches each estimate needs.
+        audit: What the log itself says of its propensities and of the weights.
+        segments: Where they were asked for, values and lifts by segment.
+        assumptions, notes: Sentences for the reader.
+        config, hashes: What it was made from.
+        started, wall_seconds: When and how long.
+    """
+
+    name: str
+    rows: Sequence[Row]
+    weights: Sequence[Row]
+    assumptions: Sequence[str]
+    notes: Sequence[str]
+    config: Mapping[str, Any]
+    hashes: Mapping[str, str]
+    started: str
+    wall_seconds: float
+    plans: Sequence[Row] = ()
+    audit: Sequence[Row] = ()
+    segments: Sequence[Row] = ()
+
+    def records(self) -> list[dict[str, Any]]:
+        """The estimates as flat records, in the order of the estimators."""
+        return [{key: value for key, value in row.items() if key not in ("source", "policy")} for row in self.rows]
+
+    def write(self, out: Path) -> Path:
+        """Write a run folder of kind "evaluation".
+
+        Raises:
+            UserError: where `out` holds a finished run or something else.
+        """
+        begin_run(out, "evaluation")
+        write_table(out, "estimates", [flat(row) for row in self.rows])
+        write_table(out, "weights", self.weights)
+        if self.audit:
+            write_table(out, "audit", self.audit)
+        if self.segments:
+            write_table(out, "by_segment", [flat(row) for row in self.segments])
+        write_run(
+            out,
+            RunSummary(
+                kind="evaluation",
+                name=self.name,
+                title=f"Off-policy evaluation: {self.name}",
+                question="What would this policy have been worth on this log, and is the number to be believed?",
+                finding=finding(self.rows),
+                assumptions=self.assumptions,
+                notes=self.notes,
+                config=self.config,
+                seeds={},
+                hashes=self.hashes,
+                started=self.started,
+                wall_seconds=self.wall_seconds,
+            ),
+        )
+        end_run(out)
+        return out
+
+
+def estimate_rows(
+    source: str, policy: str, evidence: Evidence, settings: Estimation, seed: int = 0, per: str = "search"
+) -> list[Row]:
+    """The estimates as rows of the table estimates.csv, reasons still a list; the seed is of resampling."""
+    if per == "search":
+        made = evaluate(evidence, settings.estimators, settings.level, settings.interval, seed, settings.replicates)
+    else:
+        made = evaluate_sequences(evidence, per, settings.estimators, settings.level, settings.interval, seed)
+    return [{"source": source, "policy": policy, **estimate.record()} for estimate in made]
+
+
+def audit_rows(source: str, policy: str, evidence: Evidence) -> list[Row]:
+    """What the log itself says of its propensities, and of the weights of whole slates."""
+    found = audit(evidence, joint(evidence), clusters(evidence))
+    return [{"source": source, "policy": policy, **finding.record()} for finding in found]
+
+
+def segment_rows(evidence: Evidence, rows: Sequence[Row], wishes: Wishes, level: float, seed: int) -> list[Row]:
+    """Values and lifts by segment, by the estimator that is told first; empty where no segments were asked for.
+
+    Raises:
+        UserError: If the log has no such segments, or none large enough.
+    """
+    if wishes.by is None:
+        return []
+    told = headline(rows) or rows[0]
+    return [one.record() for one in evaluate_segments(evidence, wishes.by, told["estimator"], level, seed).estimates]
+
+
+def plan_rows(evidence: Evidence, rows: Sequence[Row], width: float | None) -> list[Row]:
+    """How many more searches each estimate needs for an interval of that width; empty where none was asked for.
+
+    An estimate whose interval lacks an end has the reason in place of numbers.
+
+    Raises:
+        UserError: If the width is not above 0.
+    """
+    return [] if width is None else [plan_of(evidence, row, width) for row in rows]
+
+
+def flat(row: Row) -> Row:
+    """A row as CSV holds it."""
+    return {key: "; ".join(value) if key == "reasons" else value for key, value in row.items()}
+
+
+def weight_rows(source: str, policy: str, evidence: Evidence) -> list[Row]:
+    """Histograms of log10 weights, joint and item-position, as rows of weights.csv. The first bin holds all below."""
+    kinds = {"joint": evidence.target.prefix().joint - evidence.logger.prefix().joint}
+    if evidence.target_marginal is not None and evidence.logger_marginal is not None and evidence.n_slots > 1:
+        kinds["item-position"] = (evidence.target_marginal.logp - evidence.logger_marginal.logp).reshape(-1)
+    rows: list[Row] = []
+    for kind, logw in kinds.items():
+        log10 = np.clip(logw / np.log(10.0), BINS[0], BINS[-1] - 1e-9)
+        counts, _ = np.histogram(log10, BINS)
+        rows += [
+            {"source": source, "policy": policy, "kind": kind, "log10_low": float(low), "log10_high": float(high),
+             "count": int(count)}
+            for low, high, count in zip(BINS[:-1], BINS[1:], counts, strict=True)
+        ]  # fmt: skip
+    return rows

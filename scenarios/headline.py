@@ -1,0 +1,60 @@
+"""What is told first of several estimates, and in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scenarios.folder import Row
+
+# What is told first: what needs the least to be right comes first, never the narrowest interval.
+HEADLINES = ("dr-item", "snips-item", "ips-item", "cascade-dr", "snrips", "rips", "dr", "snips", "ips")
+
+
+def headline(rows: Sequence[Row]) -> Row | None:
+    """The estimate to tell first: the first in HEADLINES that is trusted, else the first to be read with caution.
+
+    Estimates that may never be trusted (the direct method) are never told first, nor those whose lift has no interval
+    at all. None where nothing is left.
+    """
+    has_ends = [row for row in rows if row["lift_low"] is not None or row["lift_high"] is not None]
+    by_name = {row["estimator"]: row for row in reversed(has_ends)}  # of several rewards the first is told
+    told = [by_name[name] for name in HEADLINES if name in by_name]
+    for word in ("trust", "caution"):
+        for row in told:
+            if row["verdict"] == word:
+                return row
+    return None
+
+
+def finding(rows: Sequence[Row]) -> str:
+    """One sentence: the most believable estimate, or that none is."""
+    best = headline(rows)
+    if best is None:
+        worst = min(rows, key=lambda row: HEADLINES.index(row["estimator"]) if row["estimator"] in HEADLINES else 99)
+        return f"No estimate of {worst['policy']} from this log should be used: {worst['reasons'][0]}."
+    said = (
+        f"{best['estimator']} puts {best['policy']} at {best['value']:.4f}, {best['lift']:+.4f} against the logger "
+        f"({best['level']:.0%} interval {lift_ends(best, 1.0, '+.4f')})"
+    )
+    if best["verdict"] == "trust":
+        return f"{said}; the evidence carries it."
+    return f"{said}; to be read with caution: {best['reasons'][0]}."
+
+
+def holds(row: Row, lift: float) -> bool:
+    """Whether the interval of a row's lift holds a number; an end that it lacks excludes nothing.
+
+    False where there is no interval at all.
+    """
+    low, high = row["lift_low"], row["lift_high"]
+    if low is None and high is None:
+        return False
+    return (low is None or low <= lift) and (high is None or lift <= high)
+
+
+def lift_ends(row: Row, scale: float, form: str) -> str:
+    """Both ends of the interval of a row's lift, times a scale and as a format says, or the one end it has."""
+    low, high = row["lift_low"], row["lift_high"]
+    if high is None:
+        return f"{low * scale:{form}} or more"
+    return f"{high * scale:{form}} or less" if low is None else f"{low * scale:{form}} to {high * scale:{form}}"

@@ -1,0 +1,119 @@
+"""What `slatelab evaluate` prints: estimates with reasons, plans, the audit, segments, what a reader understood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from slatelab.output import interval, number, print_json, print_result, print_table, stdout_kept_clean
+
+if TYPE_CHECKING:
+    from scenarios.foreign import ForeignLog
+
+
+def print_dry_run(log: ForeignLog, as_json: bool) -> None:
+    """Print what a reader understood of a log, role by role, and what can be computed from it."""
+    from scenarios.foreign import dry_run
+
+    with stdout_kept_clean():
+        told, notes = dry_run(log)
+    if as_json:
+        print_json({"understood": [{"role": role, "found": found} for role, found in told], "notes": notes})
+        return
+    print_table(["role", "understood as"], [[role, found] for role, found in told], wrap=["understood as"])
+    for note in notes:
+        print_result(f"note: {note}")
+
+
+def print_estimates(records: Sequence[Mapping[str, Any]]) -> None:
+    """Print the estimates as a table, how to read it, and the reasons of every verdict that is less than `trust`."""
+    rule = "\n".join(dict.fromkeys(str(record["interval"]) for record in records))
+    columns = [
+        "estimator",
+        "value",
+        f"interval\n({rule})",
+        "lift",
+        "lift interval",
+        "effective\nrows",
+        "effective\npositives",
+        "verdict",
+    ]
+    rows = [
+        [
+            record["estimator"],
+            number(record["value"]),
+            interval(record["low"], record["high"]),
+            number(record["lift"]),
+            interval(record["lift_low"], record["lift_high"]),
+            number(record["effective_rows"]),
+            number(record["effective_positives"], digits=3),
+            record["verdict"],
+        ]
+        for record in records
+    ]
+    print_table(columns, rows, right=columns[1:-1], wrap=[columns[2], "lift interval"])
+    print_result("")
+    for line in dict.fromkeys(_reading(record) for record in records):
+        print_result(line)
+    names_by_reason: dict[str, list[str]] = {}
+    for record in records:
+        if record["reasons"]:
+            told = f"{record['verdict']}: {'; '.join(record['reasons'])}"
+            names_by_reason.setdefault(told, []).append(record["estimator"])
+    for told, names in names_by_reason.items():
+        print_result(f"{', '.join(names)}: {told}")
+
+
+def print_audit(audit: Sequence[Mapping[str, Any]]) -> None:
+    """Print what the log says of its own propensities: what passed by name, what did not in words."""
+    for outcome in ("passed", "not checked"):
+        names = [row["check"] for row in audit if row["outcome"] == outcome]
+        if names:
+            print_result(f"audit, {outcome}: {', '.join(names)}")
+    for row in audit:
+        if row["outcome"] in ("strained", "failed"):
+            print_result(f"audit, {row['outcome']}: {row['check']}: {row['said']}")
+
+
+def print_segments(segments: Sequence[Mapping[str, Any]]) -> None:
+    """Print values and lifts by segment."""
+    if not segments:
+        return
+    name = segments[0]["column"]
+    columns = [name, "rows", "value", "lift", "lift interval\n(all at once)", "p\n(Holm)", "verdict"]
+    rows = [
+        [
+            row["segment"],
+            f"{row['rows']:,}",
+            number(row["value"]),
+            number(row["lift"]),
+            interval(row["lift_low"], row["lift_high"]),
+            number(row["p"], digits=2),
+            row["verdict"],
+        ]
+        for row in segments
+    ]
+    print_result("")
+    print_table(columns, rows, right=columns[1:-1])
+    print_result(f"By {name}, by {segments[0]['estimator']}.")
+
+
+def print_plans(plans: Sequence[Mapping[str, Any]]) -> None:
+    """Print how many more searches each estimate needs, where a width was asked for."""
+    for plan in plans:
+        if plan["more_rows"] is None:
+            told = plan["caveat"]
+        elif plan["more_rows"] == 0:
+            told = f"the interval is {number(plan['width_now'])} wide, no more than {number(plan['width'])}"
+        else:
+            told = f"{plan['more_rows']:,} more searches of the same mix for an interval {number(plan['width'])} wide"
+            told += f" (now {number(plan['width_now'])})" + (f"; {plan['caveat']}" if plan["caveat"] else "")
+        print_result(f"{plan['estimator']}: {told}")
+
+
+def _reading(record: Mapping[str, Any]) -> str:
+    """Return how the numbers of one record are to be read."""
+    return (
+        f"Estimated: {record['estimand']}; {record['rows']:,} rows; {100 * record['level']:g}% intervals "
+        f"({record['interval']}), errors clustered by {record['cluster']}; lift over the logger on the same rows."
+    )
