@@ -83,7 +83,7 @@ def placebo(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     z = single_look(worst, len(looks))
     slot = looks.index(worst) + 1
     more = "more" if worst > 0 else "less"
-    said = f"slot {slot} shows {more} attractive items than the logged propensities say (z = {z:.1f})"
+    said = f"furthest off is slot {slot}: {more} attractive items than the logged propensities say (z = {z:.1f})"
     return Finding("placebo", outcome_of(z, LIMITS.z), worst, said)
 
 
@@ -128,7 +128,7 @@ def balance(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
         return _missing("balance", "features of the context, or segments")
     name, worst = max(looks, key=lambda look: abs(look[1]))
     z = single_look(worst, len(looks))
-    said = f"weighting moves {name}, which no ranking can (z = {z:.1f} after {len(looks)} looks)"
+    said = f"of {len(looks)} things that no ranking can move, weighting moves {name} most (z = {z:.1f})"
     return Finding("balance", outcome_of(z, LIMITS.z), worst, said)
 
 
@@ -143,7 +143,7 @@ def drift(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     worst = max(looks, key=abs)
     z = single_look(worst, len(looks))
     block = looks.index(worst) + 1
-    said = f"in part {block} of {len(looks)} of the time, weights do not have mean 1 (z = {z:.1f})"
+    said = f"weights are furthest from mean 1 in part {block} of {len(looks)} of the time (z = {z:.1f})"
     return Finding("drift", outcome_of(z, LIMITS.z), worst, said)
 
 
