@@ -9,8 +9,6 @@ from reports.summaries import records
 from reports.table import Cell, Table, table_of
 from reports.verdicts import VERDICTS
 
-_LIKE = {"passed": "trust", "strained": "caution", "failed": "do not use"}
-
 
 def audit_table(audit: pd.DataFrame) -> Table:
     """What each check asked of the log and what it saw."""
@@ -20,20 +18,11 @@ def audit_table(audit: pd.DataFrame) -> Table:
             ("log", list(audit["source"]), False),
             ("policy", list(audit["policy"]), False),
             ("check", list(audit["check"]), False),
-            (
-                "outcome",
-                [Cell(word, VERDICTS[_LIKE[word]]) if word in _LIKE else Cell(word) for word in audit["outcome"]],
-                False,
-            ),
+            ("outcome", list(audit["outcome"]), False),
             ("what was seen", list(audit["said"]), False),
         ],
         "audit",
     )
-
-
-def _outcome(word: str) -> Cell:
-    """An outcome as it looks: as the verdict it leads to; plain where nothing was checked."""
-    return Cell(word, VERDICTS[_LIKE[word]]) if word in _LIKE else Cell(word)
 
 
 def by_segment_table(segments: pd.DataFrame) -> Table:
