@@ -14,7 +14,8 @@ from offpolicy.inference import clusters
 from policies import plackett_luce
 from policies.registry import named_policy
 from scenarios.config import Estimation
-from scenarios.evidence import _surprise, join_log
+from scenarios.evidence import join_log
+from scenarios.placebo import surprise as surprise_of
 from simenv import hashing
 from simenv.log import Log, write_log
 from simenv.play import shopper_range
@@ -29,7 +30,7 @@ def test_the_surprise_has_mean_zero_over_what_could_stand_at_each_slot_in_the_sa
     slates = np.array(list(itertools.permutations(range(6), 3)), dtype=np.int32)
     n = len(slates)
     p = np.exp(plackett_luce.conditional(np.repeat(logw, n, 0), slates).prefix().joint)
-    surprise = _surprise(np.repeat(np.exp(logw), n, 0), slates, np.repeat(liking, n, 0))
+    surprise = surprise_of(np.repeat(np.exp(logw), n, 0), slates, np.repeat(liking, n, 0))
     for slot in range(3):
         assert np.abs(surprise[:, slot]).max() > 0.1
         rests = np.delete(slates, slot, axis=1)
@@ -53,7 +54,7 @@ def enumerated_world(harm: tuple[int, int] | None, seed: int) -> Evidence:
         reward=(rng.random(p.shape) < p).astype(np.float64),
         logger=conditional,
         target=conditional,
-        placebo=_surprise(np.exp(logw), slate, liking),
+        placebo=surprise_of(np.exp(logw), slate, liking),
         cluster=np.arange(n),
     )
 
