@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from reports.numbers import MISSING, count, decimals_for, fixed, interval
@@ -45,3 +48,51 @@ def by_segment_table(segments: pd.DataFrame) -> Table:
         ],
         "by_segment",
     )
+
+
+def sensitivity_table(sensitivity: pd.DataFrame) -> Table:
+    """The value under ever more clipping and ever stronger hidden confounders."""
+    lines = records(sensitivity)
+    decimals = decimals_for(sensitivity["value"])
+    return table_of(
+        "Values with the largest weights clipped, and bounds under a hidden confounder",
+        [
+            ("reward", list(sensitivity["reward"]), False),
+            ("weights of", list(sensitivity["estimator"]), False),
+            ("what is bent", [_bent(row) for row in lines], False),
+            ("value, or its bounds", [_where(row, decimals) for row in lines], True),
+            ("the logger's", [fixed(value, decimals) for value in sensitivity["logger"]], True),
+        ],
+        "sensitivity",
+    )
+
+
+def quantiles_table(quantiles: pd.DataFrame) -> Table:
+    """Quantiles and the means beyond, beside the logger's."""
+    decimals = decimals_for(quantiles["value"])
+    return table_of(
+        f"Quantiles of one search's reward, with {100 * float(quantiles['level'].iloc[0]):g}% intervals",
+        [
+            ("reward", list(quantiles["reward"]), False),
+            ("what", [f"{row['what']} {row['p']:g}" for row in records(quantiles)], False),
+            ("value", [fixed(value, decimals) for value in quantiles["value"]], True),
+            ("interval", [interval(row["low"], row["high"], decimals) for row in records(quantiles)], True),
+            ("the logger's", [fixed(value, decimals) for value in quantiles["logger"]], True),
+        ],
+        "quantiles",
+    )
+
+
+def _bent(row: Mapping[str, Any]) -> str:
+    if row["asked"] == "clipping":
+        return f"largest {row['share']:.1%} clipped at {row['at']:.3g}" if row["share"] > 0 else "nothing"
+    if row["asked"] == "confounder":
+        return f"odds moved by up to {row['gamma']:g}"
+    known = row["gamma"] == row["gamma"]
+    return f"all of the lift is explained at a factor of {row['gamma']:.3g}" if known else "no factor up to 20 does"
+
+
+def _where(row: Mapping[str, Any], decimals: int) -> str:
+    if row["asked"] == "clipping":
+        return fixed(row["value"], decimals)
+    return interval(row["low"], row["high"], decimals) if row["asked"] == "confounder" else MISSING

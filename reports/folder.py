@@ -20,6 +20,7 @@ from simenv.errors import UserError
 SCHEMA = 1
 KINDS = ("experiment", "evaluation", "sweep", "benchmark", "fit", "contest")
 ROLES = ("logger", "baseline", "learned", "oracle")
+SENSITIVITIES = ("clipping", "confounder", "weakest confounder")
 AUDIT_OUTCOMES = ("passed", "strained", "failed", "not checked")
 WEIGHT_KINDS = ("joint", "item-position")
 PLAYS = ("registered", "greedy")
@@ -68,6 +69,14 @@ COLUMNS: dict[str, dict[str, str]] = {
     "by_segment": {
         **dict.fromkeys(("column", "segment", "estimator", "verdict", "reasons"), "text"),
         **dict.fromkeys(("value", "low", "high", "level", "lift", "lift_low", "lift_high", "rows", "p"), "number"),
+    },
+    "sensitivity": {
+        **dict.fromkeys(("reward", "estimator", "asked"), "text"),
+        **dict.fromkeys(("share", "at", "gamma", "value", "low", "high", "logger"), "number"),
+    },
+    "quantiles": {
+        **dict.fromkeys(("reward", "what"), "text"),
+        **dict.fromkeys(("p", "value", "low", "high", "level", "logger"), "number"),
     },
     "policies": {
         **dict.fromkeys(("policy", "role"), "text"),
@@ -172,6 +181,7 @@ WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("weights", "kind"): WEIGHT_KINDS,
     ("audit", "outcome"): AUDIT_OUTCOMES,
     ("by_segment", "verdict"): tuple(VERDICTS),
+    ("sensitivity", "asked"): SENSITIVITIES,
     ("predictive", "flag"): PREDICTIVE_FLAGS,
 }
 

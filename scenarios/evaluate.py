@@ -15,11 +15,23 @@ from offpolicy.estimators import MODEL as MODEL_COLUMNS
 from offpolicy.obd import read_obd
 from offpolicy.single.obd_model import with_click_rates
 from policies.registry import load_policy
+from scenarios.beyond import beyond
 from scenarios.config import Estimation
-from scenarios.evaluation import Evaluation, Wishes, audit_rows, estimate_rows, plan_rows, segment_rows, weight_rows
-from scenarios.evidence import join_log
+from scenarios.evaluation import (
+    Evaluation,
+    Wishes,
+    audit_rows,
+    estimate_rows,
+    head_of,
+    plan_rows,
+    segment_rows,
+    weight_rows,
+)
+from scenarios.evidence import Joining, join_rewards
+from scenarios.folder import Row
 from scenarios.held_out import unseen_half
 from scenarios.progress import Progress
+from scenarios.rewards import OWN, check_rewards
 from simenv.errors import UserError
 from simenv.log import Log
 
@@ -80,6 +92,7 @@ def evaluate_native(
     """
     started, clock = _now(), time.monotonic()
     wishes.check(estimators)
+    check_rewards(wishes.rewards)
     opened = Log.open(log)
     half, notes = unseen_half(policy, opened)
     target = load_policy(policy, opened.catalogue(), opened.manifest["n_slots"])
@@ -87,9 +100,20 @@ def evaluate_native(
         raise UserError(f"policy '{policy}' ranks by hidden truth, which a log does not hold; it cannot be judged.")
     settings = Estimation(estimators=estimators, level=level, interval=wishes.interval, replicates=wishes.replicates)
     advance = progress.task("read the log", opened.n_rows if half is None else None)
-    joined = join_log(opened, {target.name: target}, half, settings, seed, advance)
-    evidence = wishes.bounded(joined.evidence[target.name])
-    rows = estimate_rows("log", target.name, evidence, settings, seed, wishes.per)
+    joining = Joining(half, settings, seed, wishes.rewards or (OWN,))
+    joined = join_rewards(opened, {target.name: target}, joining, advance)
+    by_reward = {
+        str(opened.manifest["reward"]) if reward == OWN else reward: wishes.bounded(one.evidence[target.name])
+        for reward, one in joined.items()
+    }
+    rows: list[Row] = []
+    plans: list[Row] = []
+    for reward, one in by_reward.items():
+        head = head_of("log", target.name, reward if wishes.rewards else None)
+        own = [{**head, **row} for row in estimate_rows("log", target.name, one, settings, seed, wishes.per)]
+        rows, plans = rows + own, plans + plan_rows(one, own, wishes.width)
+    beside = beyond(head_of("log", target.name, None), by_reward, rows, wishes, level)
+    evidence = next(iter(by_reward.values()))
     return Evaluation(
         name=f"{target.name} on {log.name}",
         rows=rows,
@@ -102,10 +126,11 @@ def evaluate_native(
             SAME_CONTEXTS,
             *([SHARED_STOCK] if opened.shares_stock else []),
         ],
-        notes=[*notes, *joined.notes],
+        notes=[*notes, *dict.fromkeys(note for one in joined.values() for note in one.notes), *beside.notes],
         config={
             "log": str(log),
             "policy": policy,
+            "rewards": list(by_reward),
             "temperature": target.temperature,
             "floor": target.floor,
             "reward_range": [end if math.isfinite(end) else None for end in evidence.reward_range or ()],
@@ -115,9 +140,11 @@ def evaluate_native(
         hashes={"log": opened.digest, "world": opened.world_hash},
         started=started,
         wall_seconds=time.monotonic() - clock,
-        plans=plan_rows(evidence, rows, wishes.width),
+        plans=plans,
         audit=audit_rows("log", target.name, evidence),
         segments=segment_rows(evidence, rows, wishes, level, seed),
+        sensitivity=beside.sensitivity,
+        quantiles=beside.quantiles,
     )
 
 
@@ -142,6 +169,8 @@ def evaluate_open_bandit(
     """
     started, clock = _now(), time.monotonic()
     wishes.check(estimators)
+    if wishes.rewards:
+        raise UserError("an Open Bandit log knows clicks alone; leave out --rewards.")
     evidence = wishes.bounded(replace(read_obd(log, target_table, campaign=campaign), reward_range=CLICK))
     asked = {need for name in estimators or [] for need in estimator(name).needs}
     notes = []
@@ -154,6 +183,7 @@ def evaluate_open_bandit(
     source = f"open bandit {campaign}" if campaign else "open bandit"
     policy = "uniform" if target_table == "uniform" else Path(target_table).stem
     rows = estimate_rows(source, policy, evidence, settings)
+    beside = beyond(head_of(source, policy, None), {"clicks": evidence}, rows, wishes, level)
     return Evaluation(
         name=f"{policy} on {log.name}",
         rows=rows,
@@ -174,6 +204,8 @@ def evaluate_open_bandit(
         plans=plan_rows(evidence, rows, wishes.width),
         audit=audit_rows(source, policy, evidence),
         segments=segment_rows(evidence, rows, wishes, level, 0),
+        sensitivity=beside.sensitivity,
+        quantiles=beside.quantiles,
     )
 
 

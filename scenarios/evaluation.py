@@ -38,6 +38,8 @@ class Wishes:
         width: How narrow an interval should be: says how many more searches that takes. None does not ask.
         by: A column of segments to tell values and lifts by; None tells the whole alone.
         per: What a value is of: a search, a session or a shopper.
+        rewards: What searches are judged by; the log's own reward (all of a mapping's) where empty.
+        quantile: Also tell this quantile of a search's reward and the mean beyond it; None does not ask.
     """
 
     interval: str = "t"
@@ -47,6 +49,8 @@ class Wishes:
     width: float | None = None
     by: str | None = None
     per: str = "search"
+    rewards: tuple[str, ...] = ()
+    quantile: float | None = None
 
     def bounded(self, evidence: Evidence) -> Evidence:
         """The evidence with the declared bounds in place of those that it came with."""
@@ -60,8 +64,13 @@ class Wishes:
         """Raise a `UserError` where a name is in no registry or two wishes exclude each other, before a log is read."""
         if self.per not in ("search", *UNITS):
             raise UserError(f"value per '{self.per}' is not known; expected search, {' or '.join(UNITS)}.")
-        if self.per != "search" and (self.by is not None or self.width is not None):
-            raise UserError(f"segments and planning are per search; leave out --by and --width, or --per {self.per}.")
+        if self.per != "search" and (self.by, self.width, self.quantile) != (None, None, None):
+            raise UserError(
+                "segments, planning and quantiles are per search; leave out --by, --width and --quantile, or "
+                f"--per {self.per}."
+            )
+        if len(self.rewards) > 1 and self.reward_range is not None:
+            raise UserError("--reward-range is of one reward; leave it out, or give one name to --rewards.")
         interval_rule(self.interval)
         for name in estimators or []:
             estimator(name)
@@ -78,6 +87,8 @@ class Evaluation:
         plans: Where a width was asked for, how many more searches each estimate needs.
         audit: What the log itself says of its propensities and of the weights.
         segments: Where they were asked for, values and lifts by segment.
+        sensitivity: How far the number told first bends: clipped weights, a hidden confounder.
+        quantiles: Where one was asked for, a quantile of a row's reward and the mean beyond it.
         assumptions, notes: Sentences for the reader.
         config, hashes: What it was made from.
         started, wall_seconds: When and how long.
@@ -95,6 +106,8 @@ class Evaluation:
     plans: Sequence[Row] = ()
     audit: Sequence[Row] = ()
     segments: Sequence[Row] = ()
+    sensitivity: Sequence[Row] = ()
+    quantiles: Sequence[Row] = ()
 
     def records(self) -> list[dict[str, Any]]:
         """The estimates as flat records, in the order of the estimators."""
@@ -107,12 +120,16 @@ class Evaluation:
             UserError: where `out` holds a finished run or something else.
         """
         begin_run(out, "evaluation")
-        write_table(out, "estimates", [flat(row) for row in self.rows])
-        write_table(out, "weights", self.weights)
+        write_table(out, "estimates", [flat(_by_reward(row, row)) for row in self.rows])
+        write_table(out, "weights", [_by_reward(row, self.rows[0]) for row in self.weights])
         if self.audit:
             write_table(out, "audit", self.audit)
         if self.segments:
             write_table(out, "by_segment", [flat(row) for row in self.segments])
+        if self.sensitivity:
+            write_table(out, "sensitivity", self.sensitivity)
+        if self.quantiles:
+            write_table(out, "quantiles", self.quantiles)
         write_run(
             out,
             RunSummary(
@@ -171,7 +188,20 @@ def plan_rows(evidence: Evidence, rows: Sequence[Row], width: float | None) -> l
     Raises:
         UserError: If the width is not above 0.
     """
-    return [] if width is None else [plan_of(evidence, row, width) for row in rows]
+    if width is None:
+        return []
+    rewards = ({"reward": row["reward"]} if "reward" in row else {} for row in rows)
+    return [{**reward, **plan_of(evidence, row, width)} for reward, row in zip(rewards, rows, strict=True)]
+
+
+def head_of(source: str, policy: str, reward: str | None) -> Row:
+    """The columns that stand before an estimate's; the reward is told where several could be meant."""
+    return {"source": source, "policy": policy, **({} if reward is None else {"reward": reward})}
+
+
+def _by_reward(row: Row, estimate: Row) -> Row:
+    """A row whose log is told together with the reward of an estimate, so that reports keep rewards apart."""
+    return {**row, "source": f"{row['source']}, {estimate['reward']}"} if "reward" in estimate else row
 
 
 def flat(row: Row) -> Row:

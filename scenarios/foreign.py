@@ -22,11 +22,12 @@ from offpolicy.readers.reading import NO_WEIGHT, Caveat, Reading, runnable, with
 from offpolicy.readers.ubi import read_ubi
 from offpolicy.readers.vowpal import BUILTIN, read_dsjson
 from offpolicy.sequences.evaluate import evaluate_sequences
+from scenarios.beyond import Beyond, beyond
 from scenarios.config import Estimation
 from scenarios.evaluate import HIDDEN_CONFOUNDER
-from scenarios.evaluation import Evaluation, Wishes, audit_rows, plan_rows, segment_rows, weight_rows
+from scenarios.evaluation import Evaluation, Wishes, audit_rows, head_of, plan_rows, segment_rows, weight_rows
 from scenarios.folder import Row
-from simenv.errors import UserError
+from simenv.errors import UserError, unknown_name
 
 Format = Literal["mapped", "dsjson", "ubi"]
 
@@ -112,19 +113,23 @@ def evaluate_foreign(
     started, clock = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
     wishes.check(estimators)
     settings = Estimation(estimators=estimators, level=level, interval=wishes.interval, replicates=wishes.replicates)
-    reading = read_foreign(log)
+    reading = _of_rewards(read_foreign(log), wishes.rewards)
     asked = reading.estimators(settings.estimators)
     if not reading.no_weight and reading.target_missing:
         raise UserError(_no_target(log))
     asked_of = _Asked(settings, asked, seed, wishes)
     rows, weights, plans = (_by_model if reading.no_weight else _by_weights)(reading, _policy_name(log), asked_of)
     first = None if reading.no_weight else next(iter(reading.evidence.values()))
+    if reading.no_weight and wishes.quantile is not None:
+        raise UserError(f"{NO_WEIGHT.format(why=reading.no_weight)}; a quantile needs weights. Leave out --quantile.")
+    head = head_of(reading.source, _policy_name(log), None)
+    beside = Beyond() if reading.no_weight else beyond(head, reading.evidence, rows, wishes, level)
     return Evaluation(
         name=f"{_policy_name(log)} on {log.path.name}",
         rows=rows,
         weights=weights,
         assumptions=[modelled.ASSUMPTION, CONTEXTS] if reading.no_weight else [HIDDEN_CONFOUNDER, CONTEXTS, MODEL],
-        notes=[caveat.text for caveat in reading.caveats],
+        notes=[*(caveat.text for caveat in reading.caveats), *beside.notes],
         config={
             "log": str(log.path), "format": log.format, "mapping": str(log.mapping) if log.mapping else None,
             "policy": log.policy, **settings.model_dump(),
@@ -135,6 +140,8 @@ def evaluate_foreign(
         plans=plans,
         audit=audit_rows(log.path.name, _policy_name(log), first) if first else [],
         segments=segment_rows(first, rows, wishes, level, seed) if first else [],
+        sensitivity=beside.sensitivity,
+        quantiles=beside.quantiles,
     )  # fmt: skip
 
 
@@ -164,9 +171,9 @@ def _by_weights(reading: Reading, policy: str, asked: _Asked) -> tuple[list[Row]
     """Rows of estimates, of weights and of plans from the evidence on each reward."""
     rows: list[Row] = []
     plans: list[Row] = []
-    several = len(reading.evidence) > 1
+    several = len(reading.evidence) > 1 or bool(asked.wishes.rewards)
     for reward, evidence in reading.evidence.items():
-        head = {"source": reading.source, "policy": policy, **({"reward": reward} if several else {})}
+        head = head_of(reading.source, policy, reward if several else None)
         own_rows, own_plans = asked.rows(evidence, reading.caveats, head, asked.names)
         rows, plans = rows + own_rows, plans + own_plans
     return rows, weight_rows(reading.source, policy, next(iter(reading.evidence.values()))), plans
@@ -184,6 +191,16 @@ def _by_model(reading: Reading, policy: str, asked: _Asked) -> tuple[list[Row], 
     head = {"source": reading.source, "policy": policy}
     rows, plans = asked.rows(evidence, (why, *caveats, *reading.caveats), head, asked.names or ["pbm"])
     return rows, [], plans
+
+
+def _of_rewards(reading: Reading, names: Sequence[str]) -> Reading:
+    """The reading with the rewards that are asked for, in that order; all where none is named."""
+    if not names or not reading.evidence:
+        return reading
+    for name in names:
+        if name not in reading.evidence:
+            raise unknown_name("reward", name, reading.evidence)
+    return replace(reading, evidence={name: reading.evidence[name] for name in dict.fromkeys(names)})
 
 
 def _no_target(log: ForeignLog) -> str:

@@ -108,7 +108,46 @@ def print_plans(plans: Sequence[Mapping[str, Any]]) -> None:
         else:
             told = f"{plan['more_rows']:,} more searches of the same mix for an interval {number(plan['width'])} wide"
             told += f" (now {number(plan['width_now'])})" + (f"; {plan['caveat']}" if plan["caveat"] else "")
-        print_result(f"{plan['estimator']}: {told}")
+        print_result(f"{_of_reward(plan)}{plan['estimator']}: {told}")
+
+
+def print_quantiles(quantiles: Sequence[Mapping[str, Any]]) -> None:
+    """Print a quantile of a row's reward and the mean beyond it, beside the logger's."""
+    for row in quantiles:
+        what = f"{row['p']:g} quantile" if row["what"] == "quantile" else f"mean beyond the {row['p']:g} quantile"
+        print_result(
+            f"{row['reward']}, {what}: {number(row['value'])} {interval(row['low'], row['high'])}, the logger's "
+            f"{number(row['logger'])}"
+        )
+
+
+def print_sensitivity(sensitivity: Sequence[Mapping[str, Any]]) -> None:
+    """Print how far the number told first bends, a sentence on clipping and one on a hidden confounder a reward."""
+    for reward in dict.fromkeys(row["reward"] for row in sensitivity):
+        rows = [row for row in sensitivity if row["reward"] == reward]
+        cuts = [row for row in rows if row["asked"] == "clipping"]
+        told = "; ".join(f"{number(row['value'])} with the largest {row['share']:.1%} clipped" for row in cuts[1:])
+        print_result(
+            f"sensitivity, {reward}: {number(cuts[0]['value'])} by the weights of {cuts[0]['estimator']}, "
+            f"self-normalised; {told}"
+        )
+        print_result(f"sensitivity, {reward}: {_confounder(rows)}")
+
+
+def _confounder(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How strong a hidden confounder would have to be, and what one of the middle strength would allow."""
+    gamma = next(row["gamma"] for row in rows if row["asked"] == "weakest confounder")
+    bounds = [row for row in rows if row["asked"] == "confounder"]
+    middle = bounds[len(bounds) // 2]
+    how = "by no factor up to 20" if gamma is None else f"by a factor of {number(gamma, digits=3)}"
+    return (
+        f"something unlogged that moved the odds of what was shown {how} explains all of the distance to the logger's "
+        f"{number(rows[0]['logger'])}; by {middle['gamma']:g} it could be {interval(middle['low'], middle['high'])}"
+    )
+
+
+def _of_reward(row: Mapping[str, Any]) -> str:
+    return f"{row['reward']}, " if "reward" in row else ""
 
 
 def _reading(record: Mapping[str, Any]) -> str:

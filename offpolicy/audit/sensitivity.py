@@ -52,9 +52,7 @@ def confounded(terms: Terms, gamma: float) -> tuple[float, float]:
         terms: Weights and rewards, (N, J).
         gamma: At least 1; 1 gives the estimate itself, twice.
     """
-    columns = [(terms.weight[:, j], terms.reward[:, j]) for j in range(terms.weight.shape[1])]
-    low = sum(-_largest(weight, -reward, gamma) for weight, reward in columns)
-    return low, sum(_largest(weight, reward, gamma) for weight, reward in columns)
+    return -_largest(_sorted(terms, -1.0), gamma), _largest(_sorted(terms, 1.0), gamma)
 
 
 def weakest_confounder(terms: Terms, baseline: float, most: float = 20.0) -> float:
@@ -64,11 +62,11 @@ def weakest_confounder(terms: Terms, baseline: float, most: float = 20.0) -> flo
         gamma, 1 where there is no lift to explain; infinity where even `most` does not explain it.
     """
     value = _ratio(terms.weight, terms.reward)
-    side = 0 if value > baseline else 1
+    side = -1.0 if value > baseline else 1.0
+    once = _sorted(terms, side)  # which does not depend on gamma
 
     def explains(gamma: float) -> bool:
-        bound = confounded(terms, gamma)[side]
-        return bound <= baseline if side == 0 else bound >= baseline
+        return _largest(once, gamma) >= side * baseline
 
     if value == baseline or not np.isfinite(value):
         return 1.0
@@ -81,15 +79,25 @@ def weakest_confounder(terms: Terms, baseline: float, most: float = 20.0) -> flo
     return high
 
 
-def _largest(weight: Floats, reward: Floats, gamma: float) -> float:
-    """Largest ratio sum(z w r) / sum(z w) over 1/gamma <= z <= gamma: large rewards get gamma, small ones 1/gamma."""
-    order = np.argsort(-reward, kind="stable")
-    w, wr = weight[order], (weight * reward)[order]
-    above, below = np.concatenate([[0.0], np.cumsum(w)]), np.concatenate([[0.0], np.cumsum(wr)])
-    mass = gamma * above + (above[-1] - above) / gamma
-    if above[-1] == 0.0:
-        return float("nan")
-    return float(((gamma * below + (below[-1] - below) / gamma) / mass).max())
+def _sorted(terms: Terms, side: float) -> list[tuple[Floats, Floats]]:
+    """For each piece the sums of weights and of weighted rewards times `side`, from the largest reward down."""
+    made = []
+    for weight, reward in zip(terms.weight.T, side * terms.reward.T, strict=True):
+        order = np.argsort(-reward, kind="stable")
+        sums = [np.concatenate([[0.0], np.cumsum(column[order])]) for column in (weight, weight * reward)]
+        made.append((sums[0], sums[1]))
+    return made
+
+
+def _largest(pieces: list[tuple[Floats, Floats]], gamma: float) -> float:
+    """Largest sum over pieces of sum(z w r) / sum(z w), 1/gamma <= z <= gamma: large rewards get gamma."""
+    total = 0.0
+    for weight, earned in pieces:
+        if weight[-1] == 0.0:
+            return float("nan")
+        mass = gamma * weight + (weight[-1] - weight) / gamma
+        total += float(((gamma * earned + (earned[-1] - earned) / gamma) / mass).max())
+    return total
 
 
 def _ratio(weight: Floats, reward: Floats) -> float:

@@ -77,7 +77,7 @@ def quantile(evidence: Evidence, p: float, level: float = 0.95) -> Interval:
     Raises:
         UserError: If p is out of range, no row has weight, or the quantile sits on an atom.
     """
-    _check_p(p)
+    check_share(p)
     weight, total = _weights(evidence)
     known, by = distribution(evidence), clusters(evidence)
     value = known.quantile(p)
@@ -100,7 +100,7 @@ def tail_mean(evidence: Evidence, p: float, level: float = 0.95) -> Interval:
     Raises:
         UserError: As `quantile`.
     """
-    _check_p(p)
+    check_share(p)
     weight, total = _weights(evidence)
     known = distribution(evidence)
     at = known.quantile(p)
@@ -122,7 +122,8 @@ def _weights(evidence: Evidence) -> tuple[Floats, Floats]:
     return weight, terms.reward[:, 0]
 
 
-def _check_p(p: float) -> None:
+def check_share(p: float) -> None:
+    """Raise a `UserError` where p is no share between 0 and 1."""
     if not 0.0 < p < 1.0:
         raise UserError(f"the share is {p}; expected a number between 0 and 1, such as 0.9.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.evidence_tables import audit_table, by_segment_table
+from reports.evidence_tables import audit_table, by_segment_table, quantiles_table, sensitivity_table
 from reports.sections.section import Section
 
 
@@ -31,4 +31,29 @@ def by_segment_section(table: pd.DataFrame) -> Section:
         "are corrected for their number. Each verdict is made from the rows of its segment alone.",
         None,
         (by_segment_table(table),),
+    )
+
+
+def sensitivity_section(table: pd.DataFrame) -> Section:
+    """How far the number told first bends."""
+    return Section(
+        "sensitivity",
+        "How far the number bends",
+        "Where clipping the largest weights moves a value a lot, a few rows carry it. A hidden confounder is something "
+        "that the logger knew and did not log: it moves the odds of what was shown by at most a factor, and the value "
+        "lies between the bounds. A lift that a factor near 1 explains is weak, however narrow its interval. All "
+        "values are self-normalised, by the weights of the estimator named.",
+        None,
+        (sensitivity_table(table),),
+    )
+
+
+def quantiles_section(table: pd.DataFrame) -> Section:
+    """What a search earns beyond its mean."""
+    return Section(
+        "quantiles",
+        "Beyond the mean",
+        "A quantile of what one search earns, and the mean of all searches beyond it, by weights of whole pages.",
+        None,
+        (quantiles_table(table),),
     )

@@ -7,7 +7,7 @@ import pandas as pd
 from reports.figures import estimates, learning, overview, policies, segments, weights
 from reports.folder import Run
 from reports.numbers import number
-from reports.sections.evidence import audit_section, by_segment_section
+from reports.sections.evidence import audit_section, by_segment_section, quantiles_section, sensitivity_section
 from reports.sections.section import Picture, Section, cut, picture
 from reports.style import PolicyStyle
 from reports.summaries import OWN_CONTEXTS, SIMULATED, unique
@@ -63,6 +63,10 @@ def experiment_sections(run: Run, judged: pd.DataFrame | None, styles: dict[str,
         found.append(audit_section(tables["audit"]))
     if "by_segment" in tables:
         found.append(by_segment_section(tables["by_segment"]))
+    if "sensitivity" in tables:
+        found.append(sensitivity_section(tables["sensitivity"]))
+    if "quantiles" in tables:
+        found.append(quantiles_section(tables["quantiles"]))
     if "segments" in tables:
         found.append(_segments(tables["segments"], styles))
     return found

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from slatelab.output import print_json, print_note, print_result, stdout_kept_clean
-from slatelab.told import print_audit, print_dry_run, print_estimates, print_plans, print_segments
+from slatelab.told import (
+    print_audit,
+    print_dry_run,
+    print_estimates,
+    print_plans,
+    print_quantiles,
+    print_segments,
+    print_sensitivity,
+)
 
 if TYPE_CHECKING:
     from scenarios.evaluation import Evaluation, Wishes
@@ -73,6 +81,15 @@ def evaluate(
     per: Annotated[
         str, typer.Option(help="What a value is of: search (over the logger's), session or shopper (the policy's own).")
     ] = "search",
+    rewards: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B", help="Judge by these: clicks, carts, purchases, returns, revenue; the mapping's for tables."
+        ),
+    ] = None,
+    quantile: Annotated[
+        float | None, typer.Option(metavar=".9", help="Also this quantile of a search's reward, and the mean beyond.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The seed of the folds of cross-fitting, and of resampling.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Also leave a run folder that `slatelab report` draws.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and no table.")] = False,
@@ -88,7 +105,13 @@ def evaluate(
             print_dry_run(foreign, as_json)
             return
     with stdout_kept_clean():
-        wishes = replace(_wishes(interval_rule, replicates, reward_range, max_weight, width), by=by, per=per)
+        wishes = replace(
+            _wishes(interval_rule, replicates, reward_range, max_weight, width),
+            by=by,
+            per=per,
+            rewards=tuple(name.strip() for name in rewards.split(",")) if rewards else (),
+            quantile=quantile,
+        )
         if foreign is not None:
             evaluation = _foreign(foreign, names, level, seed, wishes)
         elif log_format == "obd":
@@ -98,7 +121,13 @@ def evaluate(
         records = evaluation.records()
         run_dir = evaluation.write(out) if out else None
     if as_json:
-        beside = {"audit": evaluation.audit, "plans": evaluation.plans, "segments": evaluation.segments}
+        beside = {
+            "audit": evaluation.audit,
+            "plans": evaluation.plans,
+            "segments": evaluation.segments,
+            "sensitivity": evaluation.sensitivity,
+            "quantiles": evaluation.quantiles,
+        }
         print_json({"estimates": records} | {name: list(rows) for name, rows in beside.items() if rows})
     else:
         for reward in dict.fromkeys(record.get("reward") for record in records):
@@ -106,6 +135,8 @@ def evaluate(
                 print_result(f"Reward: {reward}")
             print_estimates([record for record in records if record.get("reward") == reward])
         print_plans(evaluation.plans)
+        print_quantiles(evaluation.quantiles)
+        print_sensitivity(evaluation.sensitivity)
         print_audit(evaluation.audit)
         print_segments(evaluation.segments)
     if run_dir:

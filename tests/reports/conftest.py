@@ -205,6 +205,27 @@ def by_segment_rows() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def sensitivity_rows() -> pd.DataFrame:
+    """Clipping, hidden confounders and the weakest that explains a lift."""
+    own = {"reward": "clicks", "estimator": "dr-item", "logger": 0.2114}
+    cuts = [{**own, "asked": "clipping", "share": share, "at": 30 * (1 - share), "value": 0.25 - share}
+            for share in (0.0, 0.001, 0.01, 0.05)]  # fmt: skip
+    bounds = [{**own, "asked": "confounder", "gamma": gamma, "low": 0.25 / gamma, "high": 0.25 * gamma}
+              for gamma in (1.1, 1.25, 1.5)]  # fmt: skip
+    return pd.DataFrame([*cuts, *bounds, {**own, "asked": "weakest confounder", "gamma": 1.18}])
+
+
+def quantiles_rows() -> pd.DataFrame:
+    """A quantile of revenue and the mean beyond it."""
+    one = {"reward": "revenue", "p": 0.99, "level": 0.95}
+    return pd.DataFrame(
+        [
+            {**one, "what": "quantile", "value": 58.0, "low": 51.0, "high": 66.0, "logger": 55.0},
+            {**one, "what": "mean beyond", "value": 120.5, "low": 101.0, "high": 140.0, "logger": 111.0},
+        ]
+    )
+
+
 def truth_rows() -> pd.DataFrame:
     """The truth of every policy for two estimands."""
     rows = []
@@ -320,6 +341,7 @@ def experiment_tables() -> dict[str, pd.DataFrame]:
         "policies": policies_rows(), "learning": learning_rows(), "estimates": estimates_rows(), "truth": truth_rows(),
         "weights": weights_rows(), "segments": segments_rows(), "sessions": sessions_rows(),
         "audit": audit_rows(), "by_segment": by_segment_rows(),
+        "sensitivity": sensitivity_rows(), "quantiles": quantiles_rows(),
     }  # fmt: skip
 
 
