@@ -85,7 +85,7 @@ def quantiles_table(quantiles: pd.DataFrame) -> Table:
 
 def _bent(row: Mapping[str, Any]) -> str:
     if row["asked"] == "clipping":
-        return f"largest {row['share']:.1%} clipped at {row['at']:.3g}" if row["share"] > 0 else "nothing"
+        return f"largest {100 * row['share']:g}% clipped at {row['at']:.3g}" if row["share"] > 0 else "nothing"
     if row["asked"] == "confounder":
         return f"odds moved by up to {row['gamma']:g}"
     known = row["gamma"] == row["gamma"]

@@ -80,17 +80,17 @@ def quantile_rows(head: Mapping[str, str], evidence: Evidence, p: float | None, 
 
 @dataclass(frozen=True)
 class Beyond:
-    """Rows of sensitivity.csv and of quantiles.csv, and what a reader should know."""
+    """Rows of sensitivity.csv and of quantiles.csv, and what was asked and has no answer."""
 
     sensitivity: tuple[Row, ...] = ()
     quantiles: tuple[Row, ...] = ()
-    notes: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
 
 
 def beyond(
     head: Mapping[str, str], by_reward: Mapping[str, Evidence], rows: Sequence[Row], wishes: Wishes, level: float
 ) -> Beyond:
-    """What stands beside the estimates of each reward; a reward whose quantile sits on an atom is told as a note.
+    """What stands beside the estimates of each reward; a reward whose quantile sits on an atom is left unanswered.
 
     Raises:
         UserError: If a quantile was asked for that no reward has.

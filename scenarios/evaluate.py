@@ -126,7 +126,7 @@ def evaluate_native(
             SAME_CONTEXTS,
             *([SHARED_STOCK] if opened.shares_stock else []),
         ],
-        notes=[*notes, *dict.fromkeys(note for one in joined.values() for note in one.notes), *beside.notes],
+        notes=[*notes, *dict.fromkeys(note for one in joined.values() for note in one.notes)],
         config={
             "log": str(log),
             "policy": policy,
@@ -145,6 +145,7 @@ def evaluate_native(
         segments=segment_rows(evidence, rows, wishes, level, seed),
         sensitivity=beside.sensitivity,
         quantiles=beside.quantiles,
+        unanswered=beside.unanswered,
     )
 
 
@@ -206,6 +207,7 @@ def evaluate_open_bandit(
         segments=segment_rows(evidence, rows, wishes, level, 0),
         sensitivity=beside.sensitivity,
         quantiles=beside.quantiles,
+        unanswered=beside.unanswered,
     )
 
 

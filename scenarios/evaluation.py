@@ -89,6 +89,7 @@ class Evaluation:
         segments: Where they were asked for, values and lifts by segment.
         sensitivity: How far the number told first bends: clipped weights, a hidden confounder.
         quantiles: Where one was asked for, a quantile of a row's reward and the mean beyond it.
+        unanswered: What was asked for and has no answer, with the reason.
         assumptions, notes: Sentences for the reader.
         config, hashes: What it was made from.
         started, wall_seconds: When and how long.
@@ -108,6 +109,7 @@ class Evaluation:
     segments: Sequence[Row] = ()
     sensitivity: Sequence[Row] = ()
     quantiles: Sequence[Row] = ()
+    unanswered: Sequence[str] = ()
 
     def records(self) -> list[dict[str, Any]]:
         """The estimates as flat records, in the order of the estimators."""
@@ -139,7 +141,7 @@ class Evaluation:
                 question="What would this policy have been worth on this log, and is the number to be believed?",
                 finding=finding(self.rows),
                 assumptions=self.assumptions,
-                notes=self.notes,
+                notes=[*self.notes, *self.unanswered],
                 config=self.config,
                 seeds={},
                 hashes=self.hashes,

@@ -129,7 +129,7 @@ def evaluate_foreign(
         rows=rows,
         weights=weights,
         assumptions=[modelled.ASSUMPTION, CONTEXTS] if reading.no_weight else [HIDDEN_CONFOUNDER, CONTEXTS, MODEL],
-        notes=[*(caveat.text for caveat in reading.caveats), *beside.notes],
+        notes=[caveat.text for caveat in reading.caveats],
         config={
             "log": str(log.path), "format": log.format, "mapping": str(log.mapping) if log.mapping else None,
             "policy": log.policy, **settings.model_dump(),
@@ -142,6 +142,7 @@ def evaluate_foreign(
         segments=segment_rows(first, rows, wishes, level, seed) if first else [],
         sensitivity=beside.sensitivity,
         quantiles=beside.quantiles,
+        unanswered=beside.unanswered,
     )  # fmt: skip
 
 

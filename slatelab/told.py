@@ -111,27 +111,30 @@ def print_plans(plans: Sequence[Mapping[str, Any]]) -> None:
         print_result(f"{_of_reward(plan)}{plan['estimator']}: {told}")
 
 
-def print_quantiles(quantiles: Sequence[Mapping[str, Any]]) -> None:
-    """Print a quantile of a row's reward and the mean beyond it, beside the logger's."""
+def print_quantiles(quantiles: Sequence[Mapping[str, Any]], unanswered: Sequence[str]) -> None:
+    """Print a quantile of a row's reward and the mean beyond it, beside the logger's; and what has no such answer."""
     for row in quantiles:
         what = f"{row['p']:g} quantile" if row["what"] == "quantile" else f"mean beyond the {row['p']:g} quantile"
         print_result(
-            f"{row['reward']}, {what}: {number(row['value'])} {interval(row['low'], row['high'])}, the logger's "
+            f"{row['reward']}, {what}: {number(row['value'])} ({interval(row['low'], row['high'])}), the logger's "
             f"{number(row['logger'])}"
         )
+    for line in unanswered:
+        print_result(line)
 
 
 def print_sensitivity(sensitivity: Sequence[Mapping[str, Any]]) -> None:
     """Print how far the number told first bends, a sentence on clipping and one on a hidden confounder a reward."""
-    for reward in dict.fromkeys(row["reward"] for row in sensitivity):
+    rewards = list(dict.fromkeys(row["reward"] for row in sensitivity))
+    for reward in rewards:
+        head = "sensitivity" if len(rewards) == 1 else f"sensitivity, {reward}"
         rows = [row for row in sensitivity if row["reward"] == reward]
         cuts = [row for row in rows if row["asked"] == "clipping"]
-        told = "; ".join(f"{number(row['value'])} with the largest {row['share']:.1%} clipped" for row in cuts[1:])
+        told = "; ".join(f"{number(row['value'])} with the largest {100 * row['share']:g}% clipped" for row in cuts[1:])
         print_result(
-            f"sensitivity, {reward}: {number(cuts[0]['value'])} by the weights of {cuts[0]['estimator']}, "
-            f"self-normalised; {told}"
+            f"{head}: {number(cuts[0]['value'])} by the weights of {cuts[0]['estimator']}, self-normalised; {told}"
         )
-        print_result(f"sensitivity, {reward}: {_confounder(rows)}")
+        print_result(f"{head}: {_confounder(rows)}")
 
 
 def _confounder(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy.actions import ActionTable
+from offpolicy.audit.columns import score_residual
 from offpolicy.clickmodel import ClickLog
 from offpolicy.evidence import ClusterName, Evidence
 from offpolicy.loggers import second_moments
@@ -205,6 +206,7 @@ def _evidence(
             q_logged=q_logged,
             q_target=q_target,
             actions=table,
+            score_residual=None if table is None else score_residual(table),
             features=None if context.features is None else context.features[page],
             feature_names=mapping.features,
             segments={name: column[page] for name, column in context.segments.items()},

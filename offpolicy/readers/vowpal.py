@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy.actions import ActionTable
+from offpolicy.audit.columns import score_residual
 from offpolicy.evidence import Evidence
 from offpolicy.readers.dsjson import Event, parse_event
 from offpolicy.readers.files import files_of, json_lines
@@ -164,12 +165,14 @@ def _reading(path: Path, rows: list[_Row], skipped: dict[str, int], *, has_targe
     if no_weight or not has_target:
         return Reading(path.name, understood, caveats=caveats, no_weight=no_weight, target_missing=not has_target)
     times = [event.time for event in events]
+    table = _table(rows) if kind == "cb" else None
     evidence = Evidence(
         reward=reward + 0.0,  # a cost of 0 is a reward of 0 and not of -0
         logger=Conditional(logger),
         target=Conditional(target),
         pseudoinverse=(np.exp(target - logger) - 1.0).sum(axis=1) + 1.0 if kind == "slates" else None,
-        actions=_table(rows) if kind == "cb" else None,
+        actions=table,
+        score_residual=None if table is None else score_residual(table),
         time=None if None in times else np.array(times, dtype=np.int64),
         cluster=cluster,
         cluster_name="shopper" if named else "row",

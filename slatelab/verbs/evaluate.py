@@ -127,6 +127,7 @@ def evaluate(
             "segments": evaluation.segments,
             "sensitivity": evaluation.sensitivity,
             "quantiles": evaluation.quantiles,
+            "unanswered": evaluation.unanswered,
         }
         print_json({"estimates": records} | {name: list(rows) for name, rows in beside.items() if rows})
     else:
@@ -135,7 +136,7 @@ def evaluate(
                 print_result(f"Reward: {reward}")
             print_estimates([record for record in records if record.get("reward") == reward])
         print_plans(evaluation.plans)
-        print_quantiles(evaluation.quantiles)
+        print_quantiles(evaluation.quantiles, evaluation.unanswered)
         print_sensitivity(evaluation.sensitivity)
         print_audit(evaluation.audit)
         print_segments(evaluation.segments)

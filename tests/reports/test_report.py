@@ -87,6 +87,8 @@ def test_every_heading_that_has_data_is_there(whole: Path) -> None:
         "Importance weights",
         "The log, asked for itself",
         "By device",
+        "How far the number bends",
+        "Beyond the mean",
         "By segment",
         "Example searches",
         "How it was made",

@@ -211,3 +211,9 @@ def hidden_intent(seed: int) -> tuple[bool, float]:
     )
     caught = max(one.rank for one in findings(evidence).values()) > 0
     return caught, float(reward.mean()) / 0.2 - 1.0
+
+
+def test_a_rounded_uniform_table_leaves_nothing_to_the_score_residual() -> None:
+    """Thirds written with seven digits sum to 1 - 1e-7; actions of probability 0 count for nothing."""
+    p = np.tile([0.3333333, 0.3333333, 0.3333333, 0.0], (30, 1))
+    assert np.abs(score_residual(ActionTable(np.arange(30) % 3, p, p))).max() < 1e-15

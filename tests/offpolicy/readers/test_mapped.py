@@ -179,7 +179,11 @@ def test_tables_of_all_actions_fill_the_evidence(tmp_path: Path) -> None:
     assert values(reading) == pytest.approx(
         [(weight * columns["won"]).mean(), (weight * columns["won"]).sum() / weight.sum()], rel=1e-12
     )
-    assert reading.evidence["clicks"].actions is not None
+    evidence = reading.evidence["clicks"]
+    assert evidence.actions is not None
+    a, own = columns["pa"], columns["p"]
+    entropy = -(a * np.log(a) + (1 - a) * np.log(1 - a))
+    assert evidence.score_residual == pytest.approx(np.log(own) + entropy, abs=1e-12)
     given["columns"]["logger"] = "shift"
     columns["shift"] = ["day"] * 20 + ["night"] * 40
     moment = read_mapped(put(tmp_path, columns), mapping_of(given)).evidence["clicks"].second_moment
