@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -40,6 +41,20 @@ def test_the_pictures_of_the_readme_are_there_and_small() -> None:
 def test_every_file_that_the_readme_names_is_there() -> None:
     for name in re.findall(r"`((?:docs|offpolicy|simenv|policies|scenarios|reports)/[\w./-]+)`", README.read_text()):
         assert (README.parent / name).exists(), name
+
+
+def test_the_guide_to_evaluation_names_every_estimator_and_option() -> None:
+    from offpolicy.estimators import ESTIMATORS
+
+    guide = (README.parent / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    _, _, table = guide.partition("## Estimators")
+    assert [name for name in ESTIMATORS if f"`{name}`" not in table] == []
+    asked = subprocess.run(
+        [sys.executable, "-c", "from slatelab.main import call; call(['evaluate', '--help'])"],
+        capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"},
+    ).stdout  # fmt: skip
+    for option in set(re.findall(r"`?(--[a-z]+)", guide)) - {"--policy", "--shoppers"}:
+        assert option in asked, option
 
 
 @pytest.mark.slow

@@ -81,7 +81,7 @@ def quantile(evidence: Evidence, p: float, level: float = 0.95) -> Interval:
     weight, total = _weights(evidence)
     known, by = distribution(evidence), clusters(evidence)
     value = known.quantile(p)
-    _refuse_atom(known, value, f"the {p:.0%} quantile")
+    _refuse_atom(known, value, f"the {100 * p:g}% quantile")
     at = student(_indicator(weight, total, value), by, level)
     reach = at.high - at.value  # how far the estimate of F may be off there
     low, high = known.quantile(max(p - reach, 0.0)), known.quantile(min(p + reach, 1.0))
@@ -104,7 +104,7 @@ def tail_mean(evidence: Evidence, p: float, level: float = 0.95) -> Interval:
     weight, total = _weights(evidence)
     known = distribution(evidence)
     at = known.quantile(p)
-    _refuse_atom(known, at, f"the border of the best {1.0 - p:.0%}")
+    _refuse_atom(known, at, f"the border of the best {100 * (1.0 - p):.3g}%")
     beyond = at + np.maximum(total - at, 0.0) / (1.0 - p)
     return student(scores(ratios_of((weight * beyond)[:, None], weight[:, None])), clusters(evidence), level)
 
