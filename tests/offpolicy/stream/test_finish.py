@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,7 @@ from tests.offpolicy.conftest import random_evidence
 def gathered(evidence: Evidence, plan: Plan, places: tuple[int, ...] = (7, 8, 1000, 1001)) -> Gathered:
     """Gather in three parts that are merged, the second of two chunks."""
     edges = [0, *places, evidence.n_rows]
-    chunks = [Chunk(take(evidence, np.arange(a, b))) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    chunks = [Chunk(take(evidence, np.arange(a, b))) for a, b in itertools.pairwise(edges)]
     second = gather(chunks[2], plan, gather(chunks[1], plan))
     rest = gather(chunks[4], plan, gather(chunks[3], plan))
     return merge(merge(gather(chunks[0], plan), second), rest)
