@@ -103,8 +103,8 @@ def join_log(
             estimator that is asked for cannot be fed from this log.
     """
     feature_map = FeatureMap(log.catalogue())
-    keep: Keep = None if half is None else (lambda shopper: in_half(shopper, half))
-    models = _models(log, feature_map, keep, settings, seed)
+    keep = keep_half(half)
+    models = fitted_on(log, feature_map, keep, settings, seed)
     logged: list[_Logged] = []
     beside: list[Around] = []
     asked: dict[str, list[_Asked]] = {name: [] for name in targets}
@@ -131,8 +131,36 @@ def join_log(
     )
 
 
-def _models(log: Log, feature_map: FeatureMap, keep: Keep, settings: Estimation, seed: int) -> SlateModels:
-    """Fit on whole shoppers in the log's order, until there are enough searches."""
+def evidence_of_batch(
+    batch: LogBatch, target: AnyPolicy, feature_map: FeatureMap, models: SlateModels, settings: Estimation, seed: int
+) -> Evidence:
+    """The evidence of some rows alone, for passes that keep sums and no columns; bounds of weights are not in it.
+
+    Args:
+        batch: The rows.
+        target: The policy; it may not see truth.
+        feature_map: Of the log's catalogue.
+        models: Fitted by `fitted_on`.
+        settings: As for `join_log`.
+        seed: As for `join_log`.
+
+    Raises:
+        UserError: As `join_log`.
+    """
+    every = np.broadcast_to(np.arange(batch.page.candidates.shape[1]), batch.page.candidates.shape)
+    x = features(feature_map, batch.page, every)  # (N, C, F)
+    row, stated = _logged(batch, x, models)
+    answer, error = _ask(target, batch, x, models, settings, seed)
+    return _evidence(row, answer, target, max(stated, error))
+
+
+def keep_half(half: int | None) -> Keep:
+    """Which shoppers are judged on: those of a half, all where None."""
+    return None if half is None else (lambda shopper: in_half(shopper, half))
+
+
+def fitted_on(log: Log, feature_map: FeatureMap, keep: Keep, settings: Estimation, seed: int) -> SlateModels:
+    """The reward models, fitted on whole shoppers in the log's order until there are enough searches."""
     x, reward, shopper = [], [], []
     n = 0
     for batch in log.batches(keep, batch=BATCH):
