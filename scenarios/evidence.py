@@ -22,7 +22,7 @@ from policies.features import FeatureMap, features
 from policies.learning import in_half
 from policies.ranking import slate_propensities
 from scenarios.config import Estimation
-from scenarios.log_context import Around, around, with_context
+from scenarios.log_context import FEATURES, Around, around, with_context
 from scenarios.progress import Advance
 from scenarios.pseudoinverse import pseudoinverse_weights
 from scenarios.slate_models import SlateModels, expect, fit_models
@@ -151,7 +151,10 @@ def evidence_of_batch(
     x = features(feature_map, batch.page, every)  # (N, C, F)
     row, stated = _logged(batch, x, models)
     answer, error = _ask(target, batch, x, models, settings, seed)
-    return _evidence(row, answer, target, max(stated, error))
+    made = _evidence(row, answer, target, max(stated, error))
+    beside = around(batch)
+    residual = None if np.isnan(beside.residual).any() else beside.residual
+    return replace(made, score_residual=residual, features=beside.features, feature_names=FEATURES)
 
 
 def keep_half(half: int | None) -> Keep:

@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from offpolicy.audit.finding import Finding
 from offpolicy.estimate import Estimate
 from offpolicy.readers.mapping_file import read_mapping
-from offpolicy.stream.finish import finish
-from offpolicy.stream.gather import Chunk, Gathered
+from offpolicy.stream.finish import audit, finish
+from offpolicy.stream.gather import Chunk
 from offpolicy.stream.mapped_log import NOT_SEEN, open_mapped
 from offpolicy.stream.parts import Part, Source, read_all
 from offpolicy.stream.plan import Plan, check_names, plan_of
@@ -138,6 +139,15 @@ def evaluate_stream(
 
 
 @dataclass(frozen=True)
+class _Read:
+    """What one pass told."""
+
+    estimates: list[Estimate]
+    audit: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class _Pass:
     """What was asked of one evaluation."""
 
@@ -154,17 +164,17 @@ class _Pass:
         replicates = self.settings.replicates if self.settings.interval == "bootstrap" else 0
         return plan_of(first.evidence, self.settings.estimators, replicates, self.seed)
 
-    def estimates(self, source: Source, plan: Plan) -> tuple[list[Estimate], tuple[str, ...]]:
-        """Read the log, on workers or here, and notes."""
+    def estimates(self, source: Source, plan: Plan) -> _Read:
+        """Read the log, on workers or here."""
         advance = self.progress.task("read the log", sum(part.rows for part in source.parts))
-        gathered: Gathered
         if self.streaming.workers == 0:
             gathered, notes = read_all(source, plan, self.streaming.state, advance)
         else:
             from offpolicy.stream.on_ray import read_on_ray
 
             gathered, notes = read_on_ray(source, plan, self.streaming.workers, self.streaming.state, advance)
-        return finish(gathered, plan, self.settings.level, self.settings.interval), notes
+        estimates = finish(gathered, plan, self.settings.level, self.settings.interval)
+        return _Read(estimates, audit(gathered, plan), notes)
 
     def evaluation(self, name: str, rows: list[Row]) -> Evaluation:
         """The estimates of one log."""
@@ -204,8 +214,9 @@ def _native(asked: _Pass) -> Evaluation:
     models = fitted_on(opened, FeatureMap(opened.catalogue()), keep_half(half), asked.settings, asked.seed)
     source = NativeLog(opened, target, half, models, asked.settings, asked.seed, _digest_of(asked.policy, target))
     plan = asked.plan(_first(source))
-    estimates, told = asked.estimates(source, plan)
-    rows: list[Row] = [{"source": "log", "policy": target.name, **one.record()} for one in estimates]
+    read = asked.estimates(source, plan)
+    head = {"source": "log", "policy": target.name}
+    rows: list[Row] = [{**head, **one.record()} for one in read.estimates]
     shared = [SHARED_STOCK] if opened.shares_stock else []
     passes = (
         f"The log was read twice: at most {MODEL_SEARCHES:,} searches for the reward models, then all rows once, in "
@@ -214,7 +225,8 @@ def _native(asked: _Pass) -> Evaluation:
     return replace(
         asked.evaluation(target.name, rows),
         assumptions=[HIDDEN_CONFOUNDER, POSITIONS, PREFIXES, MODEL, SAME_CONTEXTS, *shared],
-        notes=[*notes, *models.notes, passes, *told],
+        notes=[*notes, *models.notes, passes, *read.notes],
+        audit=[{**head, **one.record()} for one in read.audit],
         hashes={"log": opened.digest, "world": opened.world_hash},
     )
 
@@ -224,6 +236,7 @@ def _mapped(asked: _Pass) -> Evaluation:
     mapping = read_mapping(asked.mapping)
     function, name = policy_function(asked.policy), asked.policy or "target"
     rows: list[Row] = []
+    found: list[Row] = []
     notes: list[str] = []
     for reward in mapping.rewards:
         source = open_mapped(asked.log, mapping, reward, function, _named(asked.policy))
@@ -232,15 +245,17 @@ def _mapped(asked: _Pass) -> Evaluation:
             update={"estimators": reading.estimators(asked.settings.estimators)}
         ))  # fmt: skip
         plan = allowed.plan(Chunk(reading.evidence[reward]))
-        estimates, told = allowed.estimates(source, plan)
+        read = allowed.estimates(source, plan)
         head = {"source": asked.log.name, "policy": name, **({"reward": reward} if len(mapping.rewards) > 1 else {})}
-        rows += [{**head, **one.record()} for one in estimates]
-        notes += told
+        rows += [{**head, **one.record()} for one in read.estimates]
+        found = found or [{"source": asked.log.name, "policy": name, **one.record()} for one in read.audit]
+        notes += read.notes
     several = f" {len(mapping.rewards)} times, once for each reward" if len(mapping.rewards) > 1 else " once"
     return replace(
         asked.evaluation(name, rows),
         assumptions=[HIDDEN_CONFOUNDER, CONTEXTS, GIVEN_MODEL],
         notes=[f"The log was read{several}.", NOT_SEEN, *notes],
+        audit=found,
     )
 
 

@@ -7,26 +7,29 @@ its lift and that of its difference to any other come from one covariance matrix
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-from offpolicy.audit.finding import single_look
+from offpolicy.audit.checks import CHECKS
+from offpolicy.audit.finding import Finding, single_look
 from offpolicy.diagnostics import Diagnostics, standardised
 from offpolicy.estimate import Estimate
-from offpolicy.estimators import Estimator
+from offpolicy.estimator import Estimator
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm
 from offpolicy.inference import Interval
 from offpolicy.readers.reading import with_caveats
 from offpolicy.single.cuts import embedded
 from offpolicy.statistics import gradient_of, value_of
+from offpolicy.stream import columns
+from offpolicy.stream.findings import Sheet, of_log, of_weights
 from offpolicy.stream.gather import Gathered
-from offpolicy.stream.plan import Plan, check_names, family
+from offpolicy.stream.plan import Family, Plan, check_names, family
 from offpolicy.stream.weight_sums import WeightSums
+from offpolicy.terms import joint
 from offpolicy.verdict import THRESHOLDS, WORDS, judge
 from simenv.errors import UserError
 from simenv.propensity import Conditional
@@ -82,10 +85,11 @@ class _Sums:
     plan: Plan
     covariance: Floats  # (P, P)
     rounding: Floats  # (P,) variance of each column's mean below which it is rounding
+    places: dict[str, slice]
     points: dict[str, _Point]
     diagnostics: dict[object, Diagnostics]
-    interference_z: float | None
-    upward_z: float | None
+    log: tuple[Finding, ...]
+    looks: tuple[list[float], list[float]]  # |z| of what moves rewards above a slot, and below
     example: Evidence
 
     def stderr(self, slope: Floats) -> float:
@@ -109,38 +113,71 @@ class _Sums:
             made = replace(made, beyond_support=self.gathered.beyond / self.gathered.moments.rows)
         return made
 
+    def z(self, slope: Floats, constant: float = 0.0) -> float:
+        """A function of the means over its standard error."""
+        return standardised(float(slope @ self.gathered.moments.means) + constant, self.stderr(slope))
+
     def n_clusters(self) -> float:
         """Effective number of clusters."""
         return self.gathered.moments.effective_clusters
+
+    def findings(self, one: Estimator) -> tuple[Finding, ...]:
+        """What the audit found that bears on an estimator: nothing for one without weights."""
+        if one.formula is dm:
+            return ()
+        return self.log + _of_family(self, family(replace(one, strength=None)))
 
 
 def _sums_of(gathered: Gathered, plan: Plan) -> _Sums:
     moments = gathered.moments
     covariance, means = moments.covariance(), moments.means
     rounding = _ROUNDING * moments.products().diagonal()[:-1] / moments.rows**2
+    places = Sheet(gathered.layout, means, lambda slope, constant: 0.0).places
     points = {}
-    for one, first, width in _places(gathered, plan):
-        own = slice(first, first + width)
+    for one in plan.members:
+        own = places[columns.of_estimator(one)]
         slope = np.zeros(len(means))
         slope[own] = gradient_of(means[own])
         points[one.name] = _Point(float(value_of(means[own])), slope)
-    made = _Sums(gathered, plan, covariance, rounding, points, {}, None, None, _example(gathered))
-    at = 1 + sum(gathered.widths)
-    for (key, one), sums in zip(plan.families.items(), gathered.weights, strict=True):
-        error = math.nan
-        if one.strength is None:
-            error, at = made.stderr(_unit(at, len(means))), at + 1
+    made = _Sums(gathered, plan, covariance, rounding, places, points, {}, (), ([], []), _example(gathered))
+    for at, ((key, one), sums) in enumerate(zip(plan.families.items(), gathered.weights, strict=True)):
+        is_plain = one.strength is None
+        error = made.stderr(_unit(places[columns.of_weight(at)].start, len(means))) if is_plain else math.nan
         made.diagnostics[key] = _diagnosed(sums, error)
-    looks = _looks(made, at)
-    return replace(made, interference_z=_strongest([*looks[0], *looks[1]]), upward_z=_strongest(looks[0]))
+    facts = gathered.facts
+    lost = gathered.beyond / moments.rows if facts.has_actions else None
+    return replace(made, log=of_log(_sheet(made), facts.absent, lost), looks=_looks(made))
 
 
-def _places(gathered: Gathered, plan: Plan) -> Iterator[tuple[Estimator, int, int]]:
-    """Each member with the place of its first column and their number; column 0 is the total reward."""
-    first = 1
-    for one, width in zip(plan.members, gathered.widths, strict=True):
-        yield one, first, width
-        first += width
+def audit(gathered: Gathered, plan: Plan) -> tuple[Finding, ...]:
+    """What the audit found of the log, and of the weights of whole slates where they were summed.
+
+    Args:
+        gathered: What was kept of all rows.
+        plan: What was summed up.
+    """
+    sums = _sums_of(gathered, plan)
+    whole = [key for key, one in plan.families.items() if one.terms is joint and one.strength is None]
+    if not whole:
+        return sums.log
+    facts = gathered.facts
+    lost = gathered.beyond / gathered.moments.rows if facts.has_actions else None
+    found = (*of_log(_sheet(sums), facts.absent, lost, is_weighted=True), *_of_family(sums, whole[0]))
+    return tuple(sorted(found, key=lambda finding: list(CHECKS).index(finding.check)))
+
+
+def _of_family(sums: _Sums, key: Family) -> tuple[Finding, ...]:
+    """What the audit found of one family of weights, as nobody reshaped them."""
+    at = list(sums.plan.families).index(key)
+    gathered = sums.gathered
+    low, high = gathered.extent
+    varies = tuple((name, bool(low[f] < high[f])) for f, name in enumerate(sums.plan.features))
+    has_features = "features" not in gathered.facts.absent
+    return of_weights(_sheet(sums), at, gathered.weights[at].pareto_k(), varies, has_features=has_features)
+
+
+def _sheet(sums: _Sums) -> Sheet:
+    return Sheet(sums.gathered.layout, sums.gathered.moments.means, sums.z)
 
 
 def _unit(place: int, size: int) -> Floats:
@@ -162,17 +199,17 @@ def _diagnosed(sums: WeightSums, error: float) -> Diagnostics:
     )
 
 
-def _looks(sums: _Sums, at: int) -> tuple[list[float], list[float]]:
+def _looks(sums: _Sums) -> tuple[list[float], list[float]]:
     """|z| of the products of placebo and rewards, above and below each slot; none where there is no placebo."""
-    facts, means = sums.gathered.facts, sums.gathered.moments.means
-    if not facts.has_placebo or not sums.plan.looks or facts.n_slots < 2:
+    if columns.LOOKS not in sums.places or "placebo" in sums.gathered.facts.absent:
         return [], []
-    made = []
-    for first in (at, at + facts.n_slots - 1):
-        units = [_unit(first + k, len(means)) for k in range(facts.n_slots - 1)]
-        slopes = [*units, np.sum(units, axis=0)]
-        made.append([abs(standardised(float(slope @ means), sums.stderr(slope))) for slope in slopes])
-    return made[0], made[1]
+    slopes = _sheet(sums).slopes(columns.LOOKS)
+    half = len(slopes) // 2
+    above, below = slopes[:half], slopes[half:]
+    return (
+        [abs(sums.z(slope)) for slope in [*above, np.sum(above, axis=0)]],
+        [abs(sums.z(slope)) for slope in [*below, np.sum(below, axis=0)]],
+    )
 
 
 def _strongest(looks: list[float]) -> float | None:
@@ -201,8 +238,9 @@ def _estimate(name: str, sums: _Sums, level: float, interval: str) -> Estimate:
     lift = _Point(point.value - float(sums.gathered.moments.means[0]), point.slope - _unit(0, len(point.slope)))
     diagnostics = sums.seen(one)
     rival, rival_z = _strongest_rival(one, sums)
-    moved = sums.upward_z if one.prefixwise else sums.interference_z
-    verdict = judge(replace(one, rival=rival), sums.example, diagnostics, sums.n_clusters(), rival_z, moved)
+    moved = _strongest(sums.looks[0] if one.prefixwise else [*sums.looks[0], *sums.looks[1]])
+    found = sums.findings(one)
+    verdict = judge(replace(one, rival=rival), sums.example, diagnostics, sums.n_clusters(), rival_z, moved, found)
     return Estimate(
         estimator=name,
         estimand=one.estimand.format(unit=facts.unit),
@@ -214,6 +252,7 @@ def _estimate(name: str, sums: _Sums, level: float, interval: str) -> Estimate:
         diagnostics=diagnostics,
         cluster=facts.cluster_name,
         verdict=replace(verdict, reasons=(*verdict.reasons, *_shift(one, sums))),
+        findings=found,
     )
 
 
@@ -234,9 +273,8 @@ def _interval(one: Estimator, point: _Point, sums: _Sums, level: float, rule: st
 def _replicates(one: Estimator, sums: _Sums, *, is_lift: bool) -> Floats:
     """The estimate of each replicate, divided by the replicate's own sums, (B,)."""
     drawn = sums.gathered.drawn
-    first, width = next((first, width) for other, first, width in _places(sums.gathered, sums.plan) if other == one)
     means = drawn[:, :-1] / drawn[:, -1:]
-    made = value_of(means[:, first : first + width])
+    made = value_of(means[:, sums.places[columns.of_estimator(one)]])
     undefined = int(np.count_nonzero(~np.isfinite(made)))
     if undefined:
         raise UserError(

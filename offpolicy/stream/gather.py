@@ -1,8 +1,7 @@
 """Gathering: what one pass keeps of a log, for any number of estimators, in memory that does not grow.
 
-A chunk of evidence becomes one matrix of columns: the total reward, the columns of every estimator's statistics, the
-mean weight of every family, and what the looks at interference need. Their moments give values, clustered errors, lifts
-and the errors of all differences; sums of weights give the diagnostics. All of it adds up, chunk by chunk.
+A chunk of evidence becomes one matrix of columns (`offpolicy.stream.columns`). Their moments give values, clustered
+errors, lifts and the errors of all differences; sums of weights give the diagnostics. All of it adds up.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from offpolicy.diagnostics import placebo_products
 from offpolicy.evidence import ClusterName, Evidence, PropensityKind
 from offpolicy.intervals.bootstrap import weighted_sums_of
 from offpolicy.readers.reading import Caveat
 from offpolicy.stream import moments
+from offpolicy.stream.columns import blocks_of
 from offpolicy.stream.moments import Moments, moments_of, run_starts, run_sums
 from offpolicy.stream.plan import Family, Plan
 from offpolicy.stream.weight_sums import WeightSums, merge_weights, weight_sums_of
@@ -51,7 +50,7 @@ class Facts:
     Attributes:
         n_slots: K.
         cluster_name, propensity_kind, propensity_error, unit: As in `Evidence`.
-        has_placebo: Whether every row has a placebo.
+        absent: Columns of the plan's audit that some rows lack.
         has_actions: Whether every row has a table of all actions.
     """
 
@@ -60,7 +59,7 @@ class Facts:
     propensity_kind: PropensityKind
     propensity_error: float | None
     unit: str
-    has_placebo: bool
+    absent: tuple[str, ...]
     has_actions: bool
 
 
@@ -70,22 +69,24 @@ class Gathered:
 
     Attributes:
         facts: What is true of all of them.
-        widths: Columns of each of the plan's members.
+        layout: Names of the blocks of columns, and the number of columns in each.
         moments: Of all columns.
         weights: By family of weights, in the plan's order.
         moved: By pair of families: sums of |w - w'| |r| and of its square, (pairs, 2); NaN where the two cut rows
             into different pieces.
         beyond: Sum over rows of the target's probability of what the logger never plays.
+        extent: Least and largest of each feature, (2, F).
         drawn: Sums of all columns and of rows in each replicate of the bootstrap, (B, P + 1).
         caveats: What a reader should know.
     """
 
     facts: Facts
-    widths: tuple[int, ...]
+    layout: tuple[tuple[str, int], ...]
     moments: Moments
     weights: tuple[WeightSums, ...]
     moved: Floats
     beyond: float
+    extent: Floats
     drawn: Floats
     caveats: tuple[Caveat, ...]
 
@@ -105,15 +106,17 @@ def gather(chunk: Chunk, plan: Plan, before: Gathered | None = None) -> Gathered
     for one in plan.members:
         one.require(evidence)
     terms = _cut(evidence, plan)
-    columns, widths = _columns(evidence, plan, terms)
+    blocks = blocks_of(evidence, plan, terms)
+    columns = np.concatenate(list(blocks.values()))  # (P, n)
     cuts = [one.cut for one in before.weights] if before else [-np.inf] * len(terms)
     made = Gathered(
-        facts=_facts(evidence),
-        widths=widths,
+        facts=_facts(evidence, plan),
+        layout=tuple((name, len(block)) for name, block in blocks.items()),
         moments=moments_of(columns.T, evidence.cluster, chunk.ends),
         weights=tuple(weight_sums_of(one, cut) for one, cut in zip(terms.values(), cuts, strict=True)),
         moved=_moved(plan, terms),
         beyond=0.0 if evidence.actions is None else evidence.actions.beyond_support() * evidence.n_rows,
+        extent=_extent(evidence, plan),
         drawn=_drawn(columns, chunk, plan),
         caveats=chunk.caveats,
     )
@@ -126,18 +129,19 @@ def merge(one: Gathered, other: Gathered) -> Gathered:
     Raises:
         UserError: If they are of different kinds, or clusters are out of order.
     """
-    if one.widths != other.widths or one.facts.n_slots != other.facts.n_slots:
+    if one.layout != other.layout or one.facts.n_slots != other.facts.n_slots:
         raise UserError(
             f"rows have {one.facts.n_slots} slots in one part of the log and {other.facts.n_slots} in the next; "
             "expected one number of slots in a log."
         )
     return Gathered(
         facts=_both(one.facts, other.facts),
-        widths=one.widths,
+        layout=one.layout,
         moments=moments.merge(one.moments, other.moments),
         weights=tuple(merge_weights(a, b) for a, b in zip(one.weights, other.weights, strict=True)),
         moved=one.moved + other.moved,
         beyond=one.beyond + other.beyond,
+        extent=np.stack([np.minimum(one.extent[0], other.extent[0]), np.maximum(one.extent[1], other.extent[1])]),
         drawn=one.drawn + other.drawn,
         caveats=_told_once((*one.caveats, *other.caveats)),
     )
@@ -154,27 +158,6 @@ def _cut(evidence: Evidence, plan: Plan) -> dict[Family, Terms]:
     return made
 
 
-def _columns(evidence: Evidence, plan: Plan, terms: dict[Family, Terms]) -> tuple[Floats, tuple[int, ...]]:
-    """All columns, (P, n): total reward; members; mean weights of plain families; looks."""
-    pieces: list[Floats] = [evidence.reward.sum(axis=1)[None]]
-    widths = []
-    for one in plan.members:
-        made = one.formula(terms[(one.terms, one.strength, None if one.strength is None else one.at)])
-        pieces += [made.plain[None], made.above.T, made.below.T]
-        widths.append(1 + 2 * made.n_ratios)
-    pieces += [
-        (own.weight[:, 0] if own.weight.shape[1] == 1 else own.weight.mean(axis=1))[None]
-        for (_, strength, _), own in terms.items()
-        if strength is None
-    ]
-    if plan.looks and evidence.n_slots > 1:
-        if evidence.placebo is None:
-            pieces.append(np.zeros((2 * (evidence.n_slots - 1), evidence.n_rows)))
-        else:
-            pieces += [products.T for products in placebo_products(evidence)]
-    return np.concatenate(pieces), tuple(widths)
-
-
 def _moved(plan: Plan, terms: dict[Family, Terms]) -> Floats:
     made = np.full((len(plan.pairs), 2), np.nan)
     for place, (own, rival) in enumerate(plan.pairs):
@@ -185,6 +168,12 @@ def _moved(plan: Plan, terms: dict[Family, Terms]) -> Floats:
     return made
 
 
+def _extent(evidence: Evidence, plan: Plan) -> Floats:
+    if evidence.features is None:
+        return np.zeros((2, len(plan.features)))
+    return np.stack([evidence.features.min(axis=0), evidence.features.max(axis=0)])
+
+
 def _drawn(columns: Floats, chunk: Chunk, plan: Plan) -> Floats:
     if not plan.replicates:
         return np.empty((0, len(columns) + 1))
@@ -193,14 +182,14 @@ def _drawn(columns: Floats, chunk: Chunk, plan: Plan) -> Floats:
     return weighted_sums_of(run_sums(columns.T, cluster).T, keys, plan.replicates, plan.seed)
 
 
-def _facts(evidence: Evidence) -> Facts:
+def _facts(evidence: Evidence, plan: Plan) -> Facts:
     return Facts(
         evidence.n_slots,
         evidence.cluster_name,
         evidence.propensity_kind,
         evidence.propensity_error,
         evidence.unit,
-        evidence.placebo is not None,
+        tuple(name for name in plan.beside if getattr(evidence, name) is None),
         evidence.actions is not None,
     )
 
@@ -214,7 +203,7 @@ def _both(one: Facts, other: Facts) -> Facts:
         "estimated" if is_estimated else "exact",
         max(errors, default=None),
         one.unit,
-        one.has_placebo and other.has_placebo,
+        tuple(dict.fromkeys((*one.absent, *other.absent))),
         one.has_actions and other.has_actions,
     )
 

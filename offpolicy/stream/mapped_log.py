@@ -30,7 +30,7 @@ _LONGEST = 64  # bytes of an id that is text
 
 NOT_SEEN = (
     "Read in one pass: a page or row that was delivered twice is not noticed unless its copies stand near each other, "
-    "and segments, features and the checks that need all rows at once are left out."
+    "and segments and the checks that cut a log at its quantiles (calibration, drift) are left out."
 )
 
 
@@ -120,7 +120,7 @@ def open_mapped(
             parts.append(Part(file, at, n_rows, row, first))
             row, first = row + n_rows, first + n_rows
         state.update(_footer(file))
-    used = replace(mapping, segments=(), features=(), time=None, query=None, logger=None, loggers=None, page=None)
+    used = replace(mapping, segments=(), time=None, query=None, logger=None, loggers=None, page=None)
     used = replace(used, rewards={reward: mapping.rewards[reward]})
     if mapping.layout == "single" and mapping.actions is None:
         used = replace(used, action=())

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from offpolicy.estimators import BY_SLOT, ESTIMATORS, Estimator, estimator
+from offpolicy.estimator import Estimator
+from offpolicy.estimators import BY_SLOT, ESTIMATORS, estimator
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm
 from offpolicy.inference import lift
@@ -18,6 +19,7 @@ from simenv.errors import UserError
 
 IN_ONE_PASS = ("t", "normal", "bootstrap")  # intervals that sums alone give
 OF_ALL_ROWS = ("length", "mixture", "second_moment", "balanced", "embedding")  # columns that are made of a whole log
+BESIDE = ("placebo", "score_residual", "features", "q_logged")  # columns that an audit looks at, where a log has them
 
 Family = tuple[Callable[[Evidence], Terms], object, float | None]
 
@@ -29,12 +31,16 @@ class Plan:
     Attributes:
         asked: Names of the estimators to report.
         rivals: Names of others that these are compared with.
+        beside: Columns of evidence that the audit looks at.
+        features: Names of the features.
         replicates: B, of a bootstrap; 0 for none.
         seed: Names its luck.
     """
 
     asked: tuple[str, ...]
     rivals: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
     replicates: int = 0
     seed: int = 0
 
@@ -98,7 +104,9 @@ def plan_of(evidence: Evidence, estimators: list[str] | None, replicates: int = 
             one.require(evidence)
     asked = tuple(dict.fromkeys(one.name for one in chosen))
     rivals = [rival.name for one in chosen for rival in _chain(one) if not rival.missing(evidence)]
-    return Plan(asked, tuple(name for name in dict.fromkeys(rivals) if name not in asked), replicates, seed)
+    beside = tuple(name for name in BESIDE if getattr(evidence, name) is not None)
+    others = tuple(name for name in dict.fromkeys(rivals) if name not in asked)
+    return Plan(asked, others, beside, evidence.feature_names, replicates, seed)
 
 
 def check_names(estimators: list[str] | None, interval: str) -> None:

@@ -66,7 +66,7 @@ def _arrays(key: str, gathered: Gathered) -> dict[str, Any]:
         "version": VERSION,
         "key": key,
         "facts": asdict(gathered.facts),
-        "widths": gathered.widths,
+        "layout": gathered.layout,
         "rows": moments.rows,
         "closed": moments.closed,
         "first": str(moments.first.cluster),
@@ -81,6 +81,7 @@ def _arrays(key: str, gathered: Gathered) -> dict[str, Any]:
         "cross": moments.cross,
         "first": moments.first.sums,
         "moved": gathered.moved,
+        "extent": gathered.extent,
         "drawn": gathered.drawn,
     }
     if moments.last is not None:
@@ -99,8 +100,8 @@ def _gathered(key: str, arrays: dict[str, Any]) -> Gathered:
         values = dict(zip(_SCALARS, scalars, strict=True))
         weights.append(WeightSums(rows, pieces, seen=arrays[f"seen{number}"], top=arrays[f"top{number}"], **values))
     return Gathered(
-        facts=Facts(**said["facts"]),
-        widths=tuple(said["widths"]),
+        facts=Facts(**said["facts"] | {"absent": tuple(said["facts"]["absent"])}),
+        layout=tuple((name, width) for name, width in said["layout"]),
         moments=Moments(
             said["rows"],
             arrays["sums"],
@@ -112,6 +113,7 @@ def _gathered(key: str, arrays: dict[str, Any]) -> Gathered:
         weights=tuple(weights),
         moved=arrays["moved"],
         beyond=said["beyond"],
+        extent=arrays["extent"],
         drawn=arrays["drawn"],
         caveats=tuple(Caveat(text, rank) for text, rank in said["caveats"]),
     )

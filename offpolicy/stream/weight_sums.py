@@ -58,8 +58,8 @@ class WeightSums:
 
     def pareto_k(self) -> float:
         """Shape of the tail of the rows' weights; NaN where there is none, or too few weights."""
-        m = tail_size(self.rows)
-        if m < FEWEST or len(self.top) <= m:
+        m = min(tail_size(self.rows), len(self.top) - 1)  # of more rows than LARGEST is made for, a thinner tail
+        if m < FEWEST:
             return math.nan
         excess = self.top[:m][::-1] - self.top[m]
         return fitted_shape(excess[excess > 0.0])

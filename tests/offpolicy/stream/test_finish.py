@@ -32,8 +32,16 @@ def slates(n_rows: int = 3_000) -> Evidence:
     made = random_evidence(n_rows, 3)
     rng = np.random.default_rng(1)
     noise = rng.standard_normal((n_rows, 3))
-    prefix = {"q_prefix": made.q_logged, "q_prefix_target": made.q_target}
-    return replace(made, placebo=noise, reward=made.reward * rng.uniform(0.5, 2.0, (n_rows, 1)), **prefix)
+    return replace(
+        made,
+        placebo=noise,
+        reward=made.reward * rng.uniform(0.5, 2.0, (n_rows, 1)),
+        q_prefix=made.q_logged,
+        q_prefix_target=made.q_target,
+        score_residual=rng.standard_normal(n_rows),
+        features=np.column_stack([rng.standard_normal(n_rows), np.ones(n_rows), np.arange(n_rows) / n_rows]),
+        feature_names=("some", "constant", "rising"),
+    )
 
 
 def single(n_rows: int = 3_000) -> Evidence:
@@ -82,6 +90,12 @@ def test_a_log_in_parts_gives_the_estimates_of_the_whole(
                 assert ours[key] == pytest.approx(value, rel=1e-9, abs=1e-12), (one.estimator, key)
             else:
                 assert ours[key] == value, (one.estimator, key)
+        for found, theirs_found in zip(one.findings, expected.findings, strict=True):
+            assert found.outcome == theirs_found.outcome or found.check == "calibration", found
+            if found.check not in ("calibration", "drift"):  # they cut the log at quantiles of all rows
+                assert found.said == theirs_found.said
+                told = theirs_found.figure
+                assert found.figure == (told if told is None else pytest.approx(told, rel=1e-9, abs=1e-12))
         assert one.diagnostics.lost_weight == pytest.approx(expected.diagnostics.lost_weight, abs=1e-12)
         assert one.diagnostics.beyond_support == pytest.approx(expected.diagnostics.beyond_support, rel=1e-12)
 
