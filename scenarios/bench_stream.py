@@ -122,8 +122,7 @@ def measured(n_rows: int, n_slots: int, folder: Path | None = None) -> Measured:
 
 def _only_read(folder: Path) -> tuple[int, float]:
     """Bytes of all files, and the wall time of reading them from the disk."""
-    size, start = 0, 0.0
-    taken = 0.0
+    size, taken = 0, 0.0
     for path in sorted(folder.iterdir()):
         with path.open("rb", buffering=0) as file:
             os.fsync(file.fileno())
@@ -143,11 +142,25 @@ def _rate(n_rows: int, n_slots: int) -> Callable[[], float]:
     return rate
 
 
+def _disk(n_rows: int, n_slots: int) -> Callable[[], float]:
+    def rate() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            write_log(Path(folder), n_rows, n_slots)
+            return n_rows / _only_read(Path(folder))[1]
+
+    return rate
+
+
+_PASS = "one pass over Parquet, ten estimators with intervals and verdicts"
+_ONLY = "the same files read and nothing done, from this disk"
+
 STREAM: dict[str, Benchmark] = {
-    "one pass over Parquet, ten estimators with intervals and verdicts, 1,000,000 single actions": Benchmark(
-        "rows/CPU-s", _rate(1_000_000, 1)
+    f"{_PASS}, 1,000,000 single actions": Benchmark(
+        "rows/CPU-s", _rate(1_000_000, 1), beside=f"{_ONLY}, 1,000,000 single actions"
     ),
-    "one pass over Parquet, ten estimators with intervals and verdicts, 200,000 slates of 10": Benchmark(
-        "slates/CPU-s", _rate(200_000, SLOTS)
+    f"{_ONLY}, 1,000,000 single actions": Benchmark("rows/s", _disk(1_000_000, 1)),
+    f"{_PASS}, 1,000,000 slates of 10": Benchmark(
+        "slates/CPU-s", _rate(1_000_000, SLOTS), beside=f"{_ONLY}, 1,000,000 slates of 10"
     ),
+    f"{_ONLY}, 1,000,000 slates of 10": Benchmark("slates/s", _disk(1_000_000, SLOTS)),
 }
