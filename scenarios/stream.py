@@ -27,15 +27,8 @@ from policies.exploration.slotwise import AnyPolicy
 from policies.features import FeatureMap
 from policies.registry import load_policy
 from scenarios.config import Estimation
-from scenarios.evaluate import (
-    HIDDEN_CONFOUNDER,
-    MODEL,
-    POSITIONS,
-    PREFIXES,
-    SAME_CONTEXTS,
-    SHARED_STOCK,
-    Evaluation,
-)
+from scenarios.evaluate import HIDDEN_CONFOUNDER, MODEL, POSITIONS, PREFIXES, SAME_CONTEXTS, SHARED_STOCK
+from scenarios.evaluation import Evaluation
 from scenarios.evidence import BATCH, MODEL_SEARCHES, evidence_of_batch, fitted_on, keep_half
 from scenarios.folder import Row
 from scenarios.foreign import CONTEXTS, policy_function

@@ -79,7 +79,7 @@ def read_part(source: Source, part: Part, plan: Plan, state: Path | None) -> Rea
         state: Folder of saved states; None for none.
     """
     note = ""
-    key = f"{source.digest} {part.file.name} {part.group} {plan!r}"
+    key = f"{source.digest} {part.file.name} {part.group} {part.first} {plan!r}"
     if state is not None:
         found = load_state(state, key)
         if found.gathered is not None:

@@ -117,9 +117,10 @@ def test_a_state_that_was_cut_off_is_made_again_with_a_note(tmp_path: Path) -> N
     assert len(states) == 9
     for place, share in ((0, 0.5), (1, 0.99), (2, 0.0)):
         states[place].write_bytes(states[place].read_bytes()[: int(share * states[place].stat().st_size)])
+    states[3].write_bytes(states[4].read_bytes())  # whole, and of another part
     again, notes = read_all(log, plan, tmp_path / "state")
-    assert sum("is no whole state" in note for note in notes) == 3
-    assert notes[-1].startswith("6 of 9 parts")
+    assert sum("is no whole state" in note for note in notes) == 4
+    assert notes[-1].startswith("5 of 9 parts")
     assert [one.record() for one in finish(again, plan)] == [one.record() for one in finish(first, plan)]
 
 
@@ -147,11 +148,14 @@ def test_shoppers_out_of_order_are_refused_with_the_place(tmp_path: Path) -> Non
         read_all(log, plan)
 
 
-def test_a_wrong_propensity_is_named_by_its_row_in_the_file(tmp_path: Path) -> None:
+def test_a_wrong_propensity_is_named_by_its_row_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        mapped_log, "CHUNK", 150
+    )  # the row stands in the third chunk of the second row group of its file
     made = columns(1, int)
-    made["p"][2_900] = 1.3
+    made["p"][2_490] = 1.3
     log, plan = opened(written(tmp_path / "log", made), SINGLE)
-    with pytest.raises(UserError, match=r"b.parquet, row 1200: propensity \(p\) is 1.3"):
+    with pytest.raises(UserError, match=r"b.parquet, row 790: propensity \(p\) is 1.3"):
         read_all(log, plan)
 
 
