@@ -66,7 +66,7 @@ def diagnose(terms: Terms, by: Clusters) -> Diagnostics:
         effective_rows=effective(terms.weight) / n_pieces,
         effective_positives=effective(earned),
         mean_weight=mean,
-        mean_weight_z=_z(mean - 1.0, standard_error(row_weight - mean, by)),
+        mean_weight_z=standardised(mean - 1.0, standard_error(row_weight - mean, by)),
         max_weight_share=float(row_weight.max()) / (n_rows * mean) if mean > 0.0 else float("nan"),
         weight_error=terms.error,
         unsupported=n_pieces - int(np.count_nonzero(terms.weight.max(axis=0))),
@@ -75,7 +75,7 @@ def diagnose(terms: Terms, by: Clusters) -> Diagnostics:
 
 def disagreement(one: Scores, other: Scores, by: Clusters) -> float:
     """Standardised z of the paired difference of two estimates of one value on the same rows (Hausman, 1978)."""
-    return _z(one.value - other.value, standard_error(one.influence - other.influence, by))
+    return standardised(one.value - other.value, standard_error(one.influence - other.influence, by))
 
 
 def interference_z(evidence: Evidence, by: Clusters) -> float | None:
@@ -87,16 +87,16 @@ def interference_z(evidence: Evidence, by: Clusters) -> float | None:
     slot against all below and all above it, and the two sums over slots; the smallest p is corrected by Bonferroni and
     told as the |z| of a single look. None where there is no placebo.
     """
-    upward, downward = _products(evidence)
+    upward, downward = placebo_products(evidence)
     return _of_a_single_look([*_looks(upward, by), *_looks(downward, by)])
 
 
 def upward_z(evidence: Evidence, by: Clusters) -> float | None:
     """As `interference_z`, of rewards above the slot alone: they do not move where people read from the top."""
-    return _of_a_single_look(_looks(_products(evidence)[0], by))
+    return _of_a_single_look(_looks(placebo_products(evidence)[0], by))
 
 
-def _products(evidence: Evidence) -> tuple[Floats, Floats]:
+def placebo_products(evidence: Evidence) -> tuple[Floats, Floats]:
     """Placebo of each slot times the rewards above it, and times those below it, (N, K - 1) both; else (N, 0)."""
     if evidence.placebo is None or evidence.n_slots < 2:
         return np.empty((evidence.n_rows, 0)), np.empty((evidence.n_rows, 0))
@@ -109,7 +109,7 @@ def _products(evidence: Evidence) -> tuple[Floats, Floats]:
 def _looks(products: Floats, by: Clusters) -> list[float]:
     """|z| of the mean of each column, and of their sum over columns; none where there is no column."""
     looks = [*products.T, products.sum(axis=1)] if products.shape[1] else []
-    return [abs(_z(float(look.mean()), standard_error(look - look.mean(), by))) for look in looks]
+    return [abs(standardised(float(look.mean()), standard_error(look - look.mean(), by))) for look in looks]
 
 
 def _of_a_single_look(looks: list[float]) -> float | None:
@@ -134,7 +134,8 @@ def effective(column: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> floa
     return float(flat.sum()) ** 2 / float(flat @ flat)
 
 
-def _z(difference: float, stderr: float) -> float:
+def standardised(difference: float, stderr: float) -> float:
+    """A difference in standard errors; 0 where it is but rounding, infinite where nothing varies."""
     if abs(difference) <= 1e-9 * max(1.0, stderr):  # rounding of weights that are all 1
         return 0.0
     return difference / stderr if stderr > 0.0 else math.copysign(math.inf, difference)

@@ -20,6 +20,7 @@ from scenarios.bench_offpolicy import OFFPOLICY
 from scenarios.bench_peers import PEERS
 from scenarios.bench_rllib import RLLIB
 from scenarios.bench_slates import SLATE_ESTIMATORS
+from scenarios.bench_stream import STREAM
 from scenarios.benchmark import Benchmark
 from scenarios.mechanisms import FULL, K, N, searches_per_second, sized
 from simenv.compiled.backend import Backend
@@ -217,4 +218,5 @@ BENCHMARKS: dict[str, Benchmark] = {
     **OFFLINE,
     **PEERS,
     **RLLIB,
+    **STREAM,
 }

@@ -110,7 +110,7 @@ def evaluate_native(
     plans: list[Row] = []
     for reward, one in by_reward.items():
         head = head_of("log", target.name, reward if wishes.rewards else None)
-        own = [{**head, **row} for row in estimate_rows("log", target.name, one, settings, seed, wishes.per)]
+        own: list[Row] = [{**head, **row} for row in estimate_rows("log", target.name, one, settings, seed, wishes.per)]
         rows, plans = rows + own, plans + plan_rows(one, own, wishes.width)
     beside = beyond(head_of("log", target.name, None), by_reward, rows, wishes, level)
     evidence = next(iter(by_reward.values()))

@@ -21,7 +21,7 @@ from policies.features import FeatureMap, features
 from policies.learning import in_half
 from policies.ranking import Answered, slate_propensities
 from scenarios.config import Estimation
-from scenarios.log_context import Around, around, with_context
+from scenarios.log_context import FEATURES, Around, around, with_context
 from scenarios.placebo import explorations, placebo
 from scenarios.progress import Advance
 from scenarios.pseudoinverse import pseudoinverse_weights
@@ -140,7 +140,7 @@ def join_rewards(log: Log, targets: Mapping[str, AnyPolicy], joining: Joining, a
     """
     feature_map = FeatureMap(log.catalogue())
     half, settings, seed = joining.half, joining.settings, joining.seed
-    keep: Keep = None if half is None else (lambda shopper: in_half(shopper, half))
+    keep = keep_half(half)
     models = _models(log, feature_map, keep, joining)
     logged: list[_Logged] = []
     beside: list[Around] = []
@@ -177,6 +177,44 @@ def join_rewards(log: Log, targets: Mapping[str, AnyPolicy], joining: Joining, a
             by_name[name] = with_context(_bounded(one, log, reward, floor, target), context)
         made[reward] = Joined(by_name, fitted.notes, error)
     return made
+
+
+def evidence_of_batch(
+    batch: LogBatch, target: AnyPolicy, feature_map: FeatureMap, models: SlateModels, settings: Estimation, seed: int
+) -> Evidence:
+    """The evidence of some rows alone, for passes that keep sums and no columns; bounds of weights are not in it.
+
+    Args:
+        batch: The rows.
+        target: The policy; it may not see truth.
+        feature_map: Of the log's catalogue.
+        models: Fitted by `fitted_on`.
+        settings: As for `join_log`.
+        seed: As for `join_log`.
+
+    Raises:
+        UserError: As `join_log`.
+    """
+    every = np.broadcast_to(np.arange(batch.page.candidates.shape[1]), batch.page.candidates.shape)
+    x = features(feature_map, batch.page, every)  # (N, C, F)
+    row, stated = _logged(batch)
+    said = _answers(target, batch, settings, seed)
+    answer, error = _asked(said, target, batch, settings)
+    gains, expected = _earned(batch, x, models), _expected(said, batch, x, models)
+    made = _evidence(row, gains, answer, expected, target, max(stated, error))
+    beside = around(batch)
+    residual = None if np.isnan(beside.residual).any() else beside.residual
+    return replace(made, score_residual=residual, features=beside.features, feature_names=FEATURES)
+
+
+def keep_half(half: int | None) -> Keep:
+    """Which shoppers are judged on: those of a half, all where None."""
+    return None if half is None else (lambda shopper: in_half(shopper, half))
+
+
+def fitted_on(log: Log, feature_map: FeatureMap, keep: Keep, settings: Estimation, seed: int) -> SlateModels:
+    """The reward models of the world's own reward, fitted on whole shoppers until there are enough searches."""
+    return _models(log, feature_map, keep, Joining(None, settings, seed))[OWN]
 
 
 def _models(log: Log, feature_map: FeatureMap, keep: Keep, joining: Joining) -> dict[str, SlateModels]:

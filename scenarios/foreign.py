@@ -68,15 +68,15 @@ def read_foreign(log: ForeignLog) -> Reading:
         if log.mapping is None:
             raise UserError("a table needs --mapping MAP.toml, which says what its columns are; see docs/any-log.md.")
         mapping = read_mapping(log.mapping)
-        return read_mapped(log.path, mapping, _function(log.policy), log.policy or "")
+        return read_mapped(log.path, mapping, policy_function(log.policy), log.policy or "")
     if log.mapping is not None:
         raise UserError(f"--mapping belongs to tables; a log of format {log.format} says itself what is what.")
     if not log.path.exists():
         raise UserError(f"{log.path} does not exist; expected a log: a file of JSON lines or a folder of such files.")
     if log.format == "ubi":
-        return replace(read_ubi(log.path, _function(log.policy), log.policy or ""), examination=log.examination)
+        return replace(read_ubi(log.path, policy_function(log.policy), log.policy or ""), examination=log.examination)
     builtin = log.policy if log.policy is None or ":" not in log.policy else None
-    return read_dsjson(log.path, builtin or _function(log.policy), log.policy or "", log.shopper)
+    return read_dsjson(log.path, builtin or policy_function(log.policy), log.policy or "", log.shopper)
 
 
 def dry_run(log: ForeignLog) -> tuple[list[tuple[str, str]], list[str]]:
@@ -214,7 +214,7 @@ def _policy_name(log: ForeignLog) -> str:
     return log.policy or "target"
 
 
-def _function(spec: str | None) -> Callable[[Any], Any] | None:
+def policy_function(spec: str | None) -> Callable[[Any], Any] | None:
     """The function that a user named as module:function; its module is looked for in the current folder too."""
     if spec is None:
         return None

@@ -145,4 +145,6 @@ def _how_to_resume(arguments: Sequence[str]) -> str:
         return "what is finished is kept; the same command goes on from there."
     if "train" in arguments:
         return "the same command goes on from the last checkpoint, where there is one."
+    if "--state" in arguments:
+        return "the parts of the log that were read are kept; the same command goes on from there."
     return "the same command starts again, and the same seed gives the same result."

@@ -38,7 +38,7 @@ ONLY_PLACES: dict[str, tuple[str, ...]] = {
     # In simenv a real market's text index and text model need them, and nothing else does.
     "sklearn": ("simenv.real", "policies", "offpolicy", "scenarios"),
     "scipy": ("simenv.real", "policies", "offpolicy", "scenarios", "reports"),
-    "ray": ("policies.rllib", "scenarios.sweep", "offpolicy.distributed"),
+    "ray": ("policies.rllib", "scenarios.sweep", "offpolicy.stream.on_ray"),
 }
 NAMELESS = {"utils", "util", "common", "base", "helpers", "helper", "manager", "misc"}
 GLOBAL_SEEDS = {"numpy.random.seed", "torch.manual_seed", "torch.cuda.manual_seed", "torch.cuda.manual_seed_all"} | {

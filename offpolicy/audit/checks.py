@@ -66,10 +66,13 @@ def score_residual(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     """Mean of the log-likelihood's slope in the logger's sharpness: 0 where slates were drawn as logged."""
     column = evidence.score_residual
     if column is None:
-        return _missing("score residual", "the scores (or all actions' propensities) of the logger")
-    z = _z_of(column, by)
-    spread = float(column @ column) / len(column)
-    sharper = 1.0 + float(column.mean()) / spread if spread > 0.0 else 1.0
+        return missing("score residual", "the scores (or all actions' propensities) of the logger")
+    return residual_found(_z_of(column, by), float(column.mean()), float(column @ column) / len(column))
+
+
+def residual_found(z: float, mean: float, spread: float) -> Finding:
+    """What a score residual's z, mean and mean square say."""
+    sharper = 1.0 + mean / spread if spread > 0.0 else 1.0
     said = f"choices are {sharper:.2f} times as sharp as their logged propensities say (z = {z:+.1f})"
     return Finding("score residual", outcome_of(abs(z), LIMITS.z), sharper, said)
 
@@ -77,8 +80,12 @@ def score_residual(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
 def placebo(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     """How attractive what was shown is, against what the logged propensities would show: 0 in every slot."""
     if evidence.placebo is None:
-        return _missing("placebo", "a reward model's liking of all candidates")
-    looks = [_z_of(column, by) for column in evidence.placebo.T]
+        return missing("placebo", "a reward model's liking of all candidates")
+    return placebo_found([_z_of(column, by) for column in evidence.placebo.T])
+
+
+def placebo_found(looks: list[float]) -> Finding:
+    """What the z of each slot's placebo say."""
     worst = max(looks, key=abs)
     z = single_look(worst, len(looks))
     slot = looks.index(worst) + 1
@@ -91,7 +98,7 @@ def calibration(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     """Where an action was to be played with probability p, it is played with that frequency."""
     table = evidence.actions
     if table is None:
-        return _missing("calibration", "the propensities of all actions")
+        return missing("calibration", "the propensities of all actions")
     played = np.zeros_like(table.logger)
     played[np.arange(len(played)), table.action] = 1.0
     edges = np.quantile(table.logger, np.linspace(0.0, 1.0, _BINS + 1))
@@ -114,8 +121,12 @@ def support(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     """The logger can play whatever the target plays."""
     table = evidence.actions
     if table is None:
-        return _missing("support", "the propensities of all actions")
-    lost = float(np.where(table.logger == 0.0, table.target, 0.0).sum(axis=1).mean())
+        return missing("support", "the propensities of all actions")
+    return support_found(float(np.where(table.logger == 0.0, table.target, 0.0).sum(axis=1).mean()))
+
+
+def support_found(lost: float) -> Finding:
+    """What the target's probability of what the logger never plays says."""
     said = f"{lost:.2%} of what the target plays is never played by the logger"
     return Finding("support", outcome_of(lost, LIMITS.unsupported), lost, said)
 
@@ -124,8 +135,13 @@ def balance(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     """Weights keep what no policy can move: E[w phi(x)] = E[phi(x)], for features and for shares of segments."""
     weight = terms.weight[:, 0] if terms.weight.shape[1] == 1 else terms.weight.mean(axis=1)
     looks = [(name, _z_of((weight - 1.0) * (phi - phi.mean()), by)) for name, phi in _contexts(evidence)]
+    return balance_found(looks)
+
+
+def balance_found(looks: list[tuple[str, float]]) -> Finding:
+    """What the z of several things, by their names, say."""
     if not looks:
-        return _missing("balance", "features of the context, or segments")
+        return missing("balance", "features of the context, or segments")
     name, worst = max(looks, key=lambda look: abs(look[1]))
     z = single_look(worst, len(looks))
     said = f"of {len(looks)} things that no ranking can move, weighting moves {name} most (z = {z:.1f})"
@@ -135,7 +151,7 @@ def balance(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
 def drift(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     """The mean weight is 1 at all times, not only on the whole."""
     if evidence.time is None:
-        return _missing("drift", "the time of each row")
+        return missing("drift", "the time of each row")
     weight = terms.weight.mean(axis=1)
     looks = [_z_of(np.where(block, weight - 1.0, 0.0), by) for block in time_blocks(evidence.time)]
     if not looks:
@@ -149,7 +165,11 @@ def drift(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
 
 def tail(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     """The weights have a mean and a variance that a sample of this size can show."""
-    k = pareto_k(terms.weight.mean(axis=1))
+    return tail_found(pareto_k(terms.weight.mean(axis=1)))
+
+
+def tail_found(k: float) -> Finding:
+    """What the shape of a tail says."""
     if math.isnan(k):
         return Finding("tail", "passed", None, "the weights have no tail")
     said = f"the tail of the weights has Pareto shape k = {k:.2f}: " + (
@@ -161,14 +181,21 @@ def tail(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
 def reward_model(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     """How much of the rewards' spread the model explains on shoppers it never saw, and what is left to correct."""
     if evidence.q_logged is None or evidence.q_target is None:
-        return _missing("reward model", "a reward model")
+        return missing("reward model", "a reward model")
     total, expected = evidence.reward.sum(axis=1), evidence.q_logged.sum(axis=1)
-    spread = float(((total - total.mean()) ** 2).mean())
+    weight = terms.weight[:, 0] if terms.weight.shape[1] == 1 else terms.weight.mean(axis=1)
+    return model_found(
+        float(((total - total.mean()) ** 2).mean()),
+        float(((total - expected) ** 2).mean()),
+        float((weight * (total - expected)).mean()),
+    )
+
+
+def model_found(spread: float, missed: float, left: float) -> Finding:
+    """What the rewards' variance, the model's mean squared error and the weights' correction say."""
     if spread == 0.0:
         return Finding("reward model", "not checked", None, "not checked: all rewards are alike")
-    explained = 1.0 - float(((total - expected) ** 2).mean()) / spread
-    weight = terms.weight[:, 0] if terms.weight.shape[1] == 1 else terms.weight.mean(axis=1)
-    left = float((weight * (total - expected)).mean())
+    explained = 1.0 - missed / spread
     outcome: Outcome = "passed" if explained >= 0.0 else "strained"
     said = f"the reward model explains {explained:.1%} of the spread out of fold; weights correct it by {left:+.4g}"
     return Finding("reward model", outcome, explained, said)
@@ -229,5 +256,6 @@ def _z_of(column: Floats, by: Clusters) -> float:
     return mean / stderr if stderr > 0.0 else math.copysign(math.inf, mean)
 
 
-def _missing(check: str, what: str) -> Finding:
+def missing(check: str, what: str) -> Finding:
+    """A check that lacks what it looks at."""
     return Finding(check, "not checked", None, f"not checked: the evidence lacks {what}")

@@ -87,12 +87,17 @@ def replicates(statistics: Statistics, by: Clusters, asked: Asked) -> Floats:
 
 def weighted_sums(sums: Floats, n_replicates: int, seed: int) -> Floats:
     """Poisson(1)-weighted sums over clusters, (G, M) to (B, M)."""
+    return weighted_sums_of(sums, np.arange(len(sums)), n_replicates, seed)
+
+
+def weighted_sums_of(sums: Floats, cluster: npt.NDArray[np.int64], n_replicates: int, seed: int) -> Floats:
+    """As `weighted_sums`, of clusters with these ids, (G,): of parts of a log, which add up to those of the whole."""
     lanes = -(-n_replicates // LANES)
     block = max(_AT_ONCE // (lanes * LANES), 1)
     made = np.zeros((lanes * LANES, sums.shape[1]))
     for first in range(0, len(sums), block):
-        part = np.arange(first, min(first + block, len(sums)))
-        made += counts(part, range(lanes), seed) @ sums[part]
+        part = slice(first, first + block)
+        made += counts(cluster[part], range(lanes), seed) @ sums[part]
     return made[:n_replicates]
 
 

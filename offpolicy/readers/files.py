@@ -30,11 +30,13 @@ class Columns:
         data: The whole as a `pyarrow.Table`.
         parts: Each file with the number of its rows, in order.
         source: What the user named.
+        first: Row of the first file at which they start, where they are a part of it.
     """
 
     data: Any
     parts: tuple[tuple[Path, int], ...]
     source: Path
+    first: int = 0
 
     @property
     def n_rows(self) -> int:
@@ -48,6 +50,7 @@ class Columns:
 
     def place(self, row: int) -> str:
         """A row in words: its file, its number there (from 0) and, for text files, its line."""
+        row += self.first
         for path, n_rows in self.parts:
             if row < n_rows:
                 line = {"csv": f" (line {row + 2})", "json": f" (line {row + 1})"}.get(
@@ -127,11 +130,11 @@ def read_columns(path: Path, numeric: Collection[str] = (), wanted: Collection[s
     tables = [_read(file, numeric, wanted) for file in files]
     first = tables[0]
     for file, table in zip(files[1:], tables[1:], strict=True):
-        _check_same(files[0], first.schema, file, table.schema)
+        check_same(files[0], first.schema, file, table.schema)
     try:
         whole = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as problem:
-        raise UserError(f"the files in {path} do not fit together: {_brief(problem)}") from problem
+        raise UserError(f"the files in {path} do not fit together: {brief(problem)}") from problem
     if whole.num_rows == 0:
         raise UserError(f"{path} has columns and no row; expected at least one row.")
     return Columns(whole, tuple((file, table.num_rows) for file, table in zip(files, tables, strict=True)), path)
@@ -173,7 +176,7 @@ def _read(file: Path, numeric: Collection[str], wanted: Collection[str] | None) 
         raise
     except (pa.ArrowException, OSError, ValueError) as problem:
         raise UserError(
-            f"{file} cannot be read ({_brief(problem)}). Is it whole, and what its name says? Write it again, or leave "
+            f"{file} cannot be read ({brief(problem)}). Is it whole, and what its name says? Write it again, or leave "
             "it out."
         ) from problem
 
@@ -256,7 +259,7 @@ def json_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 made = json.loads(line)
             except (ValueError, RecursionError) as problem:
                 raise UserError(
-                    f"{file.name}, line {number}: {_brief(problem)}; expected one whole JSON object a line. Was the "
+                    f"{file.name}, line {number}: {brief(problem)}; expected one whole JSON object a line. Was the "
                     "file cut off, or written over several lines?"
                 ) from None
             if type(made) is not dict:
@@ -264,7 +267,7 @@ def json_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, made
 
 
-def _check_same(first: Path, one: Any, file: Path, other: Any) -> None:
+def check_same(first: Path, one: Any, file: Path, other: Any) -> None:
     """Two files of a folder must have the same columns, of types that can stand in one column."""
     import pyarrow as pa
 
@@ -297,6 +300,6 @@ def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _brief(problem: BaseException) -> str:
+def brief(problem: BaseException) -> str:
     """The first line of somebody else's error."""
     return (str(problem).strip().splitlines() or [type(problem).__name__])[0].rstrip(".")[:200]

@@ -66,6 +66,29 @@ def read_mapped(
         UserError: Naming the file and row of what is wrong.
     """
     columns = read_columns(path, mapping.numeric, None if policy else mapping.wanted)
+    return reading_of(columns, mapping, policy, policy_name)
+
+
+def reading_of(
+    columns: Columns,
+    mapping: LogMapping,
+    policy: TargetFunction | None = None,
+    policy_name: str = "the function",
+    *,
+    is_part: bool = False,
+) -> Reading:
+    """As `read_mapped`, of columns that were read.
+
+    Args:
+        columns: The whole log, or a part of it.
+        mapping: As for `read_mapped`.
+        policy: As for `read_mapped`.
+        policy_name: As for `read_mapped`.
+        is_part: Whether these are some rows among many, in which a logger may have left nothing to chance.
+
+    Raises:
+        UserError: As `read_mapped`.
+    """
     pages = find_pages(columns, mapping)
     shown = _shown(pages)
     rewards = {name: _rewards(pages, names, name, shown) for name, names in mapping.rewards.items()}
@@ -78,11 +101,12 @@ def read_mapped(
     caveats = (*context.caveats, *unsupported(pages, full), *doubts(pages, logger, shown))
     clicks = _clicks(pages, next(iter(rewards.values())), context)
     understood = describe(pages, shown, rewards, context, logger, target)
-    no_weight = _no_weight(logger, shown)
+    no_weight = "" if is_part and logger else _no_weight(logger, shown)
     if no_weight or not target:
         return Reading(
-            path.name, understood, caveats=caveats, no_weight=no_weight, clicks=clicks, target_missing=not target,
-            ranking=_ranking(pages, answer, clicks), examination=mapping.examination, unit=mapping.unit,
+            columns.source.name, understood, caveats=caveats, no_weight=no_weight, clicks=clicks,
+            target_missing=not target, ranking=_ranking(pages, answer, clicks), examination=mapping.examination,
+            unit=mapping.unit,
         )  # fmt: skip
     both = in_one_form(logger, target, shown, whole_pages=mapping.loggers is not None)
     mixture = mixture_of(pages, context, both.logger)
@@ -93,7 +117,9 @@ def read_mapped(
     only = ITEM_POSITION if both.form == "marginals" else ()
     if both.form == "marginals":
         caveats = (*caveats, Caveat("the reward of a slot was taken to depend on its item and place alone; unchecked"))
-    return Reading(path.name, understood, evidence, caveats, only, ONLY_MARGINALS if only else "", clicks=clicks)
+    return Reading(
+        columns.source.name, understood, evidence, caveats, only, ONLY_MARGINALS if only else "", clicks=clicks
+    )
 
 
 def _shown(pages: Pages) -> Bools:

@@ -25,7 +25,7 @@ class End:
     """A cluster at an end of a part: its rows so far.
 
     Attributes:
-        cluster: Its id.
+        cluster: Its id, as an integer whose order is that of the ids.
         sums: Of P columns, and its number of rows; (P + 1,).
     """
 
@@ -88,31 +88,60 @@ class Moments:
         return float(self.rows**2 / self.products()[-1, -1])
 
 
-def moments_of(columns: Floats, cluster: Ints) -> Moments:
+def moments_of(columns: Floats, cluster: Ints, ends: tuple[int, int] | None = None) -> Moments:
     """Moments of some rows.
 
     Args:
-        columns: (n, P), at least one row.
+        columns: (n, P), at least one row; fastest where it is the transpose of a contiguous array.
         cluster: Of each row, (n,), never falling.
+        ends: Ids of the first and the last cluster, where `cluster` only counts them.
 
     Raises:
         UserError: If clusters fall.
     """
+    runs = run_sums(columns, cluster)
+    inner = runs[:, 1:-1]
+    first, last = ends or (int(cluster[0]), int(cluster[-1]))
+    return Moments(
+        rows=len(cluster),
+        sums=columns.sum(axis=0),
+        closed=inner.shape[1],
+        cross=inner @ inner.T,
+        first=End(first, runs[:, 0].copy()),
+        last=End(last, runs[:, -1].copy()) if runs.shape[1] > 1 else None,
+    )
+
+
+def run_starts(cluster: Ints) -> npt.NDArray[np.intp]:
+    """The first row of each cluster, (g,), of clusters (n,) that never fall.
+
+    Raises:
+        UserError: If they fall.
+    """
     steps = np.diff(cluster)
-    if (steps < 0).any():
+    if len(steps) and steps.min() < 0:
         row = int((steps < 0).argmax()) + 1
         raise UserError(
             f"cluster {cluster[row]} stands after {cluster[row - 1]}; one pass needs rows of a cluster together and "
             "clusters in ascending order. Sort the log by its shoppers, or name rows as clusters."
         )
-    starts = np.concatenate([[0], np.flatnonzero(steps) + 1])
-    size = np.diff(np.concatenate([starts, [len(cluster)]])).astype(np.float64)
-    s = np.column_stack([np.add.reduceat(columns, starts, axis=0), size])  # (g, P + 1)
-    inner = s[1:-1]
-    last = End(int(cluster[-1]), s[-1]) if len(starts) > 1 else None
-    return Moments(
-        len(cluster), columns.sum(axis=0), max(len(starts) - 2, 0), inner.T @ inner, End(int(cluster[0]), s[0]), last
-    )
+    return np.concatenate([[0], np.flatnonzero(steps) + 1])
+
+
+def run_sums(columns: Floats, cluster: Ints) -> Floats:
+    """Sums of the columns within each cluster, and its number of rows, (P + 1, g).
+
+    Raises:
+        UserError: If clusters fall.
+    """
+    starts = run_starts(cluster)
+    made = np.empty((columns.shape[1] + 1, len(starts)))
+    made[-1] = np.diff(np.concatenate([starts, [len(cluster)]]))
+    if len(starts) == len(cluster):
+        made[:-1] = columns.T
+    else:
+        np.add.reduceat(columns.T, starts, axis=1, out=made[:-1])
+    return made
 
 
 def merge(one: Moments, other: Moments) -> Moments:

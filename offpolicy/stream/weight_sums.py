@@ -51,17 +51,27 @@ class WeightSums:
         """(sum w |r|)^2 / sum (w r)^2."""
         return self.earned**2 / self.earned_squared if self.earned_squared > 0.0 else 0.0
 
+    @property
+    def cut(self) -> float:
+        """No weight up to this can be among the largest of these rows and any others."""
+        return float(self.top[-1]) if len(self.top) > LARGEST else -math.inf
+
     def pareto_k(self) -> float:
         """Shape of the tail of the rows' weights; NaN where there is none, or too few weights."""
-        m = tail_size(self.rows)
-        if m < FEWEST or len(self.top) <= m:
+        m = min(tail_size(self.rows), len(self.top) - 1)  # of more rows than LARGEST is made for, a thinner tail
+        if m < FEWEST:
             return math.nan
         excess = self.top[:m][::-1] - self.top[m]
         return fitted_shape(excess[excess > 0.0])
 
 
-def weight_sums_of(terms: Terms) -> WeightSums:
-    """Sums of one family of weights over some rows."""
+def weight_sums_of(terms: Terms, above: float = -math.inf) -> WeightSums:
+    """Sums of one family of weights over some rows.
+
+    Args:
+        terms: Their weights and rewards.
+        above: Mean weights of rows up to this are known not to be among the largest, and need not be kept.
+    """
     n, pieces = terms.weight.shape
     earned = terms.weight * np.abs(terms.reward)
     row = terms.weight[:, 0] if pieces == 1 else terms.weight.mean(axis=1)
@@ -76,7 +86,7 @@ def weight_sums_of(terms: Terms) -> WeightSums:
         row_max=float(row.max()),
         seen=terms.weight.max(axis=0) > 0.0,
         error=terms.error * n,
-        top=_largest(row),
+        top=_largest(row if above == -math.inf else row[row > above]),
     )
 
 

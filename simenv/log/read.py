@@ -30,6 +30,23 @@ BATCH = 32_768  # rows in memory at once
 
 
 @dataclass(frozen=True)
+class RowGroup:
+    """Neighbouring rows of one file of a log.
+
+    Attributes:
+        file: Where they are.
+        number: Of the row group; None for all rows of the file.
+        rows: How many.
+        first: Row of the whole log at which they start.
+    """
+
+    file: Path
+    number: int | None
+    rows: int
+    first: int
+
+
+@dataclass(frozen=True)
 class Log:
     """A log on disk. Open it with `Log.open`."""
 
@@ -166,10 +183,31 @@ class Log:
         Raises:
             UserError: naming the first row that breaks the schema's ranges.
         """
-        first = 0
-        for part in self.parts:
-            try:
-                for rows in pq.ParquetFile(part).iter_batches(batch_size=batch):
+        for group in self.files():
+            yield from self.rows_of(group, keep_shopper, batch, want_query)
+
+    def files(self) -> list[RowGroup]:
+        """Its files, each as one group of all its rows."""
+        return self._numbered(lambda file: [(None, file.metadata.num_rows)])
+
+    def row_groups(self) -> list[RowGroup]:
+        """The row groups of its files, in order: what can be read alone."""
+        return self._numbered(
+            lambda file: [(at, file.metadata.row_group(at).num_rows) for at in range(file.num_row_groups)]
+        )
+
+    def rows_of(
+        self,
+        group: RowGroup,
+        keep_shopper: Callable[[I64], npt.NDArray[np.bool_]] | None = None,
+        batch: int = BATCH,
+        want_query: bool = False,
+    ) -> Iterator[LogBatch]:
+        """Stream the rows of one group; arguments and errors as of `batches`."""
+        first = group.first
+        try:
+            with pq.ParquetFile(group.file) as file:
+                for rows in file.iter_batches(batch, None if group.number is None else [group.number]):
                     _refuse_nulls(rows, first)
                     made = _batch(rows, first, self, want_query)
                     check(made)
@@ -178,10 +216,26 @@ class Log:
                         made = _keep(made, keep_shopper(made.page.shopper))
                     if len(made):
                         yield made
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UserError(
+                f"'{group.file}' cannot be read ({error}). It is truncated or corrupt; copy it again."
+            ) from error
+
+    def _numbered(self, cut: Callable[[pq.ParquetFile], list[tuple[int | None, int]]]) -> list[RowGroup]:
+        """Groups of rows of every file, with the row of the whole log at which each starts."""
+        made, first = [], 0
+        for path in self.parts:
+            try:
+                with pq.ParquetFile(path) as file:
+                    groups = cut(file)
             except (pa.ArrowInvalid, OSError) as error:
                 raise UserError(
-                    f"'{part}' cannot be read ({error}). It is truncated or corrupt; copy it again."
+                    f"'{path}' cannot be read ({error}). It is truncated or corrupt; copy it again."
                 ) from error
+            for number, n_rows in groups:
+                made.append(RowGroup(path, number, n_rows, first))
+                first += n_rows
+        return made
 
 
 def _keep(made: LogBatch, rows: npt.NDArray[np.bool_]) -> LogBatch:

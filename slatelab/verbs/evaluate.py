@@ -90,6 +90,16 @@ def evaluate(
     quantile: Annotated[
         float | None, typer.Option(metavar=".9", help="Also this quantile of a search's reward, and the mean beyond.")
     ] = None,
+    is_stream: Annotated[
+        bool,
+        typer.Option("--stream", help="Read the log once, in memory that does not grow with it (docs/any-size.md)."),
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="With --stream: read on so many processes at once, by Ray.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="With --stream: a folder that keeps what was read, to go on after a stop.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The seed of the folds of cross-fitting, and of resampling.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Also leave a run folder that `slatelab report` draws.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and no table.")] = False,
@@ -112,7 +122,10 @@ def evaluate(
             rewards=tuple(name.strip() for name in rewards.split(",")) if rewards else (),
             quantile=quantile,
         )
-        if foreign is not None:
+        if is_stream or workers is not None or state is not None:
+            _check_streamed(is_stream, log_format, wishes, target_table or campaign)
+            evaluation = _streamed(context, (log, policy, mapping), (workers, state), (names, level, seed), wishes)
+        elif foreign is not None:
             evaluation = _foreign(foreign, names, level, seed, wishes)
         elif log_format == "obd":
             evaluation = _open_bandit(log, policy, target_table, campaign, names, level, wishes)
@@ -158,6 +171,47 @@ def _wishes(
     except ValueError as error:
         raise UserError(f"--reward-range is '{reward_range}'; expected two numbers, such as 0,1 or 0,inf.") from error
     return Wishes(interval_rule, replicates, (low, high), max_weight, width)
+
+
+def _check_streamed(is_stream: bool, log_format: str | None, wishes: Wishes, open_bandit: str | None) -> None:
+    """Refuse what one pass cannot make, with what to do."""
+    from simenv.errors import UserError
+
+    if not is_stream:
+        raise UserError("--workers and --state belong to --stream; add it, or leave them out.")
+    if log_format not in (None, "native", "mapped") or open_bandit:
+        raise UserError(
+            "--stream reads SlateLab's own logs and Parquet with a --mapping; other makes are read whole. Write them "
+            "as Parquet, or leave out --stream."
+        )
+    if (wishes.by, wishes.per, wishes.width, wishes.rewards, wishes.quantile) != (None, "search", None, (), None):
+        raise UserError("--by, --per and --width need all rows at once; leave them out, or leave out --stream.")
+
+
+def _streamed(
+    context: typer.Context,
+    given: tuple[Path, str | None, Path | None],
+    how: tuple[int | None, Path | None],
+    asked: tuple[list[str] | None, float, int],
+    wishes: Wishes,
+) -> Evaluation:
+    """Evaluate a policy in one pass: log, policy and mapping; workers and state; estimators, level and seed."""
+    from scenarios.config import Estimation
+    from scenarios.progress import progress_on_stderr
+    from scenarios.stream import Streaming, evaluate_stream
+
+    (log, policy, mapping), (workers, state), (names, level, seed) = given, how, asked
+    settings = Estimation(estimators=names, level=level, interval=wishes.interval, replicates=wishes.replicates)
+    with progress_on_stderr(context.obj) as progress:
+        return evaluate_stream(
+            log,
+            policy,
+            mapping=mapping,
+            settings=settings,
+            seed=seed,
+            progress=progress,
+            streaming=Streaming(workers or 0, state),
+        )
 
 
 def _native(

@@ -1,0 +1,119 @@
+"""What a pass kept of one part of a log, on disk: arrays and a line of JSON, no pickle, written whole or not at all.
+
+A pass over a large log may be stopped; the next one finds what was read. A file that is cut off, or was written for
+something else, is read again from the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from offpolicy.readers.reading import Caveat
+from offpolicy.stream.gather import Facts, Gathered
+from offpolicy.stream.moments import End, Moments
+from offpolicy.stream.weight_sums import WeightSums
+
+VERSION = 1
+
+_SCALARS = ("weight", "weight_squared", "earned", "earned_squared", "row_sum", "row_max", "error")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a folder held for a key: nothing, or what was kept; a note where a file could not be used."""
+
+    gathered: Gathered | None
+    note: str = ""
+
+
+def save_state(folder: Path, key: str, gathered: Gathered) -> None:
+    """Write what was kept, under a temporary name first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = _path(folder, key)
+    beside = path.with_suffix(f".{os.getpid()}.tmp")
+    with beside.open("wb") as file:
+        np.savez(file, allow_pickle=False, **_arrays(key, gathered))
+    beside.replace(path)
+
+
+def load_state(folder: Path, key: str) -> Found:
+    """What the folder holds for a key; whatever cannot be used is passed over with a note."""
+    path = _path(folder, key)
+    if not path.is_file():
+        return Found(None)
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return Found(_gathered(key, {name: arrays[name] for name in arrays.files}))
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as problem:
+        return Found(None, f"{path.name} is no whole state ({type(problem).__name__}); its part was read again.")
+
+
+def _path(folder: Path, key: str) -> Path:
+    return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+
+
+def _arrays(key: str, gathered: Gathered) -> dict[str, Any]:
+    moments = gathered.moments
+    said = {
+        "version": VERSION,
+        "key": key,
+        "facts": asdict(gathered.facts),
+        "layout": gathered.layout,
+        "rows": moments.rows,
+        "closed": moments.closed,
+        "first": str(moments.first.cluster),
+        "last": None if moments.last is None else str(moments.last.cluster),
+        "weights": [[one.rows, one.pieces, *(getattr(one, name) for name in _SCALARS)] for one in gathered.weights],
+        "beyond": gathered.beyond,
+        "caveats": [[one.text, one.rank] for one in gathered.caveats],
+    }
+    made: dict[str, Any] = {
+        "said": np.array(json.dumps(said)),
+        "sums": moments.sums,
+        "cross": moments.cross,
+        "first": moments.first.sums,
+        "moved": gathered.moved,
+        "extent": gathered.extent,
+        "drawn": gathered.drawn,
+    }
+    if moments.last is not None:
+        made["last"] = moments.last.sums
+    for number, one in enumerate(gathered.weights):
+        made |= {f"seen{number}": one.seen, f"top{number}": one.top}
+    return made
+
+
+def _gathered(key: str, arrays: dict[str, Any]) -> Gathered:
+    said = json.loads(str(arrays["said"]))
+    if said["version"] != VERSION or said["key"] != key:
+        raise ValueError("written for something else")
+    weights = []
+    for number, (rows, pieces, *scalars) in enumerate(said["weights"]):
+        values = dict(zip(_SCALARS, scalars, strict=True))
+        weights.append(WeightSums(rows, pieces, seen=arrays[f"seen{number}"], top=arrays[f"top{number}"], **values))
+    return Gathered(
+        facts=Facts(**said["facts"] | {"absent": tuple(said["facts"]["absent"])}),
+        layout=tuple((name, width) for name, width in said["layout"]),
+        moments=Moments(
+            said["rows"],
+            arrays["sums"],
+            said["closed"],
+            arrays["cross"],
+            End(int(said["first"]), arrays["first"]),
+            None if said["last"] is None else End(int(said["last"]), arrays["last"]),
+        ),
+        weights=tuple(weights),
+        moved=arrays["moved"],
+        beyond=said["beyond"],
+        extent=arrays["extent"],
+        drawn=arrays["drawn"],
+        caveats=tuple(Caveat(text, rank) for text, rank in said["caveats"]),
+    )
