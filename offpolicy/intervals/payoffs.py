@@ -160,8 +160,8 @@ def _rows(case: Case) -> _Rows:
         )
     if one.terms in _NOT_BY_ROW:
         raise UserError(
-            f"estimator '{one.name}' has no interval that holds in small logs: {_NOT_BY_ROW[one.terms]}. Ask for ips or "
-            "snips, or for the interval 't', 'bootstrap' or 'bca'."
+            f"estimator '{one.name}' has no interval that holds in small logs: {_NOT_BY_ROW[one.terms]}. Ask for ips "
+            "or snips, or for the interval 't', 'bootstrap' or 'bca'."
         )
     if one.tuning:
         raise UserError(

@@ -234,7 +234,7 @@ def test_ten_thousand_rows_take_milliseconds(make_log: MakeLog, make_case: MakeC
 
 
 def test_a_range_without_an_upper_end_still_moves_the_lower_limit(make_log: MakeLog, make_case: MakeCase) -> None:
-    """Revenue of mean 1 that may be as low as -5: the limit is in the reward's unit, not in that of what is above -5."""
+    """Revenue of mean 1, at least -5: the limit is in the unit of the reward, not in that of what is above -5."""
     reward = np.random.default_rng(0).normal(1.0, 1.0, 2_000).clip(-5.0)
     made = betting(make_case(make_log(np.ones(2_000), reward, reward_range=(-5.0, np.inf))), Asked())
     assert 0.5 < made.low < float(reward.mean())
