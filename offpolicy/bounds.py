@@ -6,7 +6,8 @@ taken, each of which had at least that, what is left is at most 1 - k f / C, so 
     p(slot k | above) >= (f / C) / (1 - k f / C) = f / (C - k f),
 
 and a whole slate's weight is at most prod_k (C - k f) / f, whatever the target policy does. At f = 1 (uniform logging)
-that is C (C - 1) ... exactly. A target with a floor of its own is never certain, which lowers the bound a little.
+that is C (C - 1) ... exactly. A target with a floor of its own is never certain, which lowers the bound a little; then
+a page of few candidates can allow more than one of many, so the bound is that of the worst page of at most C.
 """
 
 from __future__ import annotations
@@ -33,9 +34,14 @@ def max_weight_from_floors(floor: float, n_candidates: int, n_slots: int, target
         )
     if not 1 <= n_slots <= n_candidates:
         raise UserError(f"n_slots is {n_slots} for {n_candidates} candidates; expected 1 to that many.")
+    return max(_of_page(floor, m, min(n_slots, m), target_floor) for m in range(1, n_candidates + 1))
+
+
+def _of_page(floor: float, n_candidates: int, n_slots: int, target_floor: float) -> float:
+    """The same for a page of just so many candidates."""
     bound = 1.0
-    for k in range(n_slots):
+    for k in range(min(n_slots, n_candidates - 1)):  # the last candidate left is shown for certain, by both
         rest = n_candidates - k - 1  # candidates that neither stand above nor here
         most = 1.0 - rest * target_floor / (n_candidates - k * target_floor)
         bound *= most * (n_candidates - k * floor) / floor
-    return max(bound, 1.0)
+    return bound

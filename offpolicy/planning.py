@@ -18,6 +18,7 @@ from offpolicy.estimators import estimator
 from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters, Interval, clusters
 from offpolicy.statistics import Scores
+from offpolicy.tuning import tuned
 from simenv.errors import UserError
 
 PARTS = 16
@@ -94,7 +95,8 @@ def plan_of(evidence: Evidence, record: Mapping[str, Any], width: float) -> dict
     if None in ends:
         caveat = "its interval lacks an end, so no number of searches makes it narrow"
         return {"estimator": name, "width": width, "width_now": None, "more_rows": None, "caveat": caveat}
-    made = plan(estimator(name)(evidence), clusters(evidence), Interval(*ends), width)
+    by = clusters(evidence)
+    made = plan(tuned(estimator(name), evidence, by)(evidence), by, Interval(*ends), width)
     return {
         "estimator": name,
         "width": width,

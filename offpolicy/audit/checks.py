@@ -9,7 +9,7 @@ of such weights can be learned from a sample (tail). What no check can see is na
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,7 +153,7 @@ def drift(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     if evidence.time is None:
         return missing("drift", "the time of each row")
     weight = terms.weight.mean(axis=1)
-    looks = [_z_of(np.where(block, weight - 1.0, 0.0), by) for block in time_blocks(evidence.time)]
+    looks = _block_looks(weight - 1.0, time_blocks(evidence.time), by)
     if not looks:
         return Finding("drift", "not checked", None, "all rows have one time")
     worst = max(looks, key=abs)
@@ -235,6 +235,20 @@ def time_blocks(time: npt.NDArray[np.int64]) -> list[npt.NDArray[np.bool_]]:
     return [block == one for one in found] if len(found) > 1 else []
 
 
+def _block_looks(column: Floats, blocks: Sequence[npt.NDArray[np.bool_]], by: Clusters) -> list[float]:
+    """Mean of a column (N,) over each block by its standard error, or by that of an average block where that is larger.
+
+    The few large weights that a block happened to miss are missing from its own standard error, too: by that alone,
+    2 to 4% of sound logs with lognormal weights were strained.
+    """
+    parts = [np.where(block, column, 0.0) for block in blocks]
+    means = [float(part.mean()) for part in parts]
+    own = [standard_error(part - mean, by) for part, mean in zip(parts, means, strict=True)]
+    average = math.sqrt(sum(error * error for error in own) / max(len(own), 1))
+    shares = [math.sqrt(len(own) * float(block.mean())) for block in blocks]
+    return [_over(mean, max(error, average * share)) for mean, error, share in zip(means, own, shares, strict=True)]
+
+
 def _contexts(evidence: Evidence) -> Iterator[tuple[str, Floats]]:
     """Named columns (N,) that no policy can move."""
     if evidence.features is not None:
@@ -250,7 +264,10 @@ def _contexts(evidence: Evidence) -> Iterator[tuple[str, Floats]]:
 def _z_of(column: Floats, by: Clusters) -> float:
     """Mean of a column over its clustered standard error."""
     mean = float(column.mean())
-    stderr = standard_error(column - mean, by)
+    return _over(mean, standard_error(column - mean, by))
+
+
+def _over(mean: float, stderr: float) -> float:
     if abs(mean) <= 1e-9 * max(1.0, stderr):
         return 0.0
     return mean / stderr if stderr > 0.0 else math.copysign(math.inf, mean)

@@ -32,11 +32,19 @@ import numpy.typing as npt
 from offpolicy.formulas import dr, ips, snips
 from offpolicy.inference import Clusters, lift
 from offpolicy.intervals.case import Case
+from offpolicy.loggers import mixture
+from offpolicy.single.cuts import balanced
 from simenv.errors import UserError
 
 Floats = npt.NDArray[np.float64]
 
 _ROUNDING = 1e-6  # relative, of weights against their bound
+
+# Cuts whose weighted rewards do not have the value as their mean row by row, given all rows before.
+_NOT_BY_ROW = {
+    mixture: "weights by the mixture of all loggers are right over all loggers together, not for the rows of one",
+    balanced: "its weights are a classifier's that was fitted on these rows",
+}
 
 
 @dataclass(frozen=True)
@@ -116,9 +124,8 @@ def payoffs(case: Case) -> Payoffs:
         UserError: If nothing may: the estimator is none of those that the payoffs are made for, or a bound is missing.
     """
     rows = _rows(case)
-    low, scale = (rows.low, rows.scale) if rows.is_bounded else (0.0, 1.0)
-    if case.is_lift:
-        low = 0.0
+    low = 0.0 if case.is_lift else rows.low
+    scale = rows.scale if rows.is_bounded else 1.0
     if case.estimator.formula is dr:
         below, above = _doubly_robust(rows)
     elif rows.weight.shape[1] > 1:
@@ -150,6 +157,11 @@ def _rows(case: Case) -> _Rows:
         raise UserError(
             f"estimator '{one.name}' has no interval that holds in small logs: it is not a mean of weighted rewards. "
             "Ask for ips, snips or dr, or for the interval 't', 'bootstrap' or 'bca'."
+        )
+    if one.terms in _NOT_BY_ROW:
+        raise UserError(
+            f"estimator '{one.name}' has no interval that holds in small logs: {_NOT_BY_ROW[one.terms]}. Ask for ips "
+            "or snips, or for the interval 't', 'bootstrap' or 'bca'."
         )
     if one.tuning:
         raise UserError(

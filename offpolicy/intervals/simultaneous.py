@@ -34,7 +34,8 @@ class Simultaneous:
 
     Attributes:
         intervals: One an estimate, in the order given.
-        critical: Standard errors to either side of each; 1.96 would do for one alone.
+        critical: Standard errors to either side of each (of the one with the fewest clusters); 1.96 would do for one
+            alone.
         may_be_best: Of each, whether the data leave open that its true value is the largest.
     """
 
@@ -43,7 +44,9 @@ class Simultaneous:
     may_be_best: tuple[bool, ...]
 
 
-def simultaneous(estimates: Sequence[Scores], by: Clusters, asked: Asked) -> Simultaneous:
+def simultaneous(
+    estimates: Sequence[Scores], by: Clusters, asked: Asked, counts: Sequence[int] | None = None
+) -> Simultaneous:
     """Intervals for m estimates on the same rows, such that all hold at once with the asked probability.
 
     The interval of whichever looks best is among them, so it is honest although it was chosen by its looks.
@@ -52,18 +55,21 @@ def simultaneous(estimates: Sequence[Scores], by: Clusters, asked: Asked) -> Sim
         estimates: Value and influences (N,) of each.
         by: Clusters of the rows.
         asked: Level and seed.
+        counts: Clusters that each estimate rests on, where that is not all of them: an estimate of a segment knows its
+            standard error from the segment's shoppers only.
 
     Raises:
         UserError: If there is no estimate, or one is not defined.
     """
     values, sums = _joint(estimates, by)
-    stderr = _stderr(sums, by, len(estimates[0].influence))
-    critical = _critical(sums, by, asked)
+    count = _counts(counts, by, len(values))
+    stderr, critical = _stderr(sums, count, len(estimates[0].influence)), _critical(sums, count, asked)
+    reach = critical * stderr
     intervals = tuple(
-        Interval(float(value), float(error), float(value - critical * error), float(value + critical * error))
-        for value, error in zip(values, stderr, strict=True)
+        Interval(float(value), float(error), float(value - far), float(value + far))
+        for value, error, far in zip(values, stderr, reach, strict=True)
     )
-    return Simultaneous(intervals, critical, _may_be_best(estimates, by, asked))
+    return Simultaneous(intervals, float(critical.max()), _may_be_best(estimates, by, asked))
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -80,15 +86,19 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
-def p_values(estimates: Sequence[Scores], by: Clusters) -> list[float]:
-    """Two-sided p-value of each estimate against 0 (of lifts: against no difference), by Student's t of G - 1."""
+def p_values(estimates: Sequence[Scores], by: Clusters, counts: Sequence[int] | None = None) -> list[float]:
+    """Two-sided p-value of each estimate against 0 (of lifts: against no difference), by Student's t of G - 1.
+
+    `counts` is G of each, where it is not that of all rows; see `simultaneous`.
+    """
     from scipy.special import stdtr  # deferred: importing it costs more than answering `--help`
 
     values, sums = _joint(estimates, by)
-    stderr = _stderr(sums, by, len(estimates[0].influence))
+    count = _counts(counts, by, len(values))
+    stderr = _stderr(sums, count, len(estimates[0].influence))
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(values == 0.0, 0.0, np.abs(values) / stderr)
-    return [float(p) for p in 2.0 * stdtr(by.count - 1, -t)]
+    return [float(p) for p in 2.0 * stdtr(count - 1.0, -t)]
 
 
 def by_segment(statistics: Statistics, labels: Labels) -> dict[str, Scores]:
@@ -121,23 +131,35 @@ def _joint(estimates: Sequence[Scores], by: Clusters) -> tuple[Floats, Floats]:
     return values, np.stack([by.sums(one.influence) for one in estimates], axis=1)
 
 
-def _stderr(sums: Floats, by: Clusters, n_rows: int) -> Floats:
-    made: Floats = np.sqrt(by.count / (by.count - 1) * (sums * sums).sum(axis=0)) / n_rows
+def _counts(counts: Sequence[int] | None, by: Clusters, m: int) -> Floats:
+    """Clusters of each of m estimates, (m,)."""
+    return np.full(m, by.count, dtype=np.float64) if counts is None else np.asarray(counts, dtype=np.float64)
+
+
+def _stderr(sums: Floats, count: Floats, n_rows: int) -> Floats:
+    made: Floats = np.sqrt(count / (count - 1.0) * (sums * sums).sum(axis=0)) / n_rows
     return made
 
 
-def _critical(sums: Floats, by: Clusters, asked: Asked) -> float:
-    """The quantile of max |t| over the columns of sums (G, m)."""
+def _critical(sums: Floats, count: Floats, asked: Asked) -> Floats:
+    """Quantiles of |t| (m,), of G - 1 degrees each, that the columns of sums (G, m) pass together at the level."""
+    from scipy.special import stdtr, stdtrit  # deferred: importing it costs more than answering `--help`
+
     size = np.sqrt((sums * sums).sum(axis=0))
-    moving = sums[:, size > 0.0] / size[size > 0.0]
+    is_moving, degrees = size > 0.0, count - 1.0
+    moving = sums[:, is_moving] / size[is_moving]
     if not moving.shape[1]:
-        return 0.0
+        return np.zeros(len(count))
     variance, axes = np.linalg.eigh(moving.T @ moving)
     root = axes * np.sqrt(np.maximum(variance, 0.0))  # (m, m)
     rng = np.random.default_rng(stream(asked.seed, "simultaneous intervals"))
     normals = rng.standard_normal((DRAWS, moving.shape[1])) @ root.T
-    spread = np.sqrt(rng.chisquare(by.count - 1, DRAWS) / (by.count - 1))  # Student: the errors are estimates too
-    return float(np.quantile(np.abs(normals).max(axis=1) / spread, asked.level))
+    own = degrees[is_moving]
+    # Student: the errors are estimates too, of the same clusters or, where their numbers differ, of segments.
+    drawn = (DRAWS, 1) if (own == own[0]).all() else (DRAWS, len(own))
+    spread = np.sqrt(rng.chisquare(own[: drawn[1]], drawn) / own[: drawn[1]])
+    rarest = stdtr(own, -np.abs(normals) / spread).min(axis=1)
+    return np.asarray(stdtrit(degrees, 1.0 - np.quantile(rarest, 1.0 - asked.level)), dtype=np.float64)
 
 
 def _may_be_best(estimates: Sequence[Scores], by: Clusters, asked: Asked) -> tuple[bool, ...]:
@@ -151,7 +173,8 @@ def _may_be_best(estimates: Sequence[Scores], by: Clusters, asked: Asked) -> tup
         for i, j in pairs
     ]
     values, sums = _joint(gaps, by)
-    beyond = _critical(sums, by, asked) * _stderr(sums, by, len(gaps[0].influence))
+    count = _counts(None, by, len(pairs))
+    beyond = _critical(sums, count, asked) * _stderr(sums, count, len(gaps[0].influence))
     beaten = {j if gap > 0.0 else i for (i, j), gap, far in zip(pairs, values, beyond, strict=True) if abs(gap) > far}
     return tuple(i not in beaten for i in range(m))
 

@@ -11,6 +11,7 @@ conditional value-at-risk" (2000).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +73,9 @@ def quantile(evidence: Evidence, p: float, level: float = 0.95) -> Interval:
         level: Confidence level.
 
     Returns:
-        Value and interval; the standard error is that of the interval's half width.
+        Value and interval. An end beyond what was seen is that of `reward_range`, or infinite: the largest total of a
+        log is no upper limit of a quantile that may lie above it. The standard error is that of the half width within
+        the log.
 
     Raises:
         UserError: If p is out of range, no row has weight, or the quantile sits on an atom.
@@ -86,7 +89,8 @@ def quantile(evidence: Evidence, p: float, level: float = 0.95) -> Interval:
     reach = at.high - at.value  # how far the estimate of F may be off there
     low, high = known.quantile(max(p - reach, 0.0)), known.quantile(min(p + reach, 1.0))
     stderr = (high - low) / 2.0 * (at.stderr / reach if reach > 0.0 else 0.0)
-    return Interval(value, stderr, low, high)
+    least, most = (-math.inf, math.inf) if evidence.reward_range is None else evidence.reward_range
+    return Interval(value, stderr, least if p <= reach else low, most if p + reach >= 1.0 else high)
 
 
 def tail_mean(evidence: Evidence, p: float, level: float = 0.95) -> Interval:

@@ -7,6 +7,8 @@ whole.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,10 +16,12 @@ import numpy as np
 from offpolicy.estimate import Estimate, evaluate
 from offpolicy.estimators import estimator
 from offpolicy.evidence import Evidence
-from offpolicy.inference import clusters
+from offpolicy.inference import Clusters, Interval, clusters
 from offpolicy.intervals.case import Asked
 from offpolicy.intervals.simultaneous import by_segment, holm, p_values, simultaneous
 from offpolicy.rows import take
+from offpolicy.statistics import Scores
+from offpolicy.tuning import tuned
 from simenv.errors import UserError, unknown_name
 
 FEWEST = 30  # rows, and shoppers, of a segment that is told of
@@ -31,7 +35,7 @@ class SegmentEstimate:
         column: What the rows are cut by.
         segment: Its name.
         estimate: From its rows alone; its lift's interval holds together with those of the other segments.
-        p: Of no lift, two-sided, corrected for the number of segments (Holm, 1979).
+        p: Of no lift, two-sided, corrected for the number of segments (Holm, 1979); 1 where the lift is not defined.
     """
 
     column: str
@@ -74,16 +78,33 @@ def evaluate_segments(evidence: Evidence, column: str, name: str, level: float =
         raise UserError(
             f"no segment of '{column}' has {FEWEST} rows of {FEWEST} shoppers; leave --by out, or log more."
         )
-    one, by = estimator(name), clusters(evidence)
+    by = clusters(evidence)
+    one = tuned(estimator(name), evidence, by, level)
+    if one.tuning:  # one strength for all segments
+        name = f"{name.partition(':')[0]}:{one.at:g}"
     lifts = by_segment(one.against(one.statistics(evidence), evidence), labels)
-    told = [lifts[label] for label in large]
-    together = simultaneous(told, by, Asked(level, seed))
-    p = holm(p_values(told, by))
+    parts = {label: take(evidence, labels == label) for label in large}
+    # One in which nothing has weight has no lift, and must not take that of the others along.
+    told = [label for label in large if math.isfinite(lifts[label].value)]
+    counts = [clusters(parts[label]).count for label in told]
+    held = _together([lifts[label] for label in told], by, counts, Asked(level, seed))
+    found = dict(zip(told, held, strict=True))
     made = []
-    for label, lift, corrected in zip(large, together.intervals, p, strict=True):
-        own = evaluate(take(evidence, labels == label), [name], level)[0]
+    for label, part in parts.items():
+        own = evaluate(part, [name], level)[0]
+        lift, corrected = found.get(label, (own.lift, 1.0))
         made.append(SegmentEstimate(column, label, replace(own, lift=lift), corrected))
     return BySegment(tuple(made), small)
+
+
+def _together(
+    lifts: Sequence[Scores], by: Clusters, counts: Sequence[int], asked: Asked
+) -> list[tuple[Interval, float]]:
+    """Intervals that hold at once, with corrected p-values."""
+    if not lifts:
+        return []
+    intervals = simultaneous(lifts, by, asked, counts).intervals
+    return list(zip(intervals, holm(p_values(lifts, by, counts)), strict=True))
 
 
 def _is_large(evidence: Evidence, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> bool:

@@ -185,7 +185,9 @@ def _check_streamed(is_stream: bool, log_format: str | None, wishes: Wishes, ope
             "as Parquet, or leave out --stream."
         )
     if (wishes.by, wishes.per, wishes.width, wishes.rewards, wishes.quantile) != (None, "search", None, (), None):
-        raise UserError("--by, --per and --width need all rows at once; leave them out, or leave out --stream.")
+        raise UserError(
+            "--by, --per, --width, --rewards and --quantile need all rows at once; leave them out, or --stream."
+        )
 
 
 def _streamed(

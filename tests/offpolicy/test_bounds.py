@@ -45,3 +45,18 @@ def test_uniform_logging_is_bounded_by_the_number_of_slates() -> None:
 def test_no_floor_is_no_bound(floor: float, n: int, k: int, told: str) -> None:
     with pytest.raises(UserError, match=told):
         max_weight_from_floors(floor, n, k)
+
+
+def test_a_page_of_fewer_candidates_does_not_pass_the_bound() -> None:
+    """With floors on both sides the worst page has 4 of at most 10 candidates: 2.7e6, where pages of 10 allow 1.8e6."""
+    floor, target_floor, n_here = 0.01, 0.99, 4
+    logger, target = np.full(n_here, floor / n_here), np.full(n_here, target_floor / n_here)
+    logger[3] += 1 - floor
+    target[0] += 1 - target_floor
+    ratio = np.divide(slate_probabilities(target, 3), slate_probabilities(logger, 3))
+    assert ratio.max() > 2.7e6
+    assert ratio.max() <= max_weight_from_floors(floor, 10, 3, target_floor) * (1 + 1e-12)
+
+
+def test_the_last_candidate_is_shown_for_certain() -> None:
+    assert max_weight_from_floors(0.1, 2, 2) == max_weight_from_floors(0.1, 2, 1) == pytest.approx(20.0)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from offpolicy import Scores
+from offpolicy import Evidence, Scores, evaluate
 from offpolicy.inference import Clusters, Interval, normal
-from offpolicy.planning import plan
+from offpolicy.planning import plan, plan_of
 from simenv.errors import UserError
+from simenv.propensity import Conditional
 
 
 def scored(column: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[Scores, Clusters, Interval]:
@@ -50,3 +51,14 @@ def test_foolish_widths_and_one_sided_intervals_are_refused() -> None:
         plan(scores, by, now, 0)
     with pytest.raises(UserError, match="no end on one side"):
         plan(scores, by, Interval(0.5, 0.1, 0.3, float("inf")), 0.1)
+
+
+def test_an_estimate_whose_strength_was_chosen_has_a_plan_too() -> None:
+    rng = np.random.default_rng(7)
+    even = Conditional(np.full((2_000, 1), np.log(0.5)))
+    reward = (rng.random((2_000, 1)) < 0.3).astype(np.float64)
+    evidence = Evidence(reward=reward, logger=even, target=even, cluster=np.arange(2_000))
+    record = evaluate(evidence, ["clipped-ips:slope"])[0].record()
+    made = plan_of(evidence, record, 0.01)
+    assert made["more_rows"] is not None
+    assert int(made["more_rows"]) > 0

@@ -231,3 +231,25 @@ def test_ten_thousand_rows_take_milliseconds(make_log: MakeLog, make_case: MakeC
     found: Interval = betting(case, Asked())
     assert time.process_time() - clock < 1.0
     assert found.high - found.low == pytest.approx(0.0150, rel=0.15)
+
+
+def test_a_range_without_an_upper_end_still_moves_the_lower_limit(make_log: MakeLog, make_case: MakeCase) -> None:
+    """Revenue of mean 1, at least -5: the limit is in the unit of the reward, not in that of what is above -5."""
+    reward = np.random.default_rng(0).normal(1.0, 1.0, 2_000).clip(-5.0)
+    made = betting(make_case(make_log(np.ones(2_000), reward, reward_range=(-5.0, np.inf))), Asked())
+    assert 0.5 < made.low < float(reward.mean())
+    assert made.high == np.inf
+
+
+def test_weights_by_the_mixture_of_loggers_are_not_bet_on(make_log: MakeLog, make_case: MakeCase) -> None:
+    """Rows of the first logger alone have another mean: the bet against the true value .5 wins as if it were false."""
+    rng = np.random.default_rng(0)
+    p = np.where(np.arange(2_000) < 1_000, 0.9, 0.1)
+    is_first = rng.random(2_000) < p
+    evidence = make_log(np.where(is_first, 1.98, 0.02), (rng.random(2_000) < 0.5) * 1.0, max_weight=9.9)
+    case = make_case(replace(evidence, mixture=evidence.logger, balanced=np.ones(2_000)), "mixture-ips")
+    for rule in (betting, sequence):
+        with pytest.raises(UserError, match="over all loggers together"):
+            rule(case, Asked())
+    with pytest.raises(UserError, match="fitted on these rows"):
+        betting(make_case(case.evidence, "balanced-ips"), Asked())

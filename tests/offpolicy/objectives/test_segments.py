@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from offpolicy import Evidence, evaluate
 from offpolicy.objectives.segments import evaluate_segments
@@ -74,3 +75,40 @@ def test_unknown_and_empty_segments_are_refused() -> None:
         evaluate_segments(evidence, "shops", "ips")
     with pytest.raises(UserError, match="no segment of 'shop' has 30 rows"):
         evaluate_segments(evidence, "shop", "ips")
+
+
+def test_a_segment_without_any_weight_does_not_take_the_others_along() -> None:
+    evidence = log(4)
+    never = np.where((evidence.segments["shop"] == "s3")[:, None], -np.inf, evidence.target.logp)
+    found = evaluate_segments(replace(evidence, target=Conditional(never)), "shop", "snips").estimates
+    assert len(found) == 10
+    for one in found:
+        assert np.isfinite(one.estimate.lift.low) == (one.segment != "s3")
+        if one.segment == "s3":
+            assert one.p == 1.0
+            assert one.estimate.verdict.word == "do not use"
+
+
+def test_small_segments_have_intervals_by_their_own_shoppers() -> None:
+    """One segment of 30 shoppers in a log of 1,000; by the log's degrees of freedom ten such held in .925 of logs."""
+    rng = np.random.default_rng(6)
+    action = rng.integers(0, 2, 1_000)
+    evidence = Evidence(
+        reward=rng.standard_normal((1_000, 1)),
+        logger=Conditional(np.full((1_000, 1), np.log(0.5))),
+        target=Conditional(np.log(np.where(action == 1, 0.8, 0.2))[:, None]),
+        cluster=np.arange(1_000),
+        segments={"shop": np.where(np.arange(1_000) < 30, "small", "large")},
+    )
+    small = next(one for one in evaluate_segments(evidence, "shop", "ips").estimates if one.segment == "small")
+    alone = evaluate(take(evidence, evidence.segments["shop"] == "small"), ["ips"])[0].lift
+    assert small.estimate.lift.stderr == pytest.approx(alone.stderr, rel=1e-12)
+    t = abs(alone.value) / alone.stderr
+    p = 2.0 * stats.t.sf(t, 29)
+    assert small.p in (pytest.approx(p), pytest.approx(min(2.0 * p, 1.0)))  # Holm's factor is 1 or 2
+
+
+def test_a_strength_that_is_chosen_on_the_log_is_one_for_all_segments() -> None:
+    found = evaluate_segments(log(5), "shop", "clipped-ips:slope").estimates
+    assert len({one.estimate.estimator for one in found}) == 1
+    assert found[0].estimate.estimator != "clipped-ips:slope"
