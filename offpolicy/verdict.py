@@ -41,8 +41,8 @@ class Thresholds:
         lost_weight: Share of the weight that reshaping took from an estimator without a reward model to stand in: where
             rewards are alike everywhere, that is how far it falls short.
         rival_z: |z| of the difference to an estimator that assumes less, where that one is not itself refused.
-        variance_share: One cluster's share of the squared influences. Rewards of a heavy tail, of which the log holds one
-            large one, had .40 to .48 at the median and covered 77% to 83%; sound logs had at most .2.
+        variance_share: One cluster's share of the squared influences. Rewards of a heavy tail, of which a log holds
+            one large one, had .40 to .48 at the median and covered 77% to 83%; sound logs had at most .2.
         neighbours: Variance of rows side by side over that of independent rows, where rows are taken for independent:
             at 1.5 an interval is a fifth too narrow and covers 89%.
         unseen_bias: What the bias of an estimator that is biased by design may be, in half-widths of its interval: the
@@ -114,7 +114,7 @@ def judge(
         found.append((rank, f"it is {rival_z:+.1f} standard errors from '{estimator.rival}', which assumes less"))
     if (estimator.slotwise or estimator.prefixwise) and evidence.n_slots > 1:
         found += _interference(interference_z, estimator.prefixwise, thresholds)
-    found += _left_out(estimator, diagnostics, thresholds)
+    found += [*_left_out(estimator, diagnostics, thresholds), *_by_design(diagnostics, thresholds)]
     found += [(one.rank, one.said) for one in findings if one.rank and one.check not in TOLD_ELSEWHERE]
     worst = max((rank for rank, _ in found), default=0)
     reasons = tuple(reason for _, reason in sorted(found, key=lambda pair: -pair[0]))
@@ -162,12 +162,15 @@ def _measured(
 def _of_the_interval(seen: Diagnostics, evidence: Evidence, limits: Thresholds) -> Iterator[tuple[int, str]]:
     rank = _above(seen.variance_share, limits.variance_share)
     if rank:
-        yield rank, f"one {evidence.cluster_name} makes {seen.variance_share:.0%} of the variance: the next may double it"
+        yield (
+            rank,
+            f"one {evidence.cluster_name} makes {seen.variance_share:.0%} of the variance: the next may double it",
+        )
     rank = _above(seen.neighbours, limits.neighbours)
     if rank:
         yield (
             rank,
-            f"rows side by side are alike: their sums vary {seen.neighbours:.1f} times as much as those of independent rows",
+            f"rows side by side are alike: sums of them vary {seen.neighbours:.1f} times as much as if independent",
         )
     rank = _below(seen.foreseen_rows, limits.foreseen_rows)
     if rank:
@@ -176,11 +179,17 @@ def _of_the_interval(seen: Diagnostics, evidence: Evidence, limits: Thresholds) 
             f"the policies foretell {_count(seen.foreseen_rows)} effective rows, whatever the log happens to hold: the "
             "logger hardly ever shows what the target shows",
         )
+
+
+def _by_design(seen: Diagnostics, limits: Thresholds) -> Iterator[tuple[int, str]]:
     rank = _above(seen.unseen_bias, limits.unseen_bias)
     if rank and math.isinf(seen.unseen_bias):
         yield rank, "it is biased by design, and nothing in this log that assumes less can say by how much"
     elif rank:
-        yield rank, f"for all that the log can say, its bias may be {seen.unseen_bias:.1f} times its interval's half-width"
+        yield (
+            rank,
+            f"for all that the log can say, its bias may be {seen.unseen_bias:.1f} times its interval's half-width",
+        )
 
 
 def _left_out(estimator: Estimator, seen: Diagnostics, limits: Thresholds) -> Iterator[tuple[int, str]]:

@@ -22,6 +22,7 @@ from policies.features import FeatureMap, features
 from policies.learning import in_half
 from policies.ranking import slate_propensities
 from scenarios.config import Estimation
+from scenarios.foreseen import foreseen_weights
 from scenarios.log_context import Around, around, with_context
 from scenarios.progress import Advance
 from scenarios.pseudoinverse import pseudoinverse_weights
@@ -69,6 +70,8 @@ class _Asked:
     q_prefix: F64  # (N,)
     q_click: F64  # (N,) NaN where no estimator asks for a click model
     pseudoinverse: F64  # (N,) NaN where no estimator asks for it
+    foreseen_joint: F64  # (N,) NaN where the target does not rank by scores
+    foreseen_prefix: F64  # (N,)
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,11 @@ def _evidence(whole: _Logged, answer: _Asked, target: AnyPolicy, error: float) -
         q_prefix_target=answer.q_prefix,
         q_click=_unless_absent(answer.q_click),
         pseudoinverse=_unless_absent(answer.pseudoinverse),
+        foreseen={
+            family: column
+            for family, column in (("joint", answer.foreseen_joint), ("prefix", answer.foreseen_prefix))
+            if not np.isnan(column).any()
+        },
         placebo=None if whole.placebo.shape[1] < 2 or np.isnan(whole.placebo).any() else whole.placebo,
         cluster=whole.shopper,
         propensity_kind="estimated" if estimated else "exact",
@@ -248,6 +256,7 @@ def _ask(
     weights = np.full(len(batch), np.nan)
     if _is_asked("pseudoinverse", settings):
         weights = pseudoinverse_weights(batch, target, said)
+    joint, prefix = foreseen_weights(batch, target, said)
     return _Asked(
         conditional=said.conditional.logp,
         marginal=marginal,
@@ -255,6 +264,8 @@ def _ask(
         q_prefix=np.mean([each.prefix for each in worth], axis=0).sum(axis=1),
         q_click=np.mean([each.clicks for each in worth], axis=0).sum(axis=1),
         pseudoinverse=weights,
+        foreseen_joint=joint,
+        foreseen_prefix=prefix,
     ), error
 
 

@@ -97,9 +97,7 @@ def judge_cell(cell: LeaderboardCell, work: Path) -> Iterator[Judged]:
             yield from judge_log(seed, target, truth[target], evidence, cell.estimators)
 
 
-def judge_log(
-    seed: int, target: str, truth: float, evidence: Evidence, estimators: Sequence[str]
-) -> Iterator[Judged]:
+def judge_log(seed: int, target: str, truth: float, evidence: Evidence, estimators: Sequence[str]) -> Iterator[Judged]:
     """Every estimate of one log that its columns can feed; one that weighs slots only where there are several."""
     able = [name for name in estimators if _can(name, evidence)]
     for found in evaluate(evidence, able):

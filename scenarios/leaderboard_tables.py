@@ -88,7 +88,7 @@ def ranking_rows(cell: str, judged: Sequence[Judged]) -> list[Row]:
     rows: list[Row] = []
     for estimator, each in _grouped(judged, lambda one: one.estimator).items():
         found = [
-            ({one.target: one.value for one in log}, best)
+            {one.target: one.value for one in log}
             for log in _grouped(each, lambda one: one.seed).values()
             if all(math.isfinite(one.value) for one in log)
         ]
@@ -100,8 +100,8 @@ def ranking_rows(cell: str, judged: Sequence[Judged]) -> list[Row]:
                 "estimator": estimator,
                 "logs": len(found),
                 "targets": len(truth),
-                "rank_correlation": float(np.mean([rank_correlation(values, truth) for values, _ in found])),
-                "regret": float(np.mean([regret(values, truth) for values, _ in found])) / (best - worst),
+                "rank_correlation": float(np.mean([rank_correlation(values, truth) for values in found])),
+                "regret": float(np.mean([regret(values, truth) for values in found])) / (best - worst),
             }
         )
     return rows
@@ -177,6 +177,63 @@ def bar_rows(scores: Sequence[Row]) -> list[Row]:
     ]
 
 
+def estimator_rows(scores: Sequence[Row], rankings: Sequence[Row]) -> list[Row]:
+    """A row an estimator over all cells: medians of error and width beside `dr`, coverage, verdicts, ranking.
+
+    Errors are compared with those of `dr` in the same cell and target, so that large markets count no more than small.
+    """
+    usual = {(row["cell"], row["target"]): row for row in scores if row["estimator"] == REFERENCE}
+    rows: list[Row] = []
+    for name in dict.fromkeys(row["estimator"] for row in scores):
+        own = [row for row in scores if row["estimator"] == name]
+        sound = [row for row in own if row["sound"]]
+        ranked = [row for row in rankings if row["estimator"] == name]
+        trusted = sum(row["trusted"] for row in own)
+        rows.append(
+            {
+                "estimator": name,
+                "cells": len(own),
+                "failing": sum(row["fails"] for row in own),
+                "sound_coverage": _mean([row["coverage"] for row in sound]),
+                "relative_rmse": _median([_beside(row, usual, "rmse") for row in sound]),
+                "relative_width": _median([_beside(row, usual, "width") for row in sound]),
+                "trusted": trusted,
+                "trusted_right": sum(row["trusted_right"] for row in own) / trusted if trusted else float("nan"),
+                "refused": _mean([row["do_not_use"] for row in own]),
+                "rank_correlation": _mean([row["rank_correlation"] for row in ranked]),
+                "regret": _mean([row["regret"] for row in ranked]),
+            }
+        )
+    return rows
+
+
+def chosen_rows(choices: Sequence[Row]) -> list[Row]:
+    """A row a rule over all cells: how often it answers, its error beside that of `dr` on the same logs, coverage.
+
+    The error is the square root of the geometric mean over cells of the ratio of mean squared errors.
+    """
+    rows: list[Row] = []
+    for rule in dict.fromkeys(row["rule"] for row in choices):
+        own = [row for row in choices if row["rule"] == rule]
+        told = [row for row in own if row["answered"] and row["squared_error_of_dr"] > 0 and row["squared_error"] > 0]
+        logs, answered = sum(row["logs"] for row in own), sum(row["answered"] for row in own)
+        ratios = [math.log(row["squared_error"] / row["squared_error_of_dr"]) / 2.0 for row in told]
+        rows.append(
+            {
+                "rule": rule,
+                "logs": logs,
+                "answered": answered / logs if logs else float("nan"),
+                "relative_error": math.exp(_mean(ratios)) if ratios else float("nan"),
+                "worst": math.exp(max(ratios)) if ratios else float("nan"),
+                "worst_in": max(told, key=lambda row: row["squared_error"] / row["squared_error_of_dr"])["cell"]
+                if told
+                else "",
+                "coverage": sum(row["held"] for row in own) / answered if answered else float("nan"),
+            }
+        )
+    return rows
+
+
 def rank_correlation(values: Mapping[str, float], truth: Mapping[str, float]) -> float:
     """Spearman's rank correlation of estimated and true values; ties share their mean rank, and all alike gives 0."""
     from scipy.stats import rankdata  # deferred: importing it costs more than answering `--help`
@@ -242,6 +299,21 @@ RULES: dict[str, Callable[[Sequence[Judged]], Judged | None]] = {
     "narrowest that agrees": agreeing,
     "narrowest of all": narrowest,
 }
+
+
+def _beside(row: Row, usual: Mapping[tuple[str, str], Row], column: str) -> float:
+    other = usual.get((row["cell"], row["target"]))
+    return row[column] / other[column] if other is not None and other[column] > 0.0 else float("nan")
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else float("nan")
+
+
+def _median(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.median(known)) if known else float("nan")
 
 
 def _bar(name: str, count: int, n: int, goal: float, meaning: str) -> Row:

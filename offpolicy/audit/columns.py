@@ -16,7 +16,6 @@ def score_residual(table: ActionTable) -> Floats:
     It is the slope of the log-likelihood in the logger's inverse temperature: its mean is 0 where actions were drawn
     with the logged propensities, above where the logger was sharper than it says, below where it was flatter.
     """
-    with np.errstate(divide="ignore"):
-        logp = np.log(table.logger)
-    entropy = -np.where(table.logger > 0.0, table.logger * logp, 0.0).sum(axis=1)
+    logp = np.log(np.where(table.logger > 0.0, table.logger, 1.0))  # what is never played adds nothing
+    entropy = -(table.logger * logp).sum(axis=1)
     return np.asarray(logp[np.arange(len(logp)), table.action] + entropy, dtype=np.float64)
