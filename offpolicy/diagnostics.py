@@ -40,7 +40,7 @@ class Diagnostics:
         variance_share: The largest share of one cluster in the squared influences.
         neighbours: How many times as large the variance of rows side by side is as that of independent rows.
         unseen_bias: How large the bias of what is biased by design may be, in half-widths of its interval.
-        foreseen_rows: Effective rows that the policies foretell whatever the log holds; NaN where not known.
+        foreseen_rows: Effective rows that the policies foretell whatever the log holds; inf where not known.
         unsupported: Pieces (whole slates, or slots) that have weight 0 in every row.
     """
 
@@ -56,7 +56,7 @@ class Diagnostics:
     variance_share: float = 0.0
     neighbours: float = 1.0
     unseen_bias: float = 0.0
-    foreseen_rows: float = float("nan")
+    foreseen_rows: float = float("inf")
 
 
 def diagnose(terms: Terms, by: Clusters) -> Diagnostics:

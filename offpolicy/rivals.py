@@ -115,14 +115,20 @@ def warranted(one: Estimator, own: Scores, bench: Bench, half_width: float = mat
         seen,
         variance_share=variance_share(own.influence, bench.by),
         neighbours=neighbours(own.influence) if bench.evidence.cluster_name == "row" else 1.0,
-        foreseen_rows=math.nan if foreseen is None else foreseen,
+        foreseen_rows=math.inf if foreseen is None else foreseen,
         unseen_bias=0.0 if math.isnan(half_width) else _unseen(one, own, bench, half_width),
     )
 
 
 def _unseen(one: Estimator, own: Scores, bench: Bench, half_width: float) -> float:
-    """How large the bias by design may be, in half-widths; inf where its rival is itself refused."""
+    """How large the bias by design may be, in half-widths; inf where its rival is itself refused.
+
+    0 where there is none to ask: also where the logger left nothing to chance, so that all weights are 1 and mean
+    nothing.
+    """
     if not one.never_trust or not one.rival or ESTIMATORS[one.rival].missing(bench.evidence):
+        return 0.0
+    if not bench.evidence.logger.logp.any():
         return 0.0
     rival = ESTIMATORS[one.rival]
     other = scores(rival.formula(bench.cut(rival)[0]))
