@@ -283,7 +283,8 @@ def _draw(chance: Floats, context: Ints, rng: np.random.Generator) -> Ints:
     cumulative /= cumulative[:, -1:]
     place = (np.arange(len(chance))[:, None] + cumulative).ravel()  # one ascending line, a unit for each context
     found = np.searchsorted(place, context + rng.random(len(context)), side="right") - context * chance.shape[1]
-    return np.minimum(found, chance.shape[1] - 1)
+    made: Ints = np.minimum(found, chance.shape[1] - 1)
+    return made
 
 
 def _attraction(x: Floats, slates: Ints) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from scenarios.enumerated_bed import Bed
 from scenarios.leaderboard_cell import MarketBed
 
@@ -56,11 +58,13 @@ _PLAYED = (
               world="cascade"),
 )  # fmt: skip
 
-BEDS: dict[str, Bed | MarketBed] = {
-    bed.name: bed
-    for bed in (
-        *(bed.model_copy(update={"targets": TARGETS, "is_sound": True}) for bed in _SOUND),
-        *(bed if bed.name == "heavy-weights" else bed.model_copy(update={"targets": TARGETS}) for bed in _BROKEN),
-        *_PLAYED,
-    )
-}  # fmt: skip
+
+def _listed() -> Iterator[Bed | MarketBed]:
+    for bed in _SOUND:
+        yield bed.model_copy(update={"targets": TARGETS, "is_sound": True})
+    for bed in _BROKEN:
+        yield bed if bed.name == "heavy-weights" else bed.model_copy(update={"targets": TARGETS})
+    yield from _PLAYED
+
+
+BEDS: dict[str, Bed | MarketBed] = {bed.name: bed for bed in _listed()}

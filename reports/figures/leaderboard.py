@@ -50,22 +50,31 @@ def describe(scores: pd.DataFrame) -> str:
 
 
 def draw_verdicts(scores: pd.DataFrame) -> Figure:
-    """How often intervals hold the truth under each verdict: the share of each word by coverage of the cell."""
-    figure = blank(2.6)
+    """Which verdicts estimators got, by how often their interval really held the truth in the cell."""
+    figure = blank(2.7)
     axes = figure.subplots()
     edges = np.linspace(0.0, 1.0, 21)
+    told = {
+        word: np.histogram(scores["coverage"].clip(upper=1.0), edges, weights=scores[column] * scores["logs"])[0]
+        for word, column in WORD_COLUMNS.items()
+    }
+    total = sum(told.values(), np.zeros(len(edges) - 1))
     base = np.zeros(len(edges) - 1)
-    for word, column in WORD_COLUMNS.items():
-        told, _ = np.histogram(np.minimum(scores["coverage"], 1.0), edges, weights=scores[column] * scores["logs"])
-        axes.bar(edges[:-1], told, 0.046, base, align="edge", color=VERDICTS[word].colour, label=word, linewidth=0)
-        base += told
+    for word, number in told.items():
+        share = number / np.maximum(total, 1.0)
+        axes.bar(edges[:-1], share, 0.046, base, align="edge", color=VERDICTS[word].colour, label=word, linewidth=0)
+        base += share
+    for left, number in zip(edges[:-1], total, strict=True):
+        if number:
+            axes.text(left + 0.023, 1.02, f"{number:,.0f}", ha="center", fontsize=6.5, color=QUIET)
     axes.axvline(FAILS, color=INK, linestyle=(0, (4, 2)), linewidth=1.0)
-    axes.set_yscale("symlog", linthresh=100)
     axes.set_xlabel("coverage of the estimator's interval in its cell")
-    axes.set_ylabel("verdicts")
+    axes.set_ylabel("share of verdicts")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_xlim(0.0, 1.0)
-    axes.legend(loc="upper left")
+    axes.set_ylim(0.0, 1.0)
+    figure.legend(loc="outside upper right", ncols=3)
     return figure
 
 

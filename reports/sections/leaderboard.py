@@ -57,7 +57,7 @@ def _bars(bars: pd.DataFrame, scores: pd.DataFrame) -> Section:
             lambda: leaderboard.draw_verdicts(scores),
             leaderboard.describe_verdicts(scores),
             "Each column counts the verdicts of cells whose interval held the truth that often; left of the dashed "
-            "line an estimator fails. Green there would be a broken promise. The scale is logarithmic above 100.",
+            "line an estimator fails. Green there would be a broken promise. Above each column: how many.",
         ),
         (bars_table(bars), *((missed,) if missed.rows else ())),
     )
@@ -67,7 +67,7 @@ def _coverage(scores: pd.DataFrame, beds: tuple[Table, ...]) -> Section:
     return Section(
         "coverage",
         "Whose interval holds the truth, bed by bed",
-        "Four targets a bed, from the nearest to the logger to the farthest; each mark is one.",
+        "Each mark is one target policy; those of a bed stand below each other in the order of its table.",
         picture(
             "coverage",
             lambda: leaderboard.draw(scores),
