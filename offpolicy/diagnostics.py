@@ -37,6 +37,10 @@ class Diagnostics:
         weight_error: Mean relative error of the weights that their marginals state.
         beyond_support: Probability that the target plays what the logger never plays, where all actions are known.
         lost_weight: Share of all weight that reshaping took away.
+        variance_share: The largest share of one cluster in the squared influences.
+        neighbours: How many times as large the variance of rows side by side is as that of independent rows.
+        unseen_bias: How large the bias of what is biased by design may be, in half-widths of its interval.
+        foreseen_rows: Effective rows that the policies foretell whatever the log holds; inf where not known.
         unsupported: Pieces (whole slates, or slots) that have weight 0 in every row.
     """
 
@@ -49,6 +53,10 @@ class Diagnostics:
     unsupported: int = 0
     beyond_support: float = 0.0
     lost_weight: float = 0.0
+    variance_share: float = 0.0
+    neighbours: float = 1.0
+    unseen_bias: float = 0.0
+    foreseen_rows: float = float("inf")
 
 
 def diagnose(terms: Terms, by: Clusters) -> Diagnostics:

@@ -14,7 +14,7 @@ from offpolicy.evidence import Evidence
 from offpolicy.inference import Interval, clusters, standard_error
 from offpolicy.intervals.case import Asked, Case
 from offpolicy.intervals.registry import IntervalRule, interval_rule
-from offpolicy.rivals import Bench, bench_of, shift, strongest_rival
+from offpolicy.rivals import Bench, bench_of, shift, strongest_rival, warranted
 from offpolicy.statistics import scores, value_of
 from offpolicy.terms import Terms
 from offpolicy.tuning import tuned
@@ -186,7 +186,8 @@ def _estimate(
     value: Case, ends: tuple[Interval, Interval], why: str, bench: Bench, rule: IntervalRule, asked: Asked
 ) -> Estimate:
     one, evidence = value.estimator, bench.evidence
-    _, diagnostics = bench.cut(one)
+    half_width = (ends[0].high - ends[0].low) / 2.0
+    diagnostics = warranted(one, value.scores, bench, half_width)
     rival, rival_z = strongest_rival(one, value.scores, bench)
     moved = bench.upward_z if one.prefixwise else bench.interference_z
     found = bench.findings(one)

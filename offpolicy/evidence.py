@@ -81,6 +81,8 @@ class Evidence:
             not known.
         slot_range: Least and largest reward of one slot, the latter maybe infinite; None where it is not known.
         second_moment: E[w^2] of the row's stratum, (N,), made of propensities and not of what was drawn.
+        foreseen: E_target[w | context] by family of weights ("joint", "prefix", "item_position"), (N,) each, mean over
+            pieces: what the weights of the target's own slates are, seen in the log or not; inf beyond support.
         max_weight: Largest weight of a whole row that the policies allow, whatever is logged; None where not known.
         cluster: Identifier of the independent unit each row belongs to, (N,) integers.
         cluster_name: What a cluster is. "row" must be declared and says that rows are taken for independent; "shopper"
@@ -128,6 +130,7 @@ class Evidence:
     reward_range: tuple[float, float] | None = None
     slot_range: tuple[float, float] | None = None
     max_weight: float | None = None
+    foreseen: Mapping[str, Floats] = field(default_factory=dict)  # (N,) each
     propensity_kind: PropensityKind = "exact"
     propensity_error: float | None = None
     unit: str = "search"
@@ -176,6 +179,9 @@ def check_evidence(evidence: Evidence) -> None:
     if evidence.mixture is not None:
         _check_propensity("mixture", evidence.mixture, Conditional, shape, has_shown=True)
     _check_context(evidence, shape[0])
+    for name, column in evidence.foreseen.items():
+        if column.shape != shape[:1] or not column.min() >= 0.0:
+            raise UserError(f"foreseen '{name}' has shape {column.shape}; expected {shape[:1]} weights of at least 0.")
     _check_bounds(evidence)
     _check_slot_range(evidence)
     _check_cluster(evidence.cluster, evidence.cluster_name, shape[0])

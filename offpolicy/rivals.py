@@ -24,6 +24,7 @@ from offpolicy.single.cuts import embedded
 from offpolicy.statistics import Scores, scores
 from offpolicy.terms import Terms, direct
 from offpolicy.verdict import THRESHOLDS, WORDS, judge
+from offpolicy.warrant import foreseen_rows, neighbours, unseen_bias, variance_share
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,44 @@ def bench_of(evidence: Evidence, by: Clusters) -> Bench:
         0.0 if evidence.actions is None else evidence.actions.beyond_support(),
         tuple(check.look(evidence, direct(evidence), by) for check in CHECKS.values() if not check.weighs),
     )
+
+
+def warranted(one: Estimator, own: Scores, bench: Bench, half_width: float = math.nan) -> Diagnostics:
+    """The diagnostics of an estimator, with what its interval leaves out as far as the log can tell.
+
+    Args:
+        one: The estimator.
+        own: Its scores.
+        bench: What estimates share.
+        half_width: Of its interval; where it is not given, the bias by design is not asked for.
+    """
+    _, seen = bench.cut(one)
+    # Reshaped weights are smaller than the policies foretell, and a model needs none.
+    is_plain = one.strength is None and one.formula is not dm
+    foreseen = foreseen_rows(bench.evidence, one.terms.__name__) if is_plain else None
+    return replace(
+        seen,
+        variance_share=variance_share(own.influence, bench.by),
+        neighbours=neighbours(own.influence) if bench.evidence.cluster_name == "row" else 1.0,
+        foreseen_rows=math.inf if foreseen is None else foreseen,
+        unseen_bias=0.0 if math.isnan(half_width) else _unseen(one, own, bench, half_width),
+    )
+
+
+def _unseen(one: Estimator, own: Scores, bench: Bench, half_width: float) -> float:
+    """How large the bias by design may be, in half-widths; inf where its rival is itself refused.
+
+    0 where there is none to ask: also where the logger left nothing to chance, so that all weights are 1 and mean
+    nothing.
+    """
+    if not one.never_trust or not one.rival or ESTIMATORS[one.rival].missing(bench.evidence):
+        return 0.0
+    if not bench.evidence.logger.logp.any():
+        return 0.0
+    rival = ESTIMATORS[one.rival]
+    other = scores(rival.formula(bench.cut(rival)[0]))
+    verdict = judge(rival, bench.evidence, warranted(rival, other, bench), bench.by.effective)
+    return math.inf if verdict.word == WORDS[2] else unseen_bias(own, other, bench.by, half_width)
 
 
 def strongest_rival(one: Estimator, own: Scores, bench: Bench) -> tuple[str, float]:

@@ -18,7 +18,7 @@ from reports.verdicts import OUTCOMES, VERDICTS
 from simenv.errors import UserError
 
 SCHEMA = 1
-KINDS = ("experiment", "evaluation", "sweep", "benchmark", "fit", "contest")
+KINDS = ("experiment", "evaluation", "sweep", "benchmark", "fit", "contest", "leaderboard")
 ROLES = ("logger", "baseline", "learned", "oracle")
 SENSITIVITIES = ("clipping", "confounder", "weakest confounder")
 AUDIT_OUTCOMES = ("passed", "strained", "failed", "not checked")
@@ -163,6 +163,30 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("world", "play", "policy", "rival", "verdict", "why"), "text"),
         **dict.fromkeys(("seeds", "difference", "low", "high"), "number"),
     },
+    "leaderboard_bars": {
+        **dict.fromkeys(("bar", "meaning"), "text"),
+        **dict.fromkeys(("count", "of", "share", "error", "goal"), "number"),
+    },
+    "leaderboard_beds": {
+        **dict.fromkeys(("cell", "kind", "about"), "text"),
+        "sound": "flag",
+        **dict.fromkeys(("rows", "logs", "targets"), "number"),
+    },
+    "leaderboard_scores": {
+        **dict.fromkeys(("cell", "target", "estimator"), "text"),
+        **dict.fromkeys(("sound", "fails"), "flag"),
+        **dict.fromkeys(("logs", "truth", "bias", "sd", "rmse", "coverage", "width"), "number"),
+        **dict.fromkeys(("trust", "caution", "do_not_use", "trusted", "trusted_right"), "number"),
+    },
+    "leaderboard_estimators": {
+        "estimator": "text",
+        **dict.fromkeys(("cells", "failing", "sound_coverage", "relative_rmse", "relative_width"), "number"),
+        **dict.fromkeys(("trusted", "trusted_right", "refused", "rank_correlation", "regret"), "number"),
+    },
+    "leaderboard_chosen": {
+        **dict.fromkeys(("rule", "worst_in"), "text"),
+        **dict.fromkeys(("logs", "answered", "relative_error", "worst", "coverage"), "number"),
+    },
     "cells": {**dict.fromkeys(("scenario", "policy", "seed", "metric"), "text"), "value": "number"},
 }
 
@@ -234,8 +258,8 @@ def read_facts(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(
             f"'{path.parent}' is not a run's folder: it has no run.json. Expected a folder written by "
-            "`slatelab run`, `slatelab evaluate`, `slatelab sweep`, `slatelab contest`, `slatelab fit` or `slatelab "
-            "bench`; give that folder, or make the run again."
+            "`slatelab run`, `slatelab evaluate`, `slatelab sweep`, `slatelab contest`, `slatelab leaderboard`, "
+            "`slatelab fit` or `slatelab bench`; give that folder, or make the run again."
         )
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))

@@ -34,6 +34,7 @@ KIND_WORDS = {
     "contest": "Contest",
     "benchmark": "Benchmark",
     "fit": "World fitted to a log",
+    "leaderboard": "Leaderboard",
 }
 WORDS_EXPLAINED = (
     ("search", "One query and the page of products it got: one row of the log."),

@@ -21,6 +21,7 @@ from policies.features import FeatureMap, features
 from policies.learning import in_half
 from policies.ranking import Answered, slate_propensities
 from scenarios.config import Estimation
+from scenarios.foreseen import foreseen_weights
 from scenarios.log_context import FEATURES, Around, around, with_context
 from scenarios.placebo import explorations, placebo
 from scenarios.progress import Advance
@@ -70,6 +71,8 @@ class _Asked:
     conditional: F64  # (N, K)
     marginal: F64 | None  # (N, K); None where it cannot be computed
     pseudoinverse: F64  # (N,) NaN where no estimator asks for it
+    foreseen_joint: F64  # (N,) NaN where the target does not rank by scores
+    foreseen_prefix: F64  # (N,)
 
 
 @dataclass(frozen=True)
@@ -263,6 +266,11 @@ def _evidence(
         q_prefix_target=expected.q_prefix,
         q_click=_unless_absent(expected.q_click),
         pseudoinverse=_unless_absent(answer.pseudoinverse),
+        foreseen={
+            family: column
+            for family, column in (("joint", answer.foreseen_joint), ("prefix", answer.foreseen_prefix))
+            if not np.isnan(column).any()
+        },
         placebo=None if earned.placebo.shape[1] < 2 or np.isnan(earned.placebo).any() else earned.placebo,
         cluster=whole.shopper,
         propensity_kind="estimated" if estimated else "exact",
@@ -327,7 +335,8 @@ def _asked(said: Answered, target: AnyPolicy, batch: LogBatch, settings: Estimat
     weights = np.full(len(batch), np.nan)
     if _is_asked("pseudoinverse", settings):
         weights = pseudoinverse_weights(batch, target, said)
-    return _Asked(said.conditional.logp, marginal, weights), error
+    whole, above = foreseen_weights(batch, target, said)
+    return _Asked(said.conditional.logp, marginal, weights, whole, above), error
 
 
 def _expected(said: Answered, batch: LogBatch, x: npt.NDArray[np.float32], models: SlateModels) -> _Expected:

@@ -23,6 +23,7 @@ from slatelab.verbs.demo import demo
 from slatelab.verbs.evaluate import evaluate
 from slatelab.verbs.export import export
 from slatelab.verbs.fit import fit
+from slatelab.verbs.leaderboard import leaderboard
 from slatelab.verbs.list import list_names
 from slatelab.verbs.report import report
 from slatelab.verbs.run import run
@@ -42,6 +43,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "fit": fit,
     "sweep": sweep,
     "contest": contest,
+    "leaderboard": leaderboard,
     "report": report,
     "list": list_names,
     "data": data,
@@ -141,7 +143,7 @@ def _help_for(arguments: Sequence[str]) -> str:
 
 def _how_to_resume(arguments: Sequence[str]) -> str:
     """Return what to do after Ctrl-C."""
-    if "sweep" in arguments or "contest" in arguments:
+    if {"sweep", "contest", "leaderboard"} & set(arguments):
         return "what is finished is kept; the same command goes on from there."
     if "train" in arguments:
         return "the same command goes on from the last checkpoint, where there is one."

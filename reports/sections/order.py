@@ -9,6 +9,7 @@ from reports.sections.benchmark import benchmark_sections
 from reports.sections.contest import contest_sections
 from reports.sections.experiment import experiment_sections
 from reports.sections.fit import fit_sections
+from reports.sections.leaderboard import leaderboard_sections
 from reports.sections.section import Section
 from reports.sections.sweep import sweep_sections
 from reports.style import PolicyStyle
@@ -27,6 +28,7 @@ def sections(run: Run, judged: pd.DataFrame | None, styles: dict[str, PolicyStyl
         *experiment_sections(run, judged, styles),
         *([] if cells is None else sweep_sections(cells, styles)),
         *contest_sections(run, styles),
+        *leaderboard_sections(run),
         *benchmark_sections(run),
         *fit_sections(run),
     ]

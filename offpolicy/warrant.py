@@ -1,0 +1,92 @@
+"""What an interval leaves out, as far as the log itself can tell.
+
+A standard error knows how far the rows in hand scatter. It does not know of the one row that would have doubled it, of
+rows that are alike because one shopper made them, of a bias that reshaping or a model brought in, nor of what the
+logger hardly ever shows and this log happens not to hold. Each of these can be asked of the evidence.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from offpolicy.evidence import Evidence
+from offpolicy.inference import Clusters, standard_error
+from offpolicy.statistics import Scores
+
+Floats = npt.NDArray[np.float64]
+
+BLOCK = 40  # rows side by side that are looked at as one
+_SURE = 4.0  # standard errors of a ratio of variances before it counts
+
+
+def variance_share(influence: Floats, by: Clusters) -> float:
+    """The largest share of one cluster in the squared influences, 0 to 1: how far the standard error hangs on it.
+
+    Where it is large, others of its kind that the log does not hold would move value and interval alike.
+    """
+    squared = by.sums(influence) ** 2
+    total = float(squared.sum())
+    return float(squared.max()) / total if total > 0.0 else 0.0
+
+
+def neighbours(influence: Floats) -> float:
+    """Variance of the sums of blocks of neighbouring rows over that of independent rows; 1 where they are.
+
+    Where rows of one shopper or one page stand side by side and are alike, a standard error by rows is too small by
+    the square root of it. Chance makes the ratio of B blocks scatter by sqrt(2 / B); what is not beyond four times
+    that counts as 1.
+
+    Args:
+        influence: (N,), rows in the order of the log.
+    """
+    n_blocks = len(influence) // BLOCK
+    if n_blocks < 2:
+        return 1.0
+    rows = influence[: n_blocks * BLOCK]
+    alone = float(rows @ rows)
+    if alone <= 0.0:
+        return 1.0
+    sums = rows.reshape(n_blocks, BLOCK).sum(axis=1)
+    ratio = float(sums @ sums) / alone
+    return ratio if ratio > 1.0 + _SURE * math.sqrt(2.0 / n_blocks) else 1.0
+
+
+def unseen_bias(own: Scores, other: Scores, by: Clusters, half_width: float) -> float:
+    """How large the bias of an estimate may be, in half-widths of its interval, by one that is not biased like it.
+
+    The difference of the two is the bias, but for chance: |difference| + standard error of the difference. Above 1 the
+    interval may miss the truth by its bias alone. An interval of no width counts as inf unless the two are equal.
+    """
+    difference = own.value - other.value
+    reach = abs(difference) + standard_error(own.influence - other.influence, by)
+    if half_width > 0.0:
+        return reach / half_width
+    return math.inf if reach > 0.0 else 0.0
+
+
+def foreseen_rows(evidence: Evidence, family: str) -> float | None:
+    """Effective rows that the policies themselves foretell, whatever the log happens to hold: N / E_target[w].
+
+    (sum w)^2 / sum w^2 of a log tends to N / E_logger[w^2], and E_logger[w^2] = E_target[w], the mean weight of what
+    the *target* shows. Slates that the logger hardly ever shows count here in full, though the log lacks them; of what
+    it never shows the weight is infinite and no row is left.
+
+    Args:
+        evidence: The columns.
+        family: "joint", "prefix" or "item_position", as the cuts are called.
+
+    Returns:
+        None where nobody computed it.
+    """
+    column = evidence.foreseen.get(family)
+    if column is None and evidence.actions is not None:
+        table = evidence.actions
+        with np.errstate(divide="ignore", invalid="ignore"):
+            column = np.where(table.target > 0.0, table.target**2 / table.logger, 0.0).sum(axis=1)
+    if column is None:
+        return None
+    mean = float(column.mean())
+    return evidence.n_rows / mean if mean > 0.0 else 0.0
