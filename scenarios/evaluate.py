@@ -103,7 +103,7 @@ def evaluate_native(
     joining = Joining(half, settings, seed, wishes.rewards or (OWN,))
     joined = join_rewards(opened, {target.name: target}, joining, advance)
     by_reward = {
-        str(opened.manifest["reward"]) if reward == OWN else reward: wishes.bounded(one.evidence[target.name])
+        str(opened.manifest.get("reward", OWN)) if reward == OWN else reward: wishes.bounded(one.evidence[target.name])
         for reward, one in joined.items()
     }
     rows: list[Row] = []

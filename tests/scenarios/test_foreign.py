@@ -144,3 +144,27 @@ def test_examination_may_be_declared(folder: Path, capsys: pytest.CaptureFixture
     code, out, _ = run("--log ubi.ndjson --format ubi --policy foreign_policy:hits --examination 1,.5 --json", capsys)
     assert code == 0
     assert json.loads(out)["estimates"][0]["verdict"] == "do not use"  # nobody clicked
+
+
+def test_of_several_rewards_those_that_are_named_are_told_in_that_order(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(folder / "log.csv")
+    frame["euros"] = np.random.default_rng(1).lognormal(size=len(frame))
+    frame.to_csv(folder / "log.csv", index=False)
+    text = (folder / "with_target.toml").read_text()
+    (folder / "two.toml").write_text(text.replace('clicks = "won"', 'clicks = "won"\neuros = "euros"'))
+    line = ["evaluate", "--log", "log.csv", "--mapping", "two.toml", "--estimators", "snips", "--json", "--quiet"]
+    assert call([*line, "--rewards", "euros,clicks", "--quantile", ".9"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [one["reward"] for one in told["estimates"]] == ["euros", "clicks"]
+    assert {one["reward"] for one in told["quantiles"]} == {"euros"}
+    assert "clicks: the 90% quantile is 1" in told["unanswered"][0]
+    assert call([*line, "--rewards", "euro"]) == 2
+    assert "there is no reward 'euro'. Did you mean 'euros'?" in capsys.readouterr().err
+
+
+def test_a_quantile_without_propensities_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["evaluate", "--log", "log.csv", "--mapping", "no_weight.toml", "--policy", "foreign_policy:as_shown"]
+    assert call([*line, "--quantile", ".9"]) == 2
+    assert "a quantile needs weights" in " ".join(capsys.readouterr().err.split())
