@@ -132,6 +132,8 @@ def read_card(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: where the card is unreadable or of another schema.
     """
+    if not (folder / CARD_FILE).is_file():
+        raise UserError(f"'{folder}' is no saved model: it has no {CARD_FILE}. Expected a folder by 'slatelab train'.")
     try:
         card: dict[str, Any] = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

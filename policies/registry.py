@@ -253,6 +253,11 @@ def load_policy(spec: str, catalogue: PublicCatalogue, n_slots: int) -> AnyPolic
         return _from_function(spec, catalogue, n_slots)
     if Path(spec).is_dir():
         raise UserError(f"'{spec}' is a folder without {CARD_FILE}; expected a model saved by 'slatelab train'.")
+    if spec not in POLICIES and "/" in spec:
+        raise UserError(
+            f"'{spec}' does not exist; expected the folder of a model saved by 'slatelab train', a name from "
+            "'slatelab list policies', or module:function."
+        )
     return named_policy(spec, catalogue)
 
 

@@ -202,7 +202,7 @@ def load_scenario(spec: str, seed: int | None = None, overrides: list[str] | Non
         settings["seed"] = seed
     for override in overrides or []:
         _override(settings, override)
-    return validated(Scenario, settings, str(path))
+    return validated(Scenario, settings, f"{path}, with {' and '.join(overrides)}" if overrides else str(path))
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -74,6 +74,16 @@ class Wishes:
         interval_rule(self.interval)
         for name in estimators or []:
             estimator(name)
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        if self.reward_range is not None and not self.reward_range[0] < self.reward_range[1]:
+            low, high = self.reward_range
+            raise UserError(f"--reward-range is {low:g},{high:g}; expected the least reward first, then the largest.")
+        if self.max_weight is not None and not self.max_weight >= 1.0:
+            raise UserError(f"--max-weight is {self.max_weight:g}; expected at least 1, since weights have mean 1.")
+        if self.width is not None and not self.width > 0.0:
+            raise UserError(f"--width is {self.width:g}; expected a number above 0: how far low and high may be apart.")
 
 
 @dataclass(frozen=True)

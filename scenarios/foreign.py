@@ -118,6 +118,13 @@ def evaluate_foreign(
     if not reading.no_weight and reading.target_missing:
         raise UserError(_no_target(log))
     asked_of = _Asked(settings, asked, seed, wishes)
+    if reading.no_weight and wishes.by is not None:
+        raise UserError("segments are told by weights, and this log has none (no propensities); leave out --by.")
+    if len(reading.evidence) > 1 and wishes.reward_range is not None:
+        raise UserError(
+            f"--reward-range is the range of one reward; the log has {', '.join(reading.evidence)}. Leave only that "
+            "reward in the mapping's [rewards], or leave --reward-range out."
+        )
     rows, weights, plans = (_by_model if reading.no_weight else _by_weights)(reading, _policy_name(log), asked_of)
     first = None if reading.no_weight else next(iter(reading.evidence.values()))
     if reading.no_weight and wishes.quantile is not None:

@@ -67,7 +67,7 @@ def _interval(case: Case, asked: Asked, radius: Radius) -> Interval:
         ]
         raise UserError(
             f"this interval of '{case.estimator.name}' needs the range of what it averages, and "
-            + (f"{' and '.join(missing)} of the evidence is not known" if missing else "that has no bound")
+            + (f"{' and '.join(missing)} of the evidence {_is(missing)} not known" if missing else "that has no bound")
             + ". Declare them (--reward-range LOW,HIGH, --max-weight W; a logger with a floor bounds the weight by "
             "itself), or ask for the interval 'betting', which needs no largest weight."
         )
@@ -92,3 +92,7 @@ def _limit(side: Payoff, radius: Radius, alpha: float) -> float:
         middle = 0.5 * (low + high)
         low, high = (middle, high) if is_excluded(middle) else (low, middle)
     return low
+
+
+def _is(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"

@@ -156,7 +156,7 @@ def _rows(case: Case) -> _Rows:
     if one.formula not in (ips, snips, dr) or (n_pieces > 1 and one.formula is not ips):
         raise UserError(
             f"estimator '{one.name}' has no interval that holds in small logs: it is not a mean of weighted rewards. "
-            "Ask for ips, snips or dr, or for the interval 't', 'bootstrap' or 'bca'."
+            "Ask for ips, snips, rips or ips-item, or for the interval 't', 'bootstrap' or 'bca'."
         )
     if one.terms in _NOT_BY_ROW:
         raise UserError(

@@ -86,12 +86,12 @@ def checked(pages: Pages, given: Sequence[Given], shown: Bools, *, by_logger: bo
 def _logp(pages: Pages, one: Given, filled: Bools, *, by_logger: bool) -> Floats:
     if one.scale == "log":
         bad = filled & ~(one.value <= _ROUNDING)  # not-a-number is not
-        wanted = 'a log-probability, at most 0. Was a probability written? Then say scale = "probability".'
+        wanted = f"a log-probability, at most 0. Was a probability written? Then {_said(one, 'probability')}."
     else:
         bad = filled & ~((one.value >= 0.0) & (one.value <= 1.0 + _ROUNDING))
         wanted = "0 < p <= 1. Was a percentage, a weight or a score written instead?"
         if (one.value[bad] < 0.0).any():
-            wanted = '0 < p <= 1. Was a log-probability written? Then say scale = "log".'
+            wanted = f"0 < p <= 1. Was a log-probability written? Then {_said(one, 'log')}."
     if bad.any():
         page, slot = (int(place) for place in np.argwhere(bad)[0])
         where, value = pages.place(page, None if one.kind == "whole" else slot), one.value[page, slot]
@@ -108,6 +108,13 @@ def _logp(pages: Pages, one: Given, filled: Bools, *, by_logger: bool) -> Floats
             "propensity that the page was drawn with."
         )
     return np.where(filled, made, 0.0)
+
+
+def _said(one: Given, scale: str) -> str:
+    """Where the other scale is declared: by the mapping's key, or by the key that a policy answers with."""
+    if not one.name.startswith("policy "):
+        return f'say scale = "{scale}"'
+    return f"answer under the key {'logp' if scale == 'log' else 'p'}_{one.kind}"
 
 
 def _check_falling(pages: Pages, logp: Floats, name: str, shown: Bools) -> None:

@@ -47,7 +47,10 @@ def ask(function: TargetFunction, name: str, columns: Mapping[str, npt.NDArray[A
     try:
         answer = function(columns)
     except Exception as problem:  # whatever a user's code may raise
-        raise UserError(f"policy '{name}' failed with {type(problem).__name__}: {problem}") from problem
+        failed = f"policy '{name}' failed with {type(problem).__name__}: {problem}"
+        if isinstance(problem, KeyError):
+            failed += f". It gets these columns: {', '.join(sorted(columns))}."
+        raise UserError(failed) from problem
     if not isinstance(answer, Mapping) or not answer:
         raise UserError(
             f"policy '{name}' returned a {type(answer).__name__}; expected a dictionary whose keys say what the "

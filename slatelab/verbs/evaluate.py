@@ -107,6 +107,7 @@ def evaluate(
     """Estimate a policy's value from a log, with its lift over the logger, an interval and a verdict."""
     names = [name.strip() for name in estimators.split(",")] if estimators else None
     foreign: ForeignLog | None = None
+    _check_options(log_format, mapping, shopper, examination, out)
     if mapping is not None or is_dry_run or log_format in ("mapped", "dsjson", "ubi"):
         if (target_table, campaign) != (None, None):
             raise _not_open_bandit()
@@ -237,6 +238,11 @@ def _native(
         )
     if target_table is not None or campaign is not None:
         raise _not_open_bandit()
+    if log.exists() and not (log / "log.json").is_file():
+        raise UserError(
+            f"'{log}' has no log.json, so SlateLab did not write it. For tables (CSV, Parquet, JSON lines) give "
+            "--mapping MAP.toml, which says what columns are (docs/any-log.md); for others --format obd, dsjson or ubi."
+        )
     from scenarios.evaluate import evaluate_native
     from scenarios.progress import progress_on_stderr
 
@@ -282,9 +288,27 @@ def _foreign_log(
             return ForeignLog(log, log_format, mapping, policy, shopper, examination)
         case None if mapping is not None:
             return ForeignLog(log, "mapped", mapping, policy, shopper)
+    if mapping is not None:
+        raise UserError(f"--mapping belongs to tables; a log of format {log_format} says itself what is what.")
     raise UserError(
-        "--mapping and --dry-run belong to logs of another make: give --mapping MAP.toml, or --format dsjson or ubi."
+        "--dry-run belongs to logs of another make: give --mapping MAP.toml, or --format dsjson or ubi, with it."
     )
+
+
+def _check_options(
+    log_format: str | None, mapping: Path | None, shopper: str, examination: str | None, out: Path | None
+) -> None:
+    """Refuse what would be passed over in silence, and a folder that cannot be written, before a log is read."""
+    from scenarios.folder import require_new
+    from simenv.errors import UserError
+
+    if shopper and log_format != "dsjson":
+        there = "columns.shopper of the mapping" if mapping is not None else "the log itself"
+        raise UserError(f"--shopper belongs to --format dsjson; here {there} names shoppers. Leave it out.")
+    if examination is not None and log_format != "ubi":
+        raise UserError("--examination belongs to --format ubi; in a mapping write examination = [1.0, 0.6, 0.4].")
+    if out is not None:
+        require_new(out)
 
 
 def _looks(examination: str | None) -> tuple[float, ...]:

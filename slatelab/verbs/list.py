@@ -51,10 +51,15 @@ def _policies() -> dict[str, str]:
 
 
 def _estimators() -> dict[str, str]:
-    """Return every estimator's name and what it assumes."""
+    """Return every estimator's name, when it runs, what it assumes and where it is from, which tells it from others."""
     from offpolicy.estimators import ESTIMATORS
 
-    return {name: f"assumes: {estimator.assumption}" for name, estimator in ESTIMATORS.items()}
+    told = {}
+    for name, one in ESTIMATORS.items():
+        when = "with --per session or shopper; " if "length" in one.needs else ""
+        when = when or ("" if one.by_default else "when named; ")
+        told[name] = f"{when}assumes: {one.assumption} ({one.paper})"
+    return told
 
 
 def _intervals() -> dict[str, str]:

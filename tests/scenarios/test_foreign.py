@@ -30,6 +30,12 @@ import numpy as np
 def even(columns):
     return {"p_conditional": np.full(len(columns["p"]), 0.5)}
 
+def unnamed(columns):
+    return {"p_conditional": columns["nowhere"]}
+
+def logs(columns):
+    return {"p_conditional": np.full(len(columns["p"]), -0.7)}
+
 def as_shown(columns):
     return {"ranking": columns["item"]}
 
@@ -46,11 +52,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     p = rng.uniform(0.3, 0.7, n)
     frame = pd.DataFrame({
         "user": np.arange(n) // 2, "item": np.where(rng.random(n) < p, "x", "y"), "p": p, "q": 1 - p,
-        "won": rng.integers(0, 2, n), "asked": "lamp",
+        "won": rng.integers(0, 2, n), "asked": "lamp", "asked_for": 9.5,
     })  # fmt: skip
     frame.to_csv(tmp_path / "log.csv", index=False)
     (tmp_path / "map.toml").write_text(MAP)
     (tmp_path / "with_target.toml").write_text(MAP + TARGET)
+    (tmp_path / "two.toml").write_text(MAP.replace("[propensity]", 'money = "asked_for"\n[propensity]') + TARGET)
     (tmp_path / "no_weight.toml").write_text(MAP.partition("[propensity]")[0])
     (tmp_path / "foreign_policy.py").write_text(POLICY)
     shown = {"query_id": "1", "client_id": "c", "user_query": "lamp", "query_response_hit_ids": ["a", "b"]}
@@ -125,6 +132,12 @@ def test_without_weights_a_click_model_answers_and_is_not_trusted(
         ("--log nowhere.json --format dsjson --policy uniform", "nowhere.json does not exist"),
         ("--log log.csv --format dsjson --policy uniform", "log.csv, line 1: "),
         ("--log ubi.ndjson --format ubi --mapping map.toml", "--mapping belongs to tables"),
+        ("--log log.csv --mapping map.toml --policy foreign_policy:unnamed", "It gets these columns: asked, asked_for, item, p,"),
+        ("--log log.csv --mapping map.toml --policy foreign_policy:logs", "answer under the key logp_conditional"),
+        ("--log log.csv --mapping map.toml --policy foreign_policy:even --examination 1,.5", "in a mapping write"),
+        ("--log log.csv --mapping two.toml --reward-range 0,1", "the log has clicks, money"),
+        ("--log log.csv --mapping no_weight.toml --policy foreign_policy:as_shown --by item", "leave out --by"),
+        ("--log log.csv --policy linear", "give --mapping MAP.toml"),
         ("--log ubi.ndjson --format ubi", "no counterfactual weight exists"),
         ("--log ubi.ndjson --format ubi --policy foreign_policy:hits", "cannot tell how much of a click is the slot"),
         ("--log ubi.ndjson --format ubi --policy foreign_policy:hits --examination 1,x", "expected numbers such as"),

@@ -59,6 +59,16 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
         ("evaluate --log there --policy uniform --stream --estimators dros:slope", "takes 2 passes"),
         ("evaluate --log there --format dsjson --policy uniform --stream", "other makes are read whole"),
         ("evaluate --log there --format obd --target-table uniform --policy uniform", "belongs to native logs"),
+        ("evaluate --log there --policy uniform --shopper c.GUser.id", "--shopper belongs to --format dsjson"),
+        ("evaluate --log there --policy uniform --examination 1,.5", "--examination belongs to --format ubi"),
+        ("evaluate --log there --format obd --mapping map.toml", "--mapping belongs to tables"),
+        ("evaluate --log docs --policy uniform", "give --mapping MAP.toml"),
+        ("evaluate --log there --policy uniform --reward-range 1,0", "the least reward first"),
+        ("evaluate --log there --policy uniform --width 0", "expected a number above 0"),
+        ("evaluate --log there --policy uniform --max-weight 0.5", "expected at least 1"),
+        ("evaluate --log there --format vw", "'--format': 'vw' is not one of"),
+        ("export docs --out there", "is no saved model"),
+        ("run quick --set logging.shopers=9 --out there", "with logging.shopers=9"),
         ("fit there", "is not a log"),
         ("fit there --draws 3", "--draws"),
         ("simulate there.toml --policy uniform --out there", "'there.toml' does not exist"),
@@ -120,6 +130,13 @@ def command_that(fails_with: BaseException) -> typer.Typer:
         raise fails_with
 
     return command
+
+
+def test_a_finished_run_is_refused_before_a_log_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The log does not even exist, and yet the complaint is about the folder."""
+    (tmp_path / "run.json").write_text("{}", encoding="utf-8")
+    assert call(["evaluate", "--log", "there", "--policy", "uniform", "--out", str(tmp_path)]) == 2
+    assert "holds a finished run" in capsys.readouterr().err
 
 
 def test_a_user_error_from_deep_inside_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
