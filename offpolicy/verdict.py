@@ -63,7 +63,7 @@ class Thresholds:
     beyond_support: tuple[float, float] = (0.001, 0.01)
     lost_weight: tuple[float, float] = (0.05, 0.25)
     rival_z: tuple[float, float] = (3.0, 5.0)
-    variance_share: tuple[float, float] = (0.2, 0.3)
+    variance_share: tuple[float, float] = (0.2, 0.4)
     neighbours: tuple[float, float] = (1.25, 1.5)
     unseen_bias: tuple[float, float] = (0.5, 1.0)
     foreseen_rows: tuple[float, float] = (500.0, 100.0)
