@@ -41,6 +41,7 @@ def test_the_critical_value_is_known_for_one_for_many_and_for_copies() -> None:
     assert simultaneous(estimates([0.0], n=6), few, Asked()).critical == pytest.approx(stats.t.ppf(0.975, 5), abs=0.12)
 
 
+@pytest.mark.slow
 def test_the_best_of_five_equal_policies_is_covered_only_by_simultaneous_intervals() -> None:
     plain = at_once = 0
     for seed in range(120):

@@ -48,6 +48,7 @@ def test_lifts_that_hold_together_are_wider_than_one_alone() -> None:
     assert mine.estimate.lift.high - mine.estimate.lift.low > 1.2 * (alone.high - alone.low)
 
 
+@pytest.mark.slow
 def test_the_one_segment_that_moves_is_found_and_seldom_another() -> None:
     seeds = 60
     found = wrong = 0
