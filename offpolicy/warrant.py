@@ -46,11 +46,15 @@ def neighbours(influence: Floats) -> float:
     if n_blocks < 2:
         return 1.0
     rows = influence[: n_blocks * BLOCK]
-    alone = float(rows @ rows)
-    if alone <= 0.0:
-        return 1.0
     sums = rows.reshape(n_blocks, BLOCK).sum(axis=1)
-    ratio = float(sums @ sums) / alone
+    return alike(float(sums @ sums), float(rows @ rows), n_blocks)
+
+
+def alike(together: float, alone: float, n_blocks: int) -> float:
+    """The ratio of summed squares of blocks and of rows; 1 where chance alone could have made it, or nothing varies."""
+    if n_blocks < 2 or alone <= 0.0:
+        return 1.0
+    ratio = together / alone
     return ratio if ratio > 1.0 + _SURE * math.sqrt(2.0 / n_blocks) else 1.0
 
 
@@ -60,8 +64,12 @@ def unseen_bias(own: Scores, other: Scores, by: Clusters, half_width: float) -> 
     The difference of the two is the bias, but for chance: |difference| + standard error of the difference. Above 1 the
     interval may miss the truth by its bias alone. An interval of no width counts as inf unless the two are equal.
     """
-    difference = own.value - other.value
-    reach = abs(difference) + standard_error(own.influence - other.influence, by)
+    return in_half_widths(own.value - other.value, standard_error(own.influence - other.influence, by), half_width)
+
+
+def in_half_widths(difference: float, stderr: float, half_width: float) -> float:
+    """A difference and its standard error, together, in half-widths of an interval."""
+    reach = abs(difference) + stderr
     if half_width > 0.0:
         return reach / half_width
     return math.inf if reach > 0.0 else 0.0
@@ -81,12 +89,18 @@ def foreseen_rows(evidence: Evidence, family: str) -> float | None:
     Returns:
         None where nobody computed it.
     """
+    column = foreseen_of(evidence, family)
+    if column is None:
+        return None
+    mean = float(column.mean())
+    return evidence.n_rows / mean if mean > 0.0 else 0.0
+
+
+def foreseen_of(evidence: Evidence, family: str) -> Floats | None:
+    """E_target[w | context] of each row, (N,); None where nobody computed it."""
     column = evidence.foreseen.get(family)
     if column is None and evidence.actions is not None:
         table = evidence.actions
         with np.errstate(divide="ignore", invalid="ignore"):
             column = np.where(table.target > 0.0, table.target**2 / table.logger, 0.0).sum(axis=1)
-    if column is None:
-        return None
-    mean = float(column.mean())
-    return evidence.n_rows / mean if mean > 0.0 else 0.0
+    return column

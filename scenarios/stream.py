@@ -213,7 +213,7 @@ def _native(asked: _Pass) -> Evaluation:
     shared = [SHARED_STOCK] if opened.shares_stock else []
     passes = (
         f"The log was read twice: at most {MODEL_SEARCHES:,} searches for the reward models, then all rows once, in "
-        f"{len(source.parts):,} parts."
+        f"{len(source.parts):,} parts. Calibration, drift and balance over segments were not checked."
     )
     return replace(
         asked.evaluation(target.name, rows),

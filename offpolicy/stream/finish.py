@@ -31,6 +31,7 @@ from offpolicy.stream.plan import Family, Plan, check_names, family
 from offpolicy.stream.weight_sums import WeightSums
 from offpolicy.terms import joint
 from offpolicy.verdict import THRESHOLDS, WORDS, judge
+from offpolicy.warrant import BLOCK, alike, in_half_widths
 from simenv.errors import UserError
 from simenv.propensity import Conditional
 
@@ -236,7 +237,8 @@ def _estimate(name: str, sums: _Sums, level: float, interval: str) -> Estimate:
     one = next(each for each in sums.plan.members if each.name == name)
     point, facts = sums.points[name], sums.gathered.facts
     lift = _Point(point.value - float(sums.gathered.moments.means[0]), point.slope - _unit(0, len(point.slope)))
-    diagnostics = sums.seen(one)
+    ends = _interval(one, point, sums, level, interval, is_lift=False)
+    diagnostics = _warranted(one, sums, (ends.high - ends.low) / 2.0)
     rival, rival_z = _strongest_rival(one, sums)
     moved = _strongest(sums.looks[0] if one.prefixwise else [*sums.looks[0], *sums.looks[1]])
     found = sums.findings(one)
@@ -244,7 +246,7 @@ def _estimate(name: str, sums: _Sums, level: float, interval: str) -> Estimate:
     return Estimate(
         estimator=name,
         estimand=one.estimand.format(unit=facts.unit),
-        interval=_interval(one, point, sums, level, interval, is_lift=False),
+        interval=ends,
         lift=_interval(one, lift, sums, level, interval, is_lift=True),
         rule=interval,
         level=level,
@@ -254,6 +256,56 @@ def _estimate(name: str, sums: _Sums, level: float, interval: str) -> Estimate:
         verdict=replace(verdict, reasons=(*verdict.reasons, *_shift(one, sums))),
         findings=found,
     )
+
+
+def _warranted(one: Estimator, sums: _Sums, half_width: float = math.nan) -> Diagnostics:
+    """The diagnostics of an estimator, with what its interval leaves out; see `offpolicy.rivals.warranted`."""
+    gathered, seen = sums.gathered, sums.seen(one)
+    is_plain = one.strength is None and one.formula is not dm
+    foreseen = math.nan
+    if is_plain:
+        foreseen = float(gathered.foreseen[list(sums.plan.families).index(family(one))]) / gathered.moments.rows
+    rows = gathered.moments.rows / foreseen if foreseen > 0.0 else 0.0
+    return replace(
+        seen,
+        variance_share=_variance_share(one, sums),
+        neighbours=_neighbours(one, sums),
+        foreseen_rows=math.inf if math.isnan(foreseen) else rows,
+        unseen_bias=0.0 if math.isnan(half_width) else _unseen(one, sums, half_width),
+    )
+
+
+def _variance_share(one: Estimator, sums: _Sums) -> float:
+    """The largest share of one cluster in the squared influences."""
+    moments = sums.gathered.moments
+    ends = [end.sums for end in (moments.first, moments.last) if end is not None]
+    slope = sums.points[one.name].slope
+    weights = np.append(slope, -float(slope @ moments.means))
+    most = float(((np.array([*sums.gathered.largest, *ends]) @ weights) ** 2).max())
+    total = sums.stderr(slope) ** 2 * moments.rows**2 * (moments.clusters - 1.0) / moments.clusters
+    return most / total if total > 0.0 else total  # not a number where the estimate is none
+
+
+def _neighbours(one: Estimator, sums: _Sums) -> float:
+    """How many times as large the variance of rows side by side is as that of independent rows."""
+    blocks, moments = sums.gathered.blocks, sums.gathered.moments
+    if blocks is None:
+        return 1.0
+    slope = sums.points[one.name].slope
+    weights = np.append(slope, -float(slope @ moments.means))
+    whole = [end.sums for end in (blocks.first, blocks.last) if end is not None and end.sums[-1] == BLOCK]
+    together = float(weights @ blocks.cross @ weights) + sum(float(weights @ end) ** 2 for end in whole)
+    alone = sums.stderr(slope) ** 2 * moments.rows**2 * (moments.clusters - 1.0) / moments.clusters
+    return alike(together, alone, blocks.closed + len(whole))
+
+
+def _unseen(one: Estimator, sums: _Sums, half_width: float) -> float:
+    """How large the bias by design may be, in half-widths; inf where its rival is itself refused."""
+    rivals = [rival for rival in sums.plan.rivals_of(one) if rival.name == one.rival]
+    if not one.never_trust or not rivals or not sums.gathered.facts.is_random:
+        return 0.0
+    verdict = judge(rivals[0], sums.example, _warranted(rivals[0], sums), sums.n_clusters())
+    return math.inf if verdict.word == WORDS[2] else in_half_widths(*_difference(one, rivals[0], sums), half_width)
 
 
 def _interval(one: Estimator, point: _Point, sums: _Sums, level: float, rule: str, *, is_lift: bool) -> Interval:

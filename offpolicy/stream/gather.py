@@ -16,10 +16,12 @@ from offpolicy.intervals.bootstrap import weighted_sums_of
 from offpolicy.readers.reading import Caveat
 from offpolicy.stream import moments
 from offpolicy.stream.columns import blocks_of
+from offpolicy.stream.largest import largest, newly_closed
 from offpolicy.stream.moments import Moments, moments_of, run_starts, run_sums
 from offpolicy.stream.plan import Family, Plan
 from offpolicy.stream.weight_sums import WeightSums, merge_weights, weight_sums_of
 from offpolicy.terms import Terms
+from offpolicy.warrant import BLOCK, foreseen_of
 from simenv.errors import UserError
 
 Floats = npt.NDArray[np.float64]
@@ -52,6 +54,7 @@ class Facts:
         cluster_name, propensity_kind, propensity_error, unit: As in `Evidence`.
         absent: Columns of the plan's audit that some rows lack.
         has_actions: Whether every row has a table of all actions.
+        is_random: Whether the logger left anything to chance.
     """
 
     n_slots: int
@@ -61,6 +64,7 @@ class Facts:
     unit: str
     absent: tuple[str, ...]
     has_actions: bool
+    is_random: bool
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,9 @@ class Gathered:
             into different pieces.
         beyond: Sum over rows of the target's probability of what the logger never plays.
         extent: Least and largest of each feature, (2, F).
+        foreseen: By family of weights, sums of the mean weight of what the target shows; NaN where not known.
+        largest: Sums of all columns and of rows of the clusters inside that move an estimate most, (m, P + 1).
+        blocks: As `moments`, of neighbouring rows in place of clusters, where rows are taken for independent.
         drawn: Sums of all columns and of rows in each replicate of the bootstrap, (B, P + 1).
         caveats: What a reader should know.
     """
@@ -87,6 +94,9 @@ class Gathered:
     moved: Floats
     beyond: float
     extent: Floats
+    foreseen: Floats
+    largest: Floats
+    blocks: Moments | None
     drawn: Floats
     caveats: tuple[Caveat, ...]
 
@@ -109,21 +119,27 @@ def gather(chunk: Chunk, plan: Plan, before: Gathered | None = None) -> Gathered
     blocks = blocks_of(evidence, plan, terms)
     columns = np.concatenate(list(blocks.values()))  # (P, n)
     cuts = [one.cut for one in before.weights] if before else [-np.inf] * len(terms)
+    layout = tuple((name, len(block)) for name, block in blocks.items())
+    own = moments_of(columns.T, evidence.cluster, chunk.ends)
+    inner = run_sums(columns.T, evidence.cluster)[:, 1:-1].T
     made = Gathered(
         facts=_facts(evidence, plan),
-        layout=tuple((name, len(block)) for name, block in blocks.items()),
-        moments=moments_of(columns.T, evidence.cluster, chunk.ends),
+        layout=layout,
+        moments=own,
         weights=tuple(weight_sums_of(one, cut) for one, cut in zip(terms.values(), cuts, strict=True)),
         moved=_moved(plan, terms),
         beyond=0.0 if evidence.actions is None else evidence.actions.beyond_support() * evidence.n_rows,
         extent=_extent(evidence, plan),
+        foreseen=_foreseen(evidence, plan),
+        largest=largest(inner, layout, own.means if before is None else _means(before.moments, own), plan),
+        blocks=_blocks(columns, chunk),
         drawn=_drawn(columns, chunk, plan),
         caveats=chunk.caveats,
     )
-    return made if before is None else merge(before, made)
+    return made if before is None else merge(before, made, plan)
 
 
-def merge(one: Gathered, other: Gathered) -> Gathered:
+def merge(one: Gathered, other: Gathered, plan: Plan) -> Gathered:
     """What is kept of two neighbouring parts of a log together.
 
     Raises:
@@ -134,14 +150,19 @@ def merge(one: Gathered, other: Gathered) -> Gathered:
             f"rows have {one.facts.n_slots} slots in one part of the log and {other.facts.n_slots} in the next; "
             "expected one number of slots in a log."
         )
+    whole = moments.merge(one.moments, other.moments)
+    clusters = np.concatenate([one.largest, other.largest, newly_closed(one.moments, other.moments)])
     return Gathered(
         facts=_both(one.facts, other.facts),
         layout=one.layout,
-        moments=moments.merge(one.moments, other.moments),
+        moments=whole,
         weights=tuple(merge_weights(a, b) for a, b in zip(one.weights, other.weights, strict=True)),
         moved=one.moved + other.moved,
         beyond=one.beyond + other.beyond,
         extent=np.stack([np.minimum(one.extent[0], other.extent[0]), np.maximum(one.extent[1], other.extent[1])]),
+        foreseen=one.foreseen + other.foreseen,
+        largest=largest(clusters, one.layout, whole.means, plan),
+        blocks=None if one.blocks is None or other.blocks is None else moments.merge(one.blocks, other.blocks),
         drawn=one.drawn + other.drawn,
         caveats=_told_once((*one.caveats, *other.caveats)),
     )
@@ -174,6 +195,22 @@ def _extent(evidence: Evidence, plan: Plan) -> Floats:
     return np.stack([evidence.features.min(axis=0), evidence.features.max(axis=0)])
 
 
+def _means(one: Moments, other: Moments) -> Floats:
+    return (one.sums + other.sums) / (one.rows + other.rows)
+
+
+def _foreseen(evidence: Evidence, plan: Plan) -> Floats:
+    found = [foreseen_of(evidence, one.terms.__name__) for one in plan.families.values()]
+    return np.array([np.nan if column is None else column.sum() for column in found])
+
+
+def _blocks(columns: Floats, chunk: Chunk) -> Moments | None:
+    if chunk.evidence.cluster_name != "row":
+        return None
+    rows = chunk.evidence.cluster if chunk.keys is None else chunk.keys
+    return moments_of(columns.T, rows // BLOCK)
+
+
 def _drawn(columns: Floats, chunk: Chunk, plan: Plan) -> Floats:
     if not plan.replicates:
         return np.empty((0, len(columns) + 1))
@@ -191,6 +228,7 @@ def _facts(evidence: Evidence, plan: Plan) -> Facts:
         evidence.unit,
         tuple(name for name in plan.beside if getattr(evidence, name) is None),
         evidence.actions is not None,
+        bool(evidence.logger.logp.any()),
     )
 
 
@@ -205,6 +243,7 @@ def _both(one: Facts, other: Facts) -> Facts:
         one.unit,
         tuple(dict.fromkeys((*one.absent, *other.absent))),
         one.has_actions and other.has_actions,
+        one.is_random or other.is_random,
     )
 
 

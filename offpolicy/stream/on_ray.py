@@ -52,7 +52,7 @@ def read_on_ray(
             include_dashboard=None if address else False, log_to_driver=False, logging_level=logging.ERROR,
         )  # fmt: skip
     try:
-        return merged(_results(source, plan, state, advance))
+        return merged(_results(source, plan, state, advance), plan)
     finally:
         if is_ours:
             ray.shutdown()

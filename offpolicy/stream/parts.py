@@ -110,7 +110,7 @@ def read_all(
     Raises:
         UserError: If there is no row, or for what is wrong with one.
     """
-    return merged((part, read_part(source, part, plan, state)) for part in told(source.parts, advance))
+    return merged(((part, read_part(source, part, plan, state)) for part in told(source.parts, advance)), plan)
 
 
 def told(parts: tuple[Part, ...], advance: Callable[[int], None]) -> Iterator[Part]:
@@ -120,7 +120,7 @@ def told(parts: tuple[Part, ...], advance: Callable[[int], None]) -> Iterator[Pa
         advance(part.rows)
 
 
-def merged(read: Iterable[tuple[Part, Read]]) -> tuple[Gathered, tuple[str, ...]]:
+def merged(read: Iterable[tuple[Part, Read]], plan: Plan) -> tuple[Gathered, tuple[str, ...]]:
     """What was kept of all parts, in their order, and notes.
 
     Raises:
@@ -132,7 +132,7 @@ def merged(read: Iterable[tuple[Part, Read]]) -> tuple[Gathered, tuple[str, ...]
         n_parts, n_saved = n_parts + 1, n_saved + one.was_saved
         notes += [one.note] if one.note else []
         if one.gathered is not None:
-            whole = one.gathered if whole is None else merge(whole, one.gathered)
+            whole = one.gathered if whole is None else merge(whole, one.gathered, plan)
     if whole is None:
         raise UserError("no row is left to evaluate on; the log is empty, or all of it was learned from.")
     if n_saved:

@@ -21,7 +21,7 @@ from offpolicy.stream.gather import Facts, Gathered
 from offpolicy.stream.moments import End, Moments
 from offpolicy.stream.weight_sums import WeightSums
 
-VERSION = 1
+VERSION = 2
 
 _SCALARS = ("weight", "weight_squared", "earned", "earned_squared", "row_sum", "row_max", "error")
 
@@ -61,31 +61,26 @@ def _path(folder: Path, key: str) -> Path:
 
 
 def _arrays(key: str, gathered: Gathered) -> dict[str, Any]:
-    moments = gathered.moments
     said = {
         "version": VERSION,
         "key": key,
         "facts": asdict(gathered.facts),
         "layout": gathered.layout,
-        "rows": moments.rows,
-        "closed": moments.closed,
-        "first": str(moments.first.cluster),
-        "last": None if moments.last is None else str(moments.last.cluster),
+        "moments": _told(gathered.moments),
+        "blocks": None if gathered.blocks is None else _told(gathered.blocks),
         "weights": [[one.rows, one.pieces, *(getattr(one, name) for name in _SCALARS)] for one in gathered.weights],
         "beyond": gathered.beyond,
         "caveats": [[one.text, one.rank] for one in gathered.caveats],
     }
     made: dict[str, Any] = {
         "said": np.array(json.dumps(said)),
-        "sums": moments.sums,
-        "cross": moments.cross,
-        "first": moments.first.sums,
         "moved": gathered.moved,
         "extent": gathered.extent,
+        "foreseen": gathered.foreseen,
+        "largest": gathered.largest,
         "drawn": gathered.drawn,
     }
-    if moments.last is not None:
-        made["last"] = moments.last.sums
+    made |= _sums("", gathered.moments) | ({} if gathered.blocks is None else _sums("blocks ", gathered.blocks))
     for number, one in enumerate(gathered.weights):
         made |= {f"seen{number}": one.seen, f"top{number}": one.top}
     return made
@@ -102,18 +97,36 @@ def _gathered(key: str, arrays: dict[str, Any]) -> Gathered:
     return Gathered(
         facts=Facts(**said["facts"] | {"absent": tuple(said["facts"]["absent"])}),
         layout=tuple((name, width) for name, width in said["layout"]),
-        moments=Moments(
-            said["rows"],
-            arrays["sums"],
-            said["closed"],
-            arrays["cross"],
-            End(int(said["first"]), arrays["first"]),
-            None if said["last"] is None else End(int(said["last"]), arrays["last"]),
-        ),
+        moments=_moments("", said["moments"], arrays),
         weights=tuple(weights),
         moved=arrays["moved"],
         beyond=said["beyond"],
         extent=arrays["extent"],
+        foreseen=arrays["foreseen"],
+        largest=arrays["largest"],
+        blocks=_moments("blocks ", said["blocks"], arrays) if said["blocks"] else None,
         drawn=arrays["drawn"],
         caveats=tuple(Caveat(text, rank) for text, rank in said["caveats"]),
+    )
+
+
+def _told(moments: Moments) -> dict[str, Any]:
+    """What of moments is no array; ids may be longer than any number type, so they are text."""
+    last = None if moments.last is None else str(moments.last.cluster)
+    return {"rows": moments.rows, "closed": moments.closed, "first": str(moments.first.cluster), "last": last}
+
+
+def _sums(name: str, moments: Moments) -> dict[str, Any]:
+    made = {f"{name}sums": moments.sums, f"{name}cross": moments.cross, f"{name}first": moments.first.sums}
+    return made if moments.last is None else made | {f"{name}last": moments.last.sums}
+
+
+def _moments(name: str, said: dict[str, Any], arrays: dict[str, Any]) -> Moments:
+    return Moments(
+        said["rows"],
+        arrays[f"{name}sums"],
+        said["closed"],
+        arrays[f"{name}cross"],
+        End(int(said["first"]), arrays[f"{name}first"]),
+        None if said["last"] is None else End(int(said["last"]), arrays[f"{name}last"]),
     )

@@ -25,7 +25,7 @@ def gathered(evidence: Evidence, plan: Plan, places: tuple[int, ...] = (7, 8, 10
     chunks = [Chunk(take(evidence, np.arange(a, b))) for a, b in itertools.pairwise(edges)]
     second = gather(chunks[2], plan, gather(chunks[1], plan))
     rest = gather(chunks[4], plan, gather(chunks[3], plan))
-    return merge(merge(gather(chunks[0], plan), second), rest)
+    return merge(merge(gather(chunks[0], plan), second, plan), rest, plan)
 
 
 def slates(n_rows: int = 3_000) -> Evidence:
@@ -96,6 +96,13 @@ def test_a_log_in_parts_gives_the_estimates_of_the_whole(
                 assert found.said == theirs_found.said
                 told = theirs_found.figure
                 assert found.figure == (told if told is None else pytest.approx(told, rel=1e-9, abs=1e-12))
+        # Which clusters are largest is guessed by the means so far (of 7 rows, here); one that matters is never missed.
+        share = expected.diagnostics.variance_share
+        near = 1e-9 if share > 0.1 else 0.5
+        assert one.diagnostics.variance_share == pytest.approx(share, rel=near), one.estimator
+        for name in ("neighbours", "foreseen_rows", "unseen_bias"):
+            told = getattr(expected.diagnostics, name)
+            assert getattr(one.diagnostics, name) == pytest.approx(told, rel=1e-9), (one.estimator, name)
         assert one.diagnostics.lost_weight == pytest.approx(expected.diagnostics.lost_weight, abs=1e-12)
         assert one.diagnostics.beyond_support == pytest.approx(expected.diagnostics.beyond_support, rel=1e-12)
 
@@ -123,7 +130,7 @@ def test_a_placebo_that_some_rows_lack_is_no_placebo() -> None:
     evidence = slates()
     plan = plan_of(evidence, ["ips-item"])
     first, second = take(evidence, np.arange(1_000)), take(evidence, np.arange(1_000, 3_000))
-    made = finish(merge(gather(Chunk(first), plan), gather(Chunk(replace(second, placebo=None)), plan)), plan)
+    made = finish(merge(gather(Chunk(first), plan), gather(Chunk(replace(second, placebo=None)), plan), plan), plan)
     assert any("was not checked (there is no placebo)" in reason for reason in made[0].verdict.reasons)
 
 
@@ -141,3 +148,28 @@ def test_a_placebo_that_some_rows_lack_is_no_placebo() -> None:
 def test_what_is_not_a_sum_is_refused_before_a_log_is_read(names: list[str], interval: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
         check_names(names, interval)
+
+
+def test_one_shopper_who_makes_the_variance_is_found_in_whatever_part_it_stands() -> None:
+    evidence = single()
+    for row in (3, 500, 2_999):
+        reward = evidence.reward.copy()
+        reward[row] = 30_000.0
+        heavy = replace(evidence, reward=reward)
+        plan = plan_of(heavy, ["ips", "snips", "dr"])
+        for one, expected in zip(finish(gathered(heavy, plan), plan), evaluate(heavy, list(plan.asked)), strict=True):
+            share = expected.diagnostics.variance_share
+            assert share > 0.1 or one.estimator != "ips"
+            assert one.diagnostics.variance_share == pytest.approx(share, rel=1e-9)
+            assert one.verdict == expected.verdict
+
+
+def test_rows_that_are_alike_side_by_side_are_seen_across_parts() -> None:
+    evidence = replace(single(), cluster=np.arange(3_000), cluster_name="row", actions=None)
+    block = np.repeat(np.random.default_rng(0).random(75) < 0.3, 40)  # forty rows of one fate
+    alike = replace(evidence, reward=block.astype(np.float64)[:, None])
+    plan = plan_of(alike, ["ips", "snips"])
+    for one, expected in zip(finish(gathered(alike, plan), plan), evaluate(alike, ["ips", "snips"]), strict=True):
+        assert expected.diagnostics.neighbours > 1.5
+        assert one.diagnostics.neighbours == pytest.approx(expected.diagnostics.neighbours, rel=1e-9)
+        assert one.verdict.word == expected.verdict.word
