@@ -116,6 +116,12 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("seeds", "value", "low", "high", "gain", "gain_low", "gain_high"), "number"),
         **dict.fromkeys(("length", "pages", "seconds", "published"), "number"),
     },
+    "long_term": {
+        "policy": "text",
+        **dict.fromkeys(("seeds", "value", "low", "high", "gain", "gain_low", "gain_high", "seconds"), "number"),
+        **dict.fromkeys(("visits", "returning", "searches", "clicks", "purchases", "rating"), "number"),
+        **dict.fromkeys(("quality", "bait", "categories", "entropy", "seen", "satiation"), "number"),
+    },
     "reading": {
         **dict.fromkeys(("reader", "by", "group", "term"), "text"),
         **dict.fromkeys(("misspelling_rate", "value", "stderr", "queries"), "number"),

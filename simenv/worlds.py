@@ -123,6 +123,15 @@ WORLDS: dict[str, WorldParams] = {
         dynamics=Dynamics(return_base=0.8, return_gain=0.15),
         habits=Habits(satiation=Satiation(half_life_days=20.0, click=2.5, cart=1.0, intent=0.3)),
     ),
+    "long-term": dataclasses.replace(
+        _DEFAULT,
+        question=("QUESTION"),
+        attraction=Attraction(quality=0.0),
+        conversion=Conversion(cart_base=-6.0, cart_quality=3.5, buy_base=3.0),
+        shoppers=Shoppers(mean_gap_days=1.5, horizon_days=30),
+        dynamics=Dynamics(return_base=0.2, return_gain=1.1),
+        habits=Habits(satiation=Satiation()),
+    ),
     "boredom": dataclasses.replace(
         _DEFAULT,
         question=(

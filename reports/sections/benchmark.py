@@ -15,6 +15,7 @@ from reports.benchmark_tables import (
 )
 from reports.figures import mechanisms, scaling, speed
 from reports.folder import Run
+from reports.long_term_tables import conduct_table, long_term_table
 from reports.sections.section import Section, picture
 
 
@@ -29,6 +30,8 @@ def benchmark_sections(run: Run) -> list[Section]:
         found.append(_bandits(tables["bandits"]))
     if "slateq" in tables:
         found.append(_slateq(tables["slateq"]))
+    if "long_term" in tables:
+        found.append(_long_term(tables["long_term"]))
     if "scaling" in tables:
         found.append(_scaling(tables["scaling"]))
     if "reading" in tables:
@@ -90,6 +93,17 @@ def _slateq(table: pd.DataFrame) -> Section:
         "optimal) and slates that are shown (TS, GS, OS). Published: Ie and others, 2019.",
         None,
         (slateq_table(table),),
+    )
+
+
+def _long_term(table: pd.DataFrame) -> Section:
+    return Section(
+        "long_term",
+        "Looking further than the page",
+        "Everybody who comes on day 0, until they leave or the horizon ends; all ranked greedily. Intervals are 95% "
+        "t-intervals over training seeds, gains paired by seed.",
+        None,
+        (long_term_table(table), conduct_table(table)),
     )
 
 

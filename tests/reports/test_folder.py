@@ -27,6 +27,7 @@ OF_OTHER_RUNS = (
     "speed",
     "scaling",
     "slateq",
+    "long_term",
     "reading",
     "gains",
     "predictive",
