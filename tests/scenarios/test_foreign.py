@@ -132,7 +132,10 @@ def test_without_weights_a_click_model_answers_and_is_not_trusted(
         ("--log nowhere.json --format dsjson --policy uniform", "nowhere.json does not exist"),
         ("--log log.csv --format dsjson --policy uniform", "log.csv, line 1: "),
         ("--log ubi.ndjson --format ubi --mapping map.toml", "--mapping belongs to tables"),
-        ("--log log.csv --mapping map.toml --policy foreign_policy:unnamed", "It gets these columns: asked, asked_for, item, p,"),
+        (
+            "--log log.csv --mapping map.toml --policy foreign_policy:unnamed",
+            "It gets these columns: asked, asked_for, item, p,",
+        ),
         ("--log log.csv --mapping map.toml --policy foreign_policy:logs", "answer under the key logp_conditional"),
         ("--log log.csv --mapping map.toml --policy foreign_policy:even --examination 1,.5", "in a mapping write"),
         ("--log log.csv --mapping two.toml --reward-range 0,1", "the log has clicks, money"),
