@@ -80,6 +80,8 @@ class SlateQSettings:
         optimiser(self.optimiser)
         optimiser(self.serve)
         known_method(self.method)
+        if not 0.0 <= self.gamma <= 1.0:
+            raise UserError(f"gamma is {self.gamma:g}; expected a discount from 0 to 1.")
 
 
 TUNED = SlateQSettings()

@@ -216,3 +216,11 @@ def test_its_configuration_is_rllibs_and_says_what_it_learns() -> None:
     assert config.model_config["hidden"] == 8
     assert (config.model_config["world"], config.model_config["seed"]) == ("tiny", 7)
     assert POLICIES["slateq"].acts
+
+
+@pytest.mark.parametrize("gamma", [-0.1, 1.5, float("nan")])
+def test_a_discount_outside_0_to_1_is_refused_before_anything_plays(gamma: float) -> None:
+    from policies.rllib.slateq_train import SlateQSettings
+
+    with pytest.raises(UserError, match="expected a discount from 0 to 1"):
+        SlateQSettings(gamma=gamma)
