@@ -37,7 +37,7 @@ def finding(rows: Sequence[Row]) -> str:
         f"({best['level']:.0%} interval {lift_ends(best, 1.0, '+.4f')})"
     )
     if best["verdict"] == "trust":
-        return f"{said}; the evidence carries it."
+        return f"{said}; {'not told apart from the logger' if holds(best, 0.0) else 'the evidence carries it'}."
     return f"{said}; to be read with caution: {best['reasons'][0]}."
 
 

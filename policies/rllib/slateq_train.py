@@ -257,7 +257,7 @@ def slateq_trainer(assignment: Assignment) -> SlateQTrainer:
     """The trainer of an assignment in the search market.
 
     Raises:
-        UserError: for an unknown setting, or other processes to play.
+        UserError: for an unknown setting, other processes to play, or too few searches to learn anything.
     """
     if assignment.runners:
         raise UserError(
@@ -265,8 +265,14 @@ def slateq_trainer(assignment: Assignment) -> SlateQTrainer:
             "in others, build policies.rllib.slateq.SlateQConfig with env_runners(num_env_runners=...)."
         )
     own = chosen("slateq", assignment.settings, vars(TUNED))
+    settings = SlateQSettings(**own)
+    if 0 < assignment.searches <= settings.warm_up:
+        raise UserError(
+            f"policy 'slateq' learns nothing from {assignment.searches:,} searches: its first update comes after "
+            f"warm_up = {settings.warm_up:,}. Give it more searches, or a smaller warm_up in its settings."
+        )
     run = SlateQRun(assignment.world, assignment.seed, assignment.searches, device=assignment.device)
-    return SlateQTrainer(run, SlateQSettings(**own))
+    return SlateQTrainer(run, settings)
 
 
 def train_slateq(

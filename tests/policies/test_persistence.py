@@ -199,7 +199,7 @@ def truncate(name: str) -> Callable[[Path], None]:
         (truncate(MODEL_FILE), "is damaged"),
         (truncate(CARD_FILE), "cannot be read"),
         (lambda folder: (folder / MODEL_FILE).unlink(), "is damaged"),
-        (lambda folder: (folder / CARD_FILE).unlink(), "cannot be read"),
+        (lambda folder: (folder / CARD_FILE).unlink(), "has no card.json"),
         (lambda folder: (folder / CARD_FILE).write_bytes(b"\xff\xfe"), "cannot be read"),
         (edit_card(lambda card: [card]), "card schema None"),
         (edit_card(lambda card: card | {"schema": 99}), "card schema 99; this version reads 2"),

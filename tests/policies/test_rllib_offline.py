@@ -207,7 +207,7 @@ def test_the_loss_is_rllibs_own_where_no_weight_reaches_the_clip(folder: Path) -
     assert not torch.allclose(found["ours"], found["clipped"], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("policy", ["bc-slate", "marwil-slate"])
+@pytest.mark.parametrize("policy", [pytest.param("bc-slate", marks=pytest.mark.slow), "marwil-slate"])
 def test_a_training_that_was_stopped_comes_to_the_same_weights(folder: Path, tmp_path: Path, policy: str) -> None:
     from policies.rllib.trainer import TrainerWatch, train_by_steps
     from policies.training import Plan

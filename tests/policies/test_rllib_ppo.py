@@ -169,6 +169,7 @@ def test_the_same_seed_learns_the_same_and_leaves_the_global_generators_alone() 
     assert torch.equal(before[1], torch.get_rng_state())
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_on_elsewhere_comes_to_the_same_weights(tmp_path: Path) -> None:
     """From every step, through a file; and one that forgets the optimiser does not."""
     from policies.checkpoint import read_checkpoint, write_checkpoint

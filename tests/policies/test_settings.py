@@ -39,7 +39,12 @@ def test_a_setting_of_another_kind_is_refused_before_training(
         new_learner(name, catalogue, 3, 0, settings=settings)
 
 
-@pytest.mark.parametrize("name", BANDITS)
+HEAVY = ("ensemble", "two-tower", "cross", "position-aware", "pl-gradient", "neural-ts", "neural-ucb")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in BANDITS]
+)
 def test_without_personalisation_a_shoppers_past_changes_nothing(
     name: str, seen: Examples, steps: Step, catalogue: PublicCatalogue
 ) -> None:

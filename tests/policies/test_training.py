@@ -86,7 +86,7 @@ def whole_and_killed(name: str, folder: Path, catalogue: PublicCatalogue, finish
     return whole, model_bytes(learner, source, metrics, folder / "killed")
 
 
-HEAVY = ("ensemble", "two-tower", "cross", "position-aware", "pl-gradient", "neural-ts")
+HEAVY = ("ensemble", "two-tower", "cross", "position-aware", "pl-gradient", "neural-ts", "neural-ucb")
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,7 @@ class Counts(SilentProgress):
         return advance
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_sweep_that_is_started_again_runs_only_what_is_missing(tmp_path: Path) -> None:
     """The cell that was there is taken as it stands (marked here to know it); the other is as it is without Ray."""

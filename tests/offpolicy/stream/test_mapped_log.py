@@ -174,6 +174,7 @@ def test_what_cannot_be_read_in_parts_is_refused(tmp_path: Path) -> None:
         open_mapped(tmp_path, SINGLE, "click")
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_here")
 def test_workers_give_the_numbers_of_one_process_and_their_complaints(tmp_path: Path) -> None:

@@ -159,7 +159,9 @@ def test_a_policy_that_explores_by_it_keeps_the_contract(name: str, unsure: Any,
     check_policy(RankingPolicy(name, unsure, exploration=exploration(name)), tiny, n_draws=20_000)
 
 
-@pytest.mark.parametrize("name", EXPLORATIONS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if "thompson" in name else name for name in EXPLORATIONS]
+)
 def test_slot_by_slot_it_keeps_the_contract(name: str, unsure: Any, tiny: World) -> None:
     check_policy(SlotwisePolicy(name, unsure, exploration(name)), tiny, n_draws=20_000)
 
