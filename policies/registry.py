@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -261,10 +261,12 @@ def load_policy(spec: str, catalogue: PublicCatalogue, n_slots: int) -> AnyPolic
     return named_policy(spec, catalogue)
 
 
-def _from_function(spec: str, catalogue: PublicCatalogue, n_slots: int) -> AnyPolicy:
-    from policies.exploration.slotwise import SlotwisePolicy
-    from policies.ranking import RankingPolicy
+def load_function(spec: str) -> Callable[..., Any]:
+    """The function that a user named as module:function; its module is looked for in the current folder too.
 
+    Raises:
+        UserError: where there is none.
+    """
     module_name, _, function_name = spec.partition(":")
     here = str(Path.cwd())
     added = here not in sys.path
@@ -281,7 +283,16 @@ def _from_function(spec: str, catalogue: PublicCatalogue, n_slots: int) -> AnyPo
         if added:
             sys.path.remove(here)
     if not callable(function):
-        raise UserError(f"'{spec}' is a {type(function).__name__}; expected a function of (catalogue, n_slots).")
+        raise UserError(f"policy '{spec}' is a {type(function).__name__}; expected a function.")
+    made: Callable[..., Any] = function
+    return made
+
+
+def _from_function(spec: str, catalogue: PublicCatalogue, n_slots: int) -> AnyPolicy:
+    from policies.exploration.slotwise import SlotwisePolicy
+    from policies.ranking import RankingPolicy
+
+    function = load_function(spec)
     made = function(catalogue, n_slots)
     if type(made) is not RankingPolicy and type(made) is not SlotwisePolicy:
         raise UserError(

@@ -6,8 +6,6 @@ A reader of `offpolicy.readers` makes the evidence; here a policy's name becomes
 from __future__ import annotations
 
 import datetime
-import importlib
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +20,7 @@ from offpolicy.readers.reading import NO_WEIGHT, Caveat, Reading, runnable, with
 from offpolicy.readers.ubi import read_ubi
 from offpolicy.readers.vowpal import BUILTIN, read_dsjson
 from offpolicy.sequences.evaluate import evaluate_sequences
+from policies.registry import load_function
 from scenarios.beyond import Beyond, beyond
 from scenarios.config import Estimation
 from scenarios.evaluate import HIDDEN_CONFOUNDER
@@ -225,27 +224,9 @@ def policy_function(spec: str | None) -> Callable[[Any], Any] | None:
     """The function that a user named as module:function; its module is looked for in the current folder too."""
     if spec is None:
         return None
-    module, colon, name = spec.partition(":")
-    if not colon:
+    if ":" not in spec:
         raise UserError(
             f"policy '{spec}' cannot rank on this log: saved models and registry names read SlateLab's own columns. "
             "Give module:function (docs/any-log.md), or name the target's columns in the mapping."
         )
-    here = str(Path.cwd())
-    added = here not in sys.path
-    if added:
-        sys.path.insert(0, here)
-    try:
-        function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as problem:
-        raise UserError(
-            f"policy '{spec}' cannot be loaded ({problem}). Expected module:function, with the module on the Python "
-            "path or in the current folder."
-        ) from problem
-    finally:
-        if added:
-            sys.path.remove(here)
-    if not callable(function):
-        raise UserError(f"policy '{spec}' is a {type(function).__name__}; expected a function.")
-    made: Callable[[Any], Any] = function
-    return made
+    return load_function(spec)

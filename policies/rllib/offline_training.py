@@ -18,7 +18,7 @@ from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
 from policies.rllib.offline import SlateBCConfig, SlateMARWILConfig, learner_batch, log_spaces
 from policies.rllib.offline_data import Batches, count_pages
-from policies.rllib.quiet import quiet
+from policies.rllib.quiet import one_thread, quiet
 from policies.rllib.train import place
 from policies.rllib.trainer import Assignment
 from policies.slate_imitation import BC_SLATE, MARWIL_SLATE, Imitation, ImitationScorer
@@ -58,7 +58,7 @@ class OfflineTrainer:
         pages = self._batches.next()
         assert pages is not None  # until `searches` reaches `budget` there is one
         self.searches += len(pages)
-        with _one_thread():
+        with one_thread():
             self._learner.update(
                 batch=learner_batch(pages, self._batches), timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self.searches}
             )
@@ -124,17 +124,6 @@ def offline_trainer(assignment: Assignment) -> OfflineTrainer:
     )
     place(config, assignment.device)
     return OfflineTrainer(imitation, config, settings)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread for torch: batches are small, and threads would cost more than they bring."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

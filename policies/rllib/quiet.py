@@ -1,4 +1,4 @@
-"""Silence about what RLlib 2.60 warns of and does itself, so that warnings that tell a user something are seen."""
+"""How RLlib is run here: without warnings of what it does itself, and on one thread."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import torch
 
 
 @contextmanager
@@ -26,3 +28,14 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logger.removeFilter(is_news)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for torch: batches are small, and threads would cost more than they bring."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

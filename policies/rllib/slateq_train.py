@@ -7,9 +7,7 @@ on from a checkpoint; no global generator is seeded.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -21,6 +19,7 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.learner import Learner
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
+from policies.rllib.quiet import one_thread, quiet
 from policies.rllib.slate_optimisers import optimiser
 from policies.rllib.slateq import ENVIRONMENT, SlateQConfig, scale_of, training_batch
 from policies.rllib.slateq_loss import known_method, slate_scores
@@ -149,7 +148,7 @@ class SlateQTrainer:
         self.env = self.world.make(run.num_envs, run.seed)
         config = slateq_config(run, settings)
         spaces = (self.env.single_observation_space, self.env.single_action_space)
-        with _quiet():
+        with quiet():
             self.learner: Learner = config.build_learner(spaces={DEFAULT_MODULE_ID: spaces})
         self.module: SlateQModule = self.learner.module[DEFAULT_MODULE_ID].unwrapped()
         self.obs, _ = self.env.reset()
@@ -167,7 +166,7 @@ class SlateQTrainer:
     def step(self) -> dict[str, float]:
         """See `Trainer.step`."""
         reward, n, told = 0.0, 0, {}
-        with _one_thread():
+        with one_thread():
             for _ in range(ROUNDS):
                 rows = self._play()
                 self.replay.add(rows)
@@ -294,29 +293,3 @@ def train_slateq(
         trainer.step()
         advance(trainer.searches - before)
     return trainer
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread for torch: batches are small, and threads would cost more than they bring."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep RLlib 2.60 from warning of the deprecated `RLModuleConfig` that it makes itself."""
-    logger = logging.getLogger("ray._common.deprecation")
-
-    def is_news(record: logging.LogRecord) -> bool:
-        return "RLModuleConfig" not in record.getMessage()
-
-    logger.addFilter(is_news)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_news)

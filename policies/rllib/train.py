@@ -8,8 +8,7 @@ gives the same weights, also when it was killed and went on from a checkpoint.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 from policies.rllib.environment import make_environment, spaces_of
 from policies.rllib.players import LocalPlayer, Player, RemotePlayers
 from policies.rllib.ppo import SEARCHES, TUNED, PPOSettings, SlatePPOConfig, ppo_config
-from policies.rllib.quiet import quiet
+from policies.rllib.quiet import one_thread, quiet
 from policies.rllib.trainer import Assignment
 from policies.settings import chosen
 from policies.slate_net import SlateScorer
@@ -71,7 +70,7 @@ class PPOTrainer:
         self._updates += 1
         n_updates = max(1, round(self._budget / self.config.train_batch_size_per_learner))
         wanted = round(self._budget * self._updates / n_updates) - self._searches
-        with _one_thread():
+        with one_thread():
             episodes = self.player.play(self.learner.module.get_state(), max(1, wanted))
             n_steps = sum(len(episode) for episode in episodes)
             self._searches += n_steps
@@ -210,14 +209,3 @@ def place(config: AlgorithmConfig, device: str) -> None:
 
 def _figures(told: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(told[key].peek()) for key, name in TOLD.items() if key in told}
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread for torch: batches are small, and threads would cost more than they bring."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
