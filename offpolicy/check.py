@@ -101,6 +101,7 @@ def enumerated_log(*, wrong_model: bool) -> tuple[Evidence, float]:
         q_prefix_target=factor * value[row // 12] + 2 * offset,
         q_click=value[row // 12],
         pseudoinverse=_pseudoinverse(logger, target)[row],
+        behaviour=np.array(["cascade", "independent"])[row // 12],  # both are right here, and right for whom is given
         mixture=Conditional(logger.logp[row]),  # of one logger
         second_moment=np.ones(len(row)),  # of one stratum
         cluster=np.arange(len(row)) // 3,

@@ -19,6 +19,7 @@ from offpolicy.inference import lift_per_search
 from offpolicy.loggers import mixture, shared, stable, weighted
 from offpolicy.sequences.terms import fitted, per_step, per_step_with_model
 from offpolicy.single.cuts import balanced, beyond, embedded, tabled
+from offpolicy.slates.behaviour import adaptive
 from offpolicy.slates.cuts import click_model, prefix, pseudoinverse
 from offpolicy.statistics import Statistics
 from offpolicy.terms import Terms, direct, item_position, joint
@@ -41,6 +42,9 @@ _SNDR = "Thomas and Brunskill 2016"
 _MCINERNEY = "McInerney, Brost, Chandar, Mehrotra and Carterette 2020"
 _KIYOHARA = "Kiyohara, Saito, Matsuhiro, Narita, Shimizu and Yamamoto 2022"
 _SWAMINATHAN = "Swaminathan, Krishnamurthy, Agarwal, Dudik, Langford, Jose and Zitouni 2017"
+_KIYOHARA_2023 = "Kiyohara, Uehara, Narita, Shimizu, Yamamoto and Saito 2023"
+_ADAPTIVE = _LOGGED + "; the reward of a slot depends on the slots alone that the row's behaviour names"
+_LEARNED_BEHAVIOUR = "how shoppers read was learned from the log or declared, which biases it where it is not so"
 _RICHARDSON = "Richardson, Dominowska and Ragno 2007"
 _LI = "Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay and Wen 2018"
 
@@ -149,6 +153,22 @@ def _embedding(name: str, formula: Callable[[Terms], Statistics]) -> Estimator:
     )
 
 
+def _adaptive(name: str, formula: Callable[[Terms], Statistics], *, rival: str) -> Estimator:
+    """An estimator that weighs a slot by the slots that this shopper's reward of it hears."""
+    return Estimator(
+        name,
+        adaptive,
+        formula,
+        MARGINALS,
+        _ADAPTIVE,
+        _KIYOHARA_2023 if formula is ips else f"{_KIYOHARA_2023}; {_SNIPS}",
+        never_trust=_LEARNED_BEHAVIOUR,
+        rival=rival,
+        by_default=False,
+        passes=2,
+    )
+
+
 def _of_loggers(
     name: str, terms: Callable[[Evidence], Terms], formula: Callable[[Terms], Statistics], needs: tuple[str, ...]
 ) -> Estimator:
@@ -225,6 +245,8 @@ _ALL = (
         rival="snips",
         by_default=False,
     ),
+    _adaptive("aips", ips, rival="ips"),
+    _adaptive("snaips", snips, rival="snips"),
     Estimator(
         "pbm",
         click_model,

@@ -60,6 +60,7 @@ class Evidence:
         q_prefix_target: Total reward of the row under the target policy by the same model, (N,).
         q_click: Total reward of the row under the target policy as a fitted click model expects it, (N,).
         pseudoinverse: Weight of the whole row by the pseudoinverse of the logger's slate moments, (N,); may be < 0.
+        behaviour: How the shopper of each row reads a page, a name in `offpolicy.slates.behaviour.BEHAVIOURS`, (N,).
         embedding: Ratio of the policies' probabilities of the logged action's embedding, (N,), at least 0.
         balanced: A fitted classifier's ratio of the policies' probabilities of the logged pair of context and action,
             (N,), at least 0.
@@ -112,6 +113,7 @@ class Evidence:
     q_prefix_target: Floats | None = None  # (N,)
     q_click: Floats | None = None  # (N,)
     pseudoinverse: Floats | None = None  # (N,)
+    behaviour: npt.NDArray[np.str_] | None = None  # (N,)
     embedding: Floats | None = None  # (N,)
     balanced: Floats | None = None  # (N,)
     score_residual: Floats | None = None  # (N,)
@@ -247,6 +249,7 @@ def _check_context(evidence: Evidence, n_rows: int) -> None:
         "length": evidence.length,
         "time": evidence.time,
         "stratum": evidence.stratum,
+        "behaviour": evidence.behaviour,
         **evidence.segments,
     }
     for name, column in columns.items():
