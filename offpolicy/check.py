@@ -104,6 +104,7 @@ def enumerated_log(*, wrong_model: bool) -> tuple[Evidence, float]:
         behaviour=np.array(["cascade", "independent"])[row // 12],  # both are right here, and right for whom is given
         mixture=Conditional(logger.logp[row]),  # of one logger
         second_moment=np.ones(len(row)),  # of one stratum
+        time=np.arange(len(row)) % 7,
         cluster=np.arange(len(row)) // 3,
     )
     return evidence, float(value.mean())

@@ -34,9 +34,10 @@ class Strength:
         default: What the bare name takes.
         none: The number that leaves weights as they are.
         low, high: The range it must lie in.
-        grid: Candidates for tuning, from the least biased to the most.
+        grid: Candidates for tuning, from the least biased to the most; `none` comes before them, unless it is one.
         beyond: What the reward model is left with at a strength, (N,), where it takes over what weights no longer
             carry; None where the formula's own terms say all.
+        remake: Makes terms of terms where a strength is of whole rows and not of weights, in place of `reshape`.
     """
 
     reshape: Callable[[Floats, float], Floats]
@@ -46,6 +47,7 @@ class Strength:
     high: float
     grid: tuple[float, ...]
     beyond: Callable[[Terms, float], Floats] | None = None
+    remake: Callable[[Terms, float], Terms] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,8 @@ class Estimator:
             raise UserError(
                 f"'{self.name}' has no strength yet. Let offpolicy.evaluate choose it, or offpolicy.tuning.tuned."
             )
+        if self.strength.remake is not None:
+            return self.strength.remake(terms, self.at)
         made = replace(terms, weight=self.strength.reshape(terms.weight, self.at))
         return made if self.strength.beyond is None else replace(made, q_target=self.strength.beyond(terms, self.at))
 

@@ -17,6 +17,7 @@ from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm, dr, ips, own_searches, sndr, snips, switch
 from offpolicy.inference import lift_per_search
 from offpolicy.loggers import mixture, shared, stable, weighted
+from offpolicy.recency import dr_now, fade, ips_now, lift_now, prefix_now, slots_now, whole_now
 from offpolicy.sequences.terms import fitted, per_step, per_step_with_model
 from offpolicy.single.cuts import balanced, beyond, embedded, tabled
 from offpolicy.slates.behaviour import adaptive
@@ -45,6 +46,8 @@ _SWAMINATHAN = "Swaminathan, Krishnamurthy, Agarwal, Dudik, Langford, Jose and Z
 _KIYOHARA_2023 = "Kiyohara, Uehara, Narita, Shimizu, Yamamoto and Saito 2023"
 _ADAPTIVE = _LOGGED + "; the reward of a slot depends on the slots alone that the row's behaviour names"
 _LEARNED_BEHAVIOUR = "how shoppers read was learned from the log or declared, which biases it where it is not so"
+_THOMAS_2017 = "Thomas, Theocharous, Ghavamzadeh, Durugkar and Brunskill 2017"
+_LAGS = "what is older than the end of the log counts too, so it lags behind a value that moves"
 _RICHARDSON = "Richardson, Dominowska and Ragno 2007"
 _LI = "Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay and Wen 2018"
 
@@ -54,6 +57,9 @@ _CLIP = Strength(weights.clip, 10.0, np.inf, 0.0, np.inf, (1000.0, 300.0, 100.0,
 _SWITCH = Strength(weights.switch, 10.0, np.inf, 0.0, np.inf, (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0))
 _SHRINK = Strength(weights.shrink, 100.0, np.inf, 0.0, np.inf, (1e6, 1e5, 1e4, 1000.0, 100.0, 10.0, 1.0))
 _SUB_GAUSSIAN = Strength(weights.sub_gaussian, 0.01, 0.0, 0.0, 1.0, (1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3))
+_HALF_LIFE = Strength(
+    weights.as_they_are, 0.25, np.inf, 0.001, np.inf, (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, np.inf), remake=fade
+)
 _TABLED = replace(_SWITCH, beyond=beyond)
 _IONIDES = "Ionides 2008"
 _AGARWAL = "Agarwal, Basu, Schnabel and Joachims 2017"
@@ -169,6 +175,27 @@ def _adaptive(name: str, formula: Callable[[Terms], Statistics], *, rival: str) 
     )
 
 
+def _now(
+    name: str, terms: Callable[[Evidence], Terms], formula: Callable[[Terms], Statistics], of: Estimator
+) -> Estimator:
+    """An estimator of the value where the log ends."""
+    return replace(
+        of,
+        name=name,
+        terms=terms,
+        formula=formula,
+        needs=("time", *of.needs),
+        paper=f"{_THOMAS_2017}; {of.paper}",
+        estimand="value per {unit} now: over the logger's contexts at the end of the log",
+        never_trust=_LAGS,
+        rival="",
+        against=lift_now,
+        strength=_HALF_LIFE,
+        at=_HALF_LIFE.default,
+        by_default=False,
+    )
+
+
 def _of_loggers(
     name: str, terms: Callable[[Evidence], Terms], formula: Callable[[Terms], Statistics], needs: tuple[str, ...]
 ) -> Estimator:
@@ -278,7 +305,15 @@ _ALL = (
     _of_sequences("fqe", fitted, dm, ("fitted",), _LE, "it rests on the model of what comes later alone"),
 )
 
-ESTIMATORS: dict[str, Estimator] = {one.name: one for one in _ALL}
+_NAMED = {one.name: one for one in _ALL}
+_AT_THE_END = (
+    _now("recent-ips", whole_now, ips_now, _NAMED["ips"]),
+    _now("recent-dr", whole_now, dr_now, _NAMED["dr"]),
+    _now("recent-cascade-dr", prefix_now, dr_now, _NAMED["cascade-dr"]),
+    _now("recent-dr-item", slots_now, dr_now, _NAMED["dr-item"]),
+)
+
+ESTIMATORS: dict[str, Estimator] = _NAMED | {one.name: one for one in _AT_THE_END}
 
 
 def estimator(name: str) -> Estimator:

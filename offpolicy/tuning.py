@@ -81,7 +81,8 @@ def slope_candidates(one: Estimator, evidence: Evidence, by: Clusters, level: fl
         raise UserError(f"estimator '{one.name}' takes no strength, so there is nothing to tune.")
     one.require(evidence)
     terms = one.terms(evidence)
-    grid = (one.strength.none, *one.strength.grid)
+    own = one.strength.grid
+    grid = own if one.strength.none in own else (one.strength.none, *own)
     each = 1.0 - (1.0 - level) / len(grid)
     found = []
     for at in grid:
