@@ -38,7 +38,7 @@ _ATTRACTION = np.array([[0.2, 0.5, 0.7, 0.1], [0.6, 0.3, 0.4, 0.8]])  # (X, C)
 _EXAMINATION = np.array([0.9, 0.5])
 _COPIES = 504  # with it every slate's share of a context is a whole number of rows
 _REWARDS = (
-    "reward", "q_logged", "q_target", "q_prefix", "q_next", "q_prefix_target", "q_click", "fitted",
+    "reward", "q_logged", "q_target", "q_prefix", "q_next", "q_prefix_target", "q_click", "fitted", "blend_start",
 )  # columns in the unit of the reward  # fmt: skip
 _EXACT = 1e-9  # float64 sums of 10,080 rows err by about 1e-12
 
@@ -96,6 +96,8 @@ def enumerated_log(*, wrong_model: bool) -> tuple[Evidence, float]:
         q_target=factor * value[row // 12] + 2 * offset,
         q_prefix=factor * reward[row] + offset,
         q_next=factor * _next(target, reward)[row] + offset,
+        blend=np.ones((len(row), 2)),
+        blend_start=factor * _next(target, reward)[row, 0] + offset,
         fitted=factor * value[row // 12] + 2 * offset,
         length=np.ones(len(row), dtype=np.int64),  # so that value per search and value per row are one
         q_prefix_target=factor * value[row // 12] + 2 * offset,
@@ -124,6 +126,7 @@ def _check_self_replay(one: Estimator, evidence: Evidence) -> None:
         q_logged=model,
         q_target=None if model is None else model.sum(axis=1),
         q_next=evidence.q_prefix,
+        blend_start=None if evidence.q_prefix is None else evidence.q_prefix[:, 0],
         fitted=evidence.reward.sum(axis=1),
         q_prefix_target=None if evidence.q_prefix is None else evidence.q_prefix.sum(axis=1),
         q_click=evidence.reward.sum(axis=1),

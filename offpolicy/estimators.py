@@ -18,6 +18,7 @@ from offpolicy.formulas import dm, dr, ips, own_searches, sndr, snips, switch
 from offpolicy.inference import lift_per_search
 from offpolicy.loggers import mixture, shared, stable, weighted
 from offpolicy.recency import dr_now, fade, ips_now, lift_now, prefix_now, slots_now, whole_now
+from offpolicy.sequences.blend import blended
 from offpolicy.sequences.terms import fitted, per_step, per_step_with_model
 from offpolicy.single.cuts import balanced, beyond, embedded, tabled
 from offpolicy.slates.behaviour import adaptive
@@ -82,6 +83,7 @@ _PRECUP = "Precup, Sutton and Singh 2000"
 _JIANG = "Jiang and Li 2016"
 _LE = "Le, Voloshin and Yue 2019"
 _TRAJECTORY = "the weight of a whole sequence also weighs what came before its later slates; 'pdis' needs less"
+_LEANS = "where weights vary much it leans on a model of what comes later, whose bias the log tells only roughly"
 _SEQUENCE = "value per {unit}, the target ranking from its first search to its last"
 
 
@@ -297,6 +299,10 @@ _ALL = (
     _of_sequences("pdis", per_step, ips, (), _PRECUP),
     _of_sequences("wpdis", per_step, snips, (), _PRECUP),
     _of_sequences("sequence-dr", per_step_with_model, dr, ("q_prefix", "q_next"), _JIANG),
+    replace(
+        _of_sequences("magic", blended, sndr, ("q_prefix", "q_next", "blend", "blend_start"), _SNDR, _LEANS),
+        rival="sequence-dr",
+    ),
     replace(
         _of_sequences("own-searches", per_step, own_searches, (), _PRECUP),
         estimand="value per search after deployment, over the target's own searches",

@@ -28,7 +28,7 @@ PROPENSITY_KINDS = ("exact", "estimated")
 
 _TOTALS = (
     "q_target", "q_prefix_target", "q_click", "pseudoinverse", "embedding", "balanced", "score_residual", "fitted",
-    "second_moment",
+    "blend_start", "second_moment",
 )  # fmt: skip
 _ROUNDING = 1e-6  # a log-probability of a float32 log may exceed 0 by this
 _FIRST_SLOT = 1e-4  # at slot 1 the marginal is the conditional; float32 logs agree far better than this
@@ -72,6 +72,8 @@ class Evidence:
         session: Which session the row belongs to, (N,) integers.
         step: Its place in the session, (N,) integers; larger is later.
         length: Steps of each row, (N,), where a row is a sequence of searches (see `offpolicy.sequences`).
+        blend: Share of the weight of each step that is followed before a model takes over, (N, K), 0 to 1.
+        blend_start: What that model expects of each such row, (N,), spread as its sampling error is.
         fitted: Value of each such row by a model of what comes later, (N,).
         time: When the row was logged, (N,) integers of any unit, larger is later.
         stratum: Which of several loggers wrote the row, (N,) integers.
@@ -123,6 +125,8 @@ class Evidence:
     session: Ints | None = None  # (N,)
     step: Ints | None = None  # (N,)
     length: Ints | None = None  # (N,)
+    blend: Floats | None = None  # (N, K)
+    blend_start: Floats | None = None  # (N,)
     fitted: Floats | None = None  # (N,)
     time: Ints | None = None  # (N,)
     stratum: Ints | None = None  # (N,)
@@ -174,7 +178,7 @@ def check_evidence(evidence: Evidence) -> None:
         if marginal is not None:
             _check_propensity(name, marginal, Marginal, shape, has_shown=name == "logger_marginal")
             _check_first_slot(name, marginal, conditional)
-    for name in ("q_logged", "placebo", "q_prefix", "q_next"):
+    for name in ("q_logged", "placebo", "q_prefix", "q_next", "blend"):
         _check_optional(name, getattr(evidence, name), shape)
     for name in _TOTALS:
         _check_optional(name, getattr(evidence, name), shape[:1])
