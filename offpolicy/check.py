@@ -103,6 +103,7 @@ def enumerated_log(*, wrong_model: bool) -> tuple[Evidence, float]:
         q_prefix_target=factor * value[row // 12] + 2 * offset,
         q_click=value[row // 12],
         pseudoinverse=_pseudoinverse(logger, target)[row],
+        abstraction=np.exp((target.logp - logger.logp).sum(axis=1))[row],  # every slate is about itself
         behaviour=np.array(["cascade", "independent"])[row // 12],  # both are right here, and right for whom is given
         mixture=Conditional(logger.logp[row]),  # of one logger
         second_moment=np.ones(len(row)),  # of one stratum
@@ -131,6 +132,7 @@ def _check_self_replay(one: Estimator, evidence: Evidence) -> None:
         q_prefix_target=None if evidence.q_prefix is None else evidence.q_prefix.sum(axis=1),
         q_click=evidence.reward.sum(axis=1),
         pseudoinverse=np.ones(evidence.n_rows),
+        abstraction=np.ones(evidence.n_rows),
         actions=None if evidence.actions is None else replace(evidence.actions, target=evidence.actions.logger),
         embedding=None if evidence.embedding is None else np.ones(evidence.n_rows),
         balanced=None if evidence.balanced is None else np.ones(evidence.n_rows),

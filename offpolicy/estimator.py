@@ -21,6 +21,8 @@ SOURCES = {
     "actions": "the probabilities of all actions, and what a reward model expects of them, by "
     "offpolicy.single.arrays.evidence_of",
     "embedding": "a ratio by offpolicy.single.embeddings, from what is known of each action's embedding",
+    "abstraction": "a ratio of chances of what a slate is about, by offpolicy.slates.abstraction; in SlateLab's own "
+    "logs it is made where a page has few slates",
     "balanced": "a classifier's ratio by offpolicy.single.balance",
 }  # where columns come from that no reader of logs fills by itself
 

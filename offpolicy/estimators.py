@@ -22,7 +22,7 @@ from offpolicy.sequences.blend import blended
 from offpolicy.sequences.terms import fitted, per_step, per_step_with_model
 from offpolicy.single.cuts import balanced, beyond, embedded, tabled
 from offpolicy.slates.behaviour import adaptive
-from offpolicy.slates.cuts import click_model, prefix, pseudoinverse
+from offpolicy.slates.cuts import abstracted, click_model, prefix, pseudoinverse
 from offpolicy.statistics import Statistics
 from offpolicy.terms import Terms, direct, item_position, joint
 from simenv.errors import UserError, unknown_name
@@ -45,6 +45,8 @@ _MCINERNEY = "McInerney, Brost, Chandar, Mehrotra and Carterette 2020"
 _KIYOHARA = "Kiyohara, Saito, Matsuhiro, Narita, Shimizu and Yamamoto 2022"
 _SWAMINATHAN = "Swaminathan, Krishnamurthy, Agarwal, Dudik, Langford, Jose and Zitouni 2017"
 _KIYOHARA_2023 = "Kiyohara, Uehara, Narita, Shimizu, Yamamoto and Saito 2023"
+_KIYOHARA_2024 = "Kiyohara, Nomura and Saito 2024"
+_INSIDE = "what the target does better among slates about the same is lost, which the log cannot tell"
 _ADAPTIVE = _LOGGED + "; the reward of a slot depends on the slots alone that the row's behaviour names"
 _LEARNED_BEHAVIOUR = "how shoppers read was learned from the log or declared, which biases it where it is not so"
 _THOMAS_2017 = "Thomas, Theocharous, Ghavamzadeh, Durugkar and Brunskill 2017"
@@ -157,6 +159,21 @@ def _embedding(name: str, formula: Callable[[Terms], Statistics]) -> Estimator:
         _EMBEDDING,
         _SAITO,
         never_trust=_NO_DIRECT_EFFECT,
+        by_default=False,
+    )
+
+
+def _abstracted(name: str, formula: Callable[[Terms], Statistics], *, rival: str) -> Estimator:
+    """An estimator that weighs what a slate is about."""
+    return Estimator(
+        name,
+        abstracted,
+        formula,
+        ("abstraction",),
+        f"{_LOGGED}; a slate moves the reward through what it is about only",
+        _KIYOHARA_2024 if formula is ips else f"{_KIYOHARA_2024}; {_SNIPS}",
+        never_trust=_INSIDE,
+        rival=rival,
         by_default=False,
     )
 
@@ -274,6 +291,8 @@ _ALL = (
         rival="snips",
         by_default=False,
     ),
+    _abstracted("lips", ips, rival="ips"),
+    _abstracted("snlips", snips, rival="snips"),
     _adaptive("aips", ips, rival="ips"),
     _adaptive("snaips", snips, rival="snips"),
     Estimator(

@@ -28,7 +28,7 @@ PROPENSITY_KINDS = ("exact", "estimated")
 
 _TOTALS = (
     "q_target", "q_prefix_target", "q_click", "pseudoinverse", "embedding", "balanced", "score_residual", "fitted",
-    "blend_start", "second_moment",
+    "blend_start", "second_moment", "abstraction",
 )  # fmt: skip
 _ROUNDING = 1e-6  # a log-probability of a float32 log may exceed 0 by this
 _FIRST_SLOT = 1e-4  # at slot 1 the marginal is the conditional; float32 logs agree far better than this
@@ -60,6 +60,7 @@ class Evidence:
         q_prefix_target: Total reward of the row under the target policy by the same model, (N,).
         q_click: Total reward of the row under the target policy as a fitted click model expects it, (N,).
         pseudoinverse: Weight of the whole row by the pseudoinverse of the logger's slate moments, (N,); may be < 0.
+        abstraction: Ratio of the policies' chances of what the slate is about, (N,), at least 0.
         behaviour: How the shopper of each row reads a page, a name in `offpolicy.slates.behaviour.BEHAVIOURS`, (N,).
         embedding: Ratio of the policies' probabilities of the logged action's embedding, (N,), at least 0.
         balanced: A fitted classifier's ratio of the policies' probabilities of the logged pair of context and action,
@@ -115,6 +116,7 @@ class Evidence:
     q_prefix_target: Floats | None = None  # (N,)
     q_click: Floats | None = None  # (N,)
     pseudoinverse: Floats | None = None  # (N,)
+    abstraction: Floats | None = None  # (N,)
     behaviour: npt.NDArray[np.str_] | None = None  # (N,)
     embedding: Floats | None = None  # (N,)
     balanced: Floats | None = None  # (N,)

@@ -2,9 +2,9 @@
 
     V = sum_i h_i s_i / sum_i h_i,   h_i = 2^(-age_i / half-life),
 
-where s_i is what a row adds to an estimate that knows of no time (`ips`, `dr`, by slot or by prefix). The half-life is a
-share of the time that the log spans: at .25 rows a quarter of the log ago count half. Plain means say what the policy
-would have earned on average over the log; this says what it earns where the log ends, with
+where s_i is what a row adds to an estimate that knows of no time (`ips`, `dr`, by slot or by prefix). The half-life is
+a share of the time that the log spans: at .25 rows a quarter of the log ago count half. Plain means say what the
+policy would have earned on average over the log; this says what it earns where the log ends, with
 
 * bias: a value that moves by b over the span lags by about b * half-life / ln 2 (less where that is no longer short
   beside the log), which older rows alone cannot tell apart from the value;

@@ -8,9 +8,9 @@ the last one may be. What the mixture does is follow step t with the share X_t =
 
     V = mean(V_0) + sum_t [sum_i X_t w_it (r_it + V_i,t+1 - Q_it)] / [sum_i (X_t w_it + 1 - X_t)].
 
-Shares are chosen on other clusters than those they are used for. (The authors choose on the same sessions, and divide by
-the sum of w_it; where X_t is 0 or 1 that is the same.) Thomas and Brunskill, "Data-efficient off-policy policy
-evaluation for reinforcement learning" (2016).
+Shares are chosen on other clusters than those they are used for. (The authors choose on the same sessions, and divide
+by the sum of w_it; where X_t is 1 that is the same.) Thomas and Brunskill, "Data-efficient off-policy policy evaluation
+for reinforcement learning" (2016).
 """
 
 from __future__ import annotations

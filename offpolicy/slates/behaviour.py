@@ -59,7 +59,7 @@ def adaptive(evidence: Evidence) -> Terms:
 
 
 def learned_behaviour(evidence: Evidence) -> npt.NDArray[np.str_]:
-    """The behaviour of each row by a tree over features and segments that makes the estimated squared error small, (N,).
+    """The behaviour of each row by a tree over features and segments that makes the estimated error small, (N,).
 
     Rows are read by a tree that was grown on other clusters, so that no row is weighed by what its own reward chose.
 

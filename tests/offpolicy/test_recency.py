@@ -109,7 +109,7 @@ def test_a_log_without_times_or_with_one_is_refused() -> None:
         evaluate(replace(evidence, time=None), ["recent-ips"])
     with pytest.raises(UserError, match="all rows have one time"):
         evaluate(replace(evidence, time=np.zeros(evidence.n_rows, dtype=np.int64)), ["recent-ips"])
-    with pytest.raises(UserError, match="expected a number from 0.001"):
+    with pytest.raises(UserError, match=r"expected a number from 0\.001"):
         estimator("recent-ips:0")
     with pytest.raises(UserError, match="not a difference to a mean over rows"):
         check_names(["recent-ips"], "t")

@@ -6,8 +6,8 @@ falls throughout (1.2 to .033), independent IPS stays where its bias leaves it (
 .045), and adaptive IPS falls throughout, below all of them (.19 to .005 and .048 to .009, by how behaviours are known).
 
 This is a generator of our own: shoppers are of three kinds by their first feature, the same action elsewhere on the
-page crowds a reward out, and who hears what elsewhere is by kind. Orders are what is compared, an order where the paired
-difference of squared errors is beyond 1.64 of its standard errors over the seeds (one-sided, 5%).
+page crowds a reward out, and who hears what elsewhere is by kind. Orders are what is compared; an order counts where
+the paired difference of squared errors is beyond 1.64 of its standard errors over the seeds (one-sided, 5%).
 """
 
 from __future__ import annotations
