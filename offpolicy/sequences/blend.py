@@ -104,7 +104,8 @@ def mix(value: Floats, influence: Floats, cluster: Ints) -> Floats:
     error = covariance + np.outer(bias, bias)
     scale = float(np.trace(error)) / len(value)
     if scale == 0.0:  # all returns are one
-        return np.eye(len(value))[-1]
+        last: Floats = np.eye(len(value))[-1]
+        return last
     # Where y >= 0 makes y^T A y / 2 - sum y least, y / sum y makes x^T A x least on the simplex; with A = L L^T the
     # first is a least-squares problem.
     root = np.linalg.cholesky(error / scale + _RIDGE * np.eye(len(value)))

@@ -46,7 +46,8 @@ def abstraction_weights(logger: Floats, target: Floats, group: Ints) -> Floats:
         np.bincount(flat, weights=chance.ravel(), minlength=n * size)[flat].reshape(group.shape)
         for chance in (logger, target)
     )
-    return np.divide(of_target, of_logger, out=np.zeros_like(of_target), where=of_logger > 0.0)
+    made: Floats = np.divide(of_target, of_logger, out=np.zeros_like(of_target), where=of_logger > 0.0)
+    return made
 
 
 def labels_shown(label: Ints, slates: Ints) -> Ints:

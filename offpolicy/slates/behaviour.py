@@ -29,7 +29,8 @@ _SAME = 1e-9  # between a marginal and a conditional where slots are drawn one w
 
 def _neighbours(n_slots: int) -> Bools:
     slot = np.arange(n_slots)
-    return np.abs(slot[:, None] - slot) <= 1
+    made: Bools = np.abs(slot[:, None] - slot) <= 1
+    return made
 
 
 BEHAVIOURS: dict[str, Callable[[int], Bools]] = {

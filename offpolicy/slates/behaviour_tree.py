@@ -59,7 +59,7 @@ class _Whole:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of a group: scores less their mean over the whole (n, B), what compares behaviours (n, B), answers (n, Q)."""
+    """Rows of a group: scores less the mean of the whole (n, B), what compares behaviours (n, B), answers (n, Q)."""
 
     scores: Floats
     told: Floats
