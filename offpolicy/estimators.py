@@ -204,6 +204,7 @@ def _now(
         terms=terms,
         formula=formula,
         needs=("time", *of.needs),
+        assumption=f"{of.assumption}; values move little within a half-life of the end of the log",
         paper=f"{_THOMAS_2017}; {of.paper}",
         estimand="value per {unit} now: over the logger's contexts at the end of the log",
         never_trust=_LAGS,

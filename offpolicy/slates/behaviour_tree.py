@@ -26,6 +26,7 @@ ROWS = 100  # of a group, at least
 GAIN = 0.05  # of the estimated squared error, that a split must save
 CUTS = 4  # of a feature, at its quantiles
 VALUES = 12  # of a column of segments that are asked about, the most frequent
+_AT_ONCE = 65_536  # rows
 
 
 @dataclass(frozen=True)
@@ -45,32 +46,7 @@ class Tree:
 
 
 @dataclass(frozen=True)
-class _Whole:
-    """What groups know of the rows that the tree grows on.
-
-    Attributes:
-        hearers: Of each behaviour the others that hear all that it hears.
-        n_rows: How many.
-    """
-
-    hearers: list[list[int]]
-    n_rows: int
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Rows of a group: scores less the mean of the whole (n, B), what compares behaviours (n, B), answers (n, Q)."""
-
-    scores: Floats
-    told: Floats
-    questions: Bools
-
-    def take(self, rows: Bools) -> _Rows:
-        return _Rows(self.scores[rows], self.told[rows], self.questions[rows])
-
-
-@dataclass(frozen=True)
-class _Sums:
+class _Errors:
     """What groups of rows (..., G) add to the error of the whole value under each of B behaviours, (..., G, B).
 
     Attributes:
@@ -82,6 +58,22 @@ class _Sums:
     variance: Floats
     off: Floats
     noise: Floats
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """All rows that a tree grows on.
+
+    Attributes:
+        columns: What is summed over groups of rows, (N, M): squared scores of the B behaviours, then each difference
+            to a behaviour that hears more, then these squared; all as parts of a mean.
+        hearers: Of each behaviour, which differences are of it.
+        questions: (N, Q).
+    """
+
+    columns: Floats
+    hearers: list[list[int]]
+    questions: Bools
 
 
 def questions_of(evidence: Evidence) -> Bools:
@@ -113,56 +105,68 @@ def grow(scores: Floats, told: Floats, relations: list[Bools], questions: Bools)
         relations: The slots that each behaviour hears, B of (K, K).
         questions: (N, Q).
     """
-    whole = _Whole(_hearers(relations), len(scores))
-    return _grow(_Rows(scores - scores.mean(axis=0), told, questions), whole, DEPTH)
+    pairs = [(one, more) for one, more in permutations(range(len(relations)), 2) if _hears(relations, more, one)]
+    apart = np.stack([told[:, more] - told[:, one] for one, more in pairs], axis=1) / len(scores)
+    own = (scores - scores.mean(axis=0)) / len(scores)
+    hearers = [[at for at, pair in enumerate(pairs) if pair[0] == one] for one in range(len(relations))]
+    whole = _Whole(np.concatenate([own**2, apart, apart**2], axis=1), hearers, questions)
+    return _grow(whole, np.arange(len(scores)), DEPTH)
 
 
-def _hearers(relations: list[Bools]) -> list[list[int]]:
-    """Of each behaviour the others that hear all that it hears."""
-    return [
-        [other for other, more in enumerate(relations) if other != one and bool((more | ~less).all())]
-        for one, less in enumerate(relations)
-    ]
+def _hears(relations: list[Bools], more: int, less: int) -> bool:
+    """Whether one behaviour hears all that another does."""
+    return bool((relations[more] | ~relations[less]).all())
 
 
-def _grow(rows: _Rows, whole: _Whole, depth: int) -> Tree:
-    n, n_behaviours = rows.scores.shape
-    own = _sums(rows, whole, np.ones((1, n), dtype=bool))
+def _grow(whole: _Whole, rows: Ints, depth: int) -> Tree:
+    total, of_yes, count = _sums(whole, rows)
+    own = _errors(total[None], whole.hearers)
     loss = _loss(own.variance, own.off, own.noise)[0]  # (B,)
     best = int(loss.argmin())
-    count = rows.questions.sum(axis=0)
-    asked = np.flatnonzero((count >= ROWS) & (n - count >= ROWS))
+    asked = np.flatnonzero((count >= ROWS) & (len(rows) - count >= ROWS))
     if depth == 0 or not len(asked):
         return Tree(best)
-    answers = rows.questions[:, asked].T
-    yes, no = _sums(rows, whole, answers), _sums(rows, whole, ~answers)
-    pairs = np.array(list(permutations(range(n_behaviours), 2))).T
-    of_yes, of_no = pairs[0], pairs[1]
+    yes, no = (_errors(sums, whole.hearers) for sums in (of_yes[asked], total - of_yes[asked]))
+    first, second = np.array(list(permutations(range(len(whole.hearers)), 2))).T
     together = _loss(
-        yes.variance[:, of_yes] + no.variance[:, of_no],
-        yes.off[:, of_yes] + no.off[:, of_no],
-        yes.noise[:, of_yes] + no.noise[:, of_no],
+        yes.variance[:, first] + no.variance[:, second],
+        yes.off[:, first] + no.off[:, second],
+        yes.noise[:, first] + no.noise[:, second],
     ).min(axis=1)  # of each question, the best two behaviours
     found = int(together.argmin())
     if together[found] > (1.0 - GAIN) * loss[best]:
         return Tree(best)
-    is_yes = answers[found]
-    below = [_grow(rows.take(side), whole, depth - 1) for side in (is_yes, ~is_yes)]
+    is_yes = whole.questions[rows, asked[found]]
+    below = [_grow(whole, rows[side], depth - 1) for side in (is_yes, ~is_yes)]
     return Tree(best, int(asked[found]), *below)
 
 
-def _sums(rows: _Rows, whole: _Whole, groups: Bools) -> _Sums:
-    """Of groups of rows, (G, n)."""
-    inside, n_rows = groups.astype(np.float64), whole.n_rows
-    off, noise = np.zeros((2, len(groups), len(whole.hearers)))
-    for one, others in enumerate(whole.hearers):
-        if others:
-            apart = rows.told[:, others] - rows.told[:, [one]]  # (n, others)
-            far, spread = np.abs(inside @ apart) / n_rows, inside @ apart**2 / n_rows**2
-            clearest = (far - np.sqrt(spread)).argmax(axis=1)[:, None]
-            off[:, one] = np.take_along_axis(far, clearest, 1)[:, 0]
-            noise[:, one] = np.take_along_axis(spread, clearest, 1)[:, 0]
-    return _Sums(inside @ rows.scores**2 / n_rows**2, off, noise)
+def _sums(whole: _Whole, rows: Ints) -> tuple[Floats, Floats, Ints]:
+    """Of some rows: the sums of all, (M,), those of who says yes to each question, (Q, M), and how many do, (Q,)."""
+    total = np.zeros(whole.columns.shape[1])
+    yes, count = np.zeros((whole.questions.shape[1], len(total))), np.zeros(whole.questions.shape[1], dtype=np.int64)
+    for first in range(0, len(rows), _AT_ONCE):
+        part = rows[first : first + _AT_ONCE]
+        answers, columns = whole.questions[part], whole.columns[part]
+        total += columns.sum(axis=0)
+        yes += answers.T.astype(np.float64) @ columns
+        count += answers.sum(axis=0)
+    return total, yes, count
+
+
+def _errors(sums: Floats, hearers: list[list[int]]) -> _Errors:
+    """Of groups by their sums, (G, M)."""
+    n_behaviours = len(hearers)
+    n_pairs = (sums.shape[1] - n_behaviours) // 2
+    far, spread = np.abs(sums[:, n_behaviours:-n_pairs]), np.maximum(sums[:, -n_pairs:], 0.0)
+    clear = far - np.sqrt(spread)
+    off, noise = np.zeros((2, len(sums), n_behaviours))
+    for one, pairs in enumerate(hearers):
+        if pairs:
+            clearest = np.array(pairs)[clear[:, pairs].argmax(axis=1)]
+            every = np.arange(len(sums))
+            off[:, one], noise[:, one] = far[every, clearest], spread[every, clearest]
+    return _Errors(sums[:, :n_behaviours], off, noise)
 
 
 def _loss(variance: Floats, off: Floats, noise: Floats) -> Floats:
