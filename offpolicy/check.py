@@ -38,7 +38,8 @@ _ATTRACTION = np.array([[0.2, 0.5, 0.7, 0.1], [0.6, 0.3, 0.4, 0.8]])  # (X, C)
 _EXAMINATION = np.array([0.9, 0.5])
 _COPIES = 504  # with it every slate's share of a context is a whole number of rows
 _REWARDS = (
-    "reward", "q_logged", "q_target", "q_prefix", "q_next", "q_prefix_target", "q_click", "fitted",
+    "reward", "q_logged", "q_target", "q_robust", "q_robust_target", "q_within",
+    "q_within_target", "q_prefix", "q_next", "q_prefix_target", "q_click", "fitted",
 )  # columns in the unit of the reward  # fmt: skip
 _EXACT = 1e-9  # float64 sums of 10,080 rows err by about 1e-12
 
@@ -94,6 +95,8 @@ def enumerated_log(*, wrong_model: bool) -> tuple[Evidence, float]:
         target_marginal=_marginal(target, row),
         q_logged=factor * reward[row] + offset,
         q_target=factor * value[row // 12] + 2 * offset,
+        q_robust=factor * reward[row] + offset,
+        q_robust_target=factor * value[row // 12] + 2 * offset,
         q_prefix=factor * reward[row] + offset,
         q_next=factor * _next(target, reward)[row] + offset,
         fitted=factor * value[row // 12] + 2 * offset,
@@ -121,6 +124,8 @@ def _check_self_replay(one: Estimator, evidence: Evidence) -> None:
         target_marginal=evidence.logger_marginal,
         q_logged=model,
         q_target=None if model is None else model.sum(axis=1),
+        q_robust_target=None if evidence.q_robust is None else evidence.q_robust.sum(axis=1),
+        q_within_target=None if evidence.q_within is None else evidence.q_within.sum(axis=1),
         q_next=evidence.q_prefix,
         fitted=evidence.reward.sum(axis=1),
         q_prefix_target=None if evidence.q_prefix is None else evidence.q_prefix.sum(axis=1),

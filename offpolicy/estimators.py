@@ -12,13 +12,14 @@ from dataclasses import replace
 import numpy as np
 
 from offpolicy import weights
-from offpolicy.estimator import Estimator, Strength
+from offpolicy.estimator import LOGGED, Estimator, Strength
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm, dr, ips, own_searches, sndr, snips, switch
 from offpolicy.inference import lift_per_search
 from offpolicy.loggers import mixture, shared, stable, weighted
 from offpolicy.sequences.terms import fitted, per_step, per_step_with_model
 from offpolicy.single.cuts import balanced, beyond, embedded, tabled
+from offpolicy.single.registry import SINGLE_ACTIONS
 from offpolicy.slates.cuts import click_model, prefix, pseudoinverse
 from offpolicy.statistics import Statistics
 from offpolicy.terms import Terms, direct, item_position, joint
@@ -30,7 +31,7 @@ PREFIX_MODEL = ("q_prefix", "q_prefix_target")
 BY_SLOT = (item_position, prefix)  # cuts that are the joint one where a slate has one slot
 TUNINGS = ("slope",)  # words in place of a strength; `offpolicy.tuning` knows what they mean
 
-_LOGGED = "slates were drawn with the logged propensities, and nothing unlogged moved both the slate and its reward"
+_LOGGED = LOGGED
 _SLOTWISE = _LOGGED + "; the reward of a slot depends on its item and position only (false under a cascade)"
 _PREFIXWISE = _LOGGED + "; the reward of a slot does not depend on what stands below it"
 _ADDITIVE = _LOGGED + "; the expected total reward is a sum over slots of something of the item and the slot"
@@ -183,6 +184,7 @@ _ALL = (
     replace(_reshaped("switch", switch, _TABLED, _WANG), terms=tabled, needs=("actions",), passes=2),
     replace(_embedding("mips", ips), rival="ips"),
     replace(_embedding("snmips", snips), rival="snips"),
+    *SINGLE_ACTIONS,
     Estimator(
         "balanced-ips",
         balanced,
