@@ -28,7 +28,7 @@ PROPENSITY_KINDS = ("exact", "estimated")
 
 _TOTALS = (
     "q_target", "q_robust_target", "q_within_target", "q_prefix_target", "q_click", "pseudoinverse", "embedding",
-    "balanced", "score_residual", "fitted", "second_moment",
+    "balanced", "score_residual", "fitted", "second_moment", "q_state_target",
 )  # fmt: skip
 _ROUNDING = 1e-6  # a log-probability of a float32 log may exceed 0 by this
 _FIRST_SLOT = 1e-4  # at slot 1 the marginal is the conditional; float32 logs agree far better than this
@@ -74,6 +74,10 @@ class Evidence:
         segments: Columns to report by, each (N,): locale, device and the like.
         session: Which session the row belongs to, (N,) integers.
         step: Its place in the session, (N,) integers; larger is later.
+        state: What of the past is known before the row, (N,) integers of any kind, where sequences are weighed by it.
+        state_ratio: Weight of the state and the slate of each step, (N, K), of rows that are sequences.
+        q_state: What each step earns by the values of its state and the next, (N, K).
+        q_state_target: Value of the first state, (N,).
         length: Steps of each row, (N,), where a row is a sequence of searches (see `offpolicy.sequences`).
         fitted: Value of each such row by a model of what comes later, (N,).
         time: When the row was logged, (N,) integers of any unit, larger is later.
@@ -128,6 +132,10 @@ class Evidence:
     segments: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)  # (N,) each
     session: Ints | None = None  # (N,)
     step: Ints | None = None  # (N,)
+    state: Ints | None = None  # (N,)
+    state_ratio: Floats | None = None  # (N, K)
+    q_state: Floats | None = None  # (N, K)
+    q_state_target: Floats | None = None  # (N,)
     length: Ints | None = None  # (N,)
     fitted: Floats | None = None  # (N,)
     time: Ints | None = None  # (N,)
@@ -180,7 +188,7 @@ def check_evidence(evidence: Evidence) -> None:
         if marginal is not None:
             _check_propensity(name, marginal, Marginal, shape, has_shown=name == "logger_marginal")
             _check_first_slot(name, marginal, conditional)
-    for name in ("q_logged", "placebo", "q_robust", "q_within", "q_prefix", "q_next"):
+    for name in ("q_logged", "placebo", "q_robust", "q_within", "q_prefix", "q_next", "state_ratio", "q_state"):
         _check_optional(name, getattr(evidence, name), shape)
     for name in _TOTALS:
         _check_optional(name, getattr(evidence, name), shape[:1])
@@ -252,6 +260,7 @@ def _check_context(evidence: Evidence, n_rows: int) -> None:
     columns = {
         "session": evidence.session,
         "step": evidence.step,
+        "state": evidence.state,
         "length": evidence.length,
         "time": evidence.time,
         "stratum": evidence.stratum,
