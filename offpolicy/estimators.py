@@ -29,7 +29,7 @@ MODEL = ("q_logged", "q_target")
 MARGINALS = ("logger_marginal", "target_marginal")
 PREFIX_MODEL = ("q_prefix", "q_prefix_target")
 BY_SLOT = (item_position, prefix)  # cuts that are the joint one where a slate has one slot
-TUNINGS = ("slope",)  # words in place of a strength; `offpolicy.tuning` knows what they mean
+TUNINGS = ("slope", "pas-if")  # words in place of a strength; `offpolicy.tuning` knows what they mean
 
 _LOGGED = LOGGED
 _SLOTWISE = _LOGGED + "; the reward of a slot depends on its item and position only (false under a cascade)"

@@ -89,11 +89,16 @@ def with_states(evidence: Evidence, state: Ints, n_folds: int = 5, seed: int = 0
 
 
 def _weights(state: Ints, step: Floats, learn: Bools) -> Floats:
-    """W_t of each row's state, (T, H), by the rows to learn from."""
+    """W_t of each row's state, (T, H), by the rows to learn from, among which it has mean 1 at every step.
+
+    Without that, what the mean of one step is off by chance is carried on to all that follow.
+    """
     made = np.ones(step.shape)
     for t in range(1, step.shape[1]):
         carried = made[:, t - 1] * step[:, t - 1]
         made[:, t] = _means(state[:, t], carried, np.ones(len(carried)), learn)
+        mean = float(made[learn, t].mean())
+        made[:, t] /= mean if mean > 0.0 else 1.0
     return made
 
 

@@ -69,7 +69,8 @@ def by_state(evidence: Evidence) -> Terms:
 def by_state_before(evidence: Evidence) -> Terms:
     """Steps: the weight of the state before, of its slate, and of this step's slate.
 
-    Right where the state tells all of the past but the last step: less than `by_state` believes, which it can contradict.
+    Right where the state tells all of the past but the last step. It assumes less than `by_state` and so can
+    contradict it.
 
     Raises:
         UserError: If the columns of states are absent.

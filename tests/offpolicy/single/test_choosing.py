@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offpolicy import Evidence, estimator
+from offpolicy import Evidence, estimator, evaluate
 from offpolicy.actions import ActionTable
 from offpolicy.single.choosing import choose, fit_split, parts_of
 from simenv.errors import UserError
@@ -91,3 +91,17 @@ def test_what_cannot_be_asked_of_pseudo_logs_is_told() -> None:
     apart = ActionTable(np.zeros(3, dtype=np.int64), np.tile([1.0, 0.0], (3, 1)), np.tile([0.0, 1.0], (3, 1)))
     with pytest.raises(UserError, match="plays nothing that the logger plays"):
         fit_split(apart)
+
+
+def test_a_strength_can_be_chosen_on_pseudo_logs() -> None:
+    wrong = log(0, WORTH + 0.4)
+    assert wrong.actions is not None
+    told = evaluate(wrong, ["cab:pas-if"])[0]
+    assert told.estimator == "cab:pas-if"
+    assert any("was chosen by PAS-IF among 8 on these very rows (22 passes" in why for why in told.verdict.reasons)
+    names = [f"cab:{at:g}" for at in (np.inf, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)]
+    chosen = choose(wrong, names).estimator
+    assert told.interval.value == evaluate(wrong, [chosen])[0].interval.value
+    assert chosen != "cab:1"  # which leaves a quarter of the weight to a model that is off by .4
+    with pytest.raises(UserError, match="needs the table of all actions"):
+        evaluate(replace(wrong, actions=None), ["dros:pas-if"])
