@@ -103,7 +103,8 @@ def _chosen(rows: _Rows, learn: Bools, beside: Bools) -> Floats:
 def _fit(rows: _Rows, penalty: float) -> Floats:
     """The ordinary regression and, on top, the correction that leaves the scores the least variance."""
     size = rows.logged.shape[1]
-    theta = np.linalg.solve(rows.logged.T @ rows.logged + _RIDGE * np.eye(size), rows.logged.T @ rows.reward)
+    moments = rows.logged.T @ rows.logged + _RIDGE * np.eye(size)
+    theta = np.linalg.solve(moments, rows.logged.T @ rows.reward).astype(np.float64)
     if penalty == np.inf:
         return theta
     z, scores = rows.z - rows.z.mean(axis=0), rows.scores(theta)
