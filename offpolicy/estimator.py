@@ -25,6 +25,7 @@ SOURCES = {
     "actions": "the probabilities of all actions, and what a reward model expects of them, by "
     "offpolicy.single.arrays.evidence_of",
     "embedding": "a ratio by offpolicy.single.embeddings, from what is known of each action's embedding",
+    "state_ratio": "weights of states, by offpolicy.sequences.states (value per session or shopper)",
     "q_within": "a model of differences within kinds of actions, by offpolicy.single.kinds.with_kinds",
     "q_robust": "a model fitted to leave little variance, by offpolicy.single.robust.with_robust_model",
     "balanced": "a classifier's ratio by offpolicy.single.balance",

@@ -32,7 +32,7 @@ _RIDGE = 1.0
 
 
 @dataclass(frozen=True)
-class _Rows:
+class ScoreRows:
     """What the regressions read: f of the logged action and under the target, (N, P), weights and rewards, (N,)."""
 
     logged: Floats
@@ -42,6 +42,7 @@ class _Rows:
 
     @property
     def z(self) -> Floats:
+        """What a score moves by with theta, (N, P)."""
         return self.weight[:, None] * self.logged - self.target
 
     def scores(self, theta: Floats) -> Floats:
@@ -49,8 +50,9 @@ class _Rows:
         made: Floats = self.weight * self.reward - self.z @ theta
         return made
 
-    def take(self, rows: Bools) -> _Rows:
-        return _Rows(self.logged[rows], self.target[rows], self.weight[rows], self.reward[rows])
+    def take(self, rows: Bools) -> ScoreRows:
+        """Some of the rows."""
+        return ScoreRows(self.logged[rows], self.target[rows], self.weight[rows], self.reward[rows])
 
 
 def with_robust_model(evidence: Evidence, n_folds: int = 5, seed: int = 0) -> Evidence:
@@ -75,7 +77,7 @@ def with_robust_model(evidence: Evidence, n_folds: int = 5, seed: int = 0) -> Ev
     centre, spread = context.mean(axis=0), context.std(axis=0)
     x = (context - centre) / np.where(spread > 1e-12 * np.maximum(1.0, np.abs(centre)), spread, 1.0)
     beside = np.column_stack([np.ones(evidence.n_rows), x])
-    rows = _Rows(
+    rows = ScoreRows(
         np.column_stack([beside, np.eye(table.n_actions)[table.action]]),
         np.column_stack([beside, table.target]),
         joint(evidence).weight[:, 0],
@@ -91,17 +93,22 @@ def with_robust_model(evidence: Evidence, n_folds: int = 5, seed: int = 0) -> Ev
     return replace(evidence, q_robust=q_logged[:, None], q_robust_target=q_target)
 
 
-def _chosen(rows: _Rows, learn: Bools, beside: Bools) -> Floats:
+def _chosen(rows: ScoreRows, learn: Bools, beside: Bools) -> Floats:
     """The model of the rows to learn from, as near to the ordinary one as is best for those beside."""
     inner, outer = rows.take(learn & ~beside), rows.take(beside)
     if not len(inner.weight) or len(outer.weight) < 2:
-        return _fit(rows.take(learn), np.inf)
-    spread = [float(outer.scores(_fit(inner, penalty)).var()) for penalty in PENALTIES]
-    return _fit(rows.take(learn), PENALTIES[int(np.argmin(spread))])
+        return fit_scores(rows.take(learn), np.inf)
+    spread = [float(outer.scores(fit_scores(inner, penalty)).var()) for penalty in PENALTIES]
+    return fit_scores(rows.take(learn), PENALTIES[int(np.argmin(spread))])
 
 
-def _fit(rows: _Rows, penalty: float) -> Floats:
-    """The ordinary regression and, on top, the correction that leaves the scores the least variance."""
+def fit_scores(rows: ScoreRows, penalty: float) -> Floats:
+    """The ordinary regression and, on top, the correction that leaves the scores the least variance.
+
+    Args:
+        rows: To learn from.
+        penalty: How many rows say that the ordinary regression is right; inf returns that.
+    """
     size = rows.logged.shape[1]
     moments = rows.logged.T @ rows.logged + _RIDGE * np.eye(size)
     theta = np.linalg.solve(moments, rows.logged.T @ rows.reward).astype(np.float64)

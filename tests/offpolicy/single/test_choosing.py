@@ -9,7 +9,7 @@ import pytest
 
 from offpolicy import Evidence, estimator, evaluate
 from offpolicy.actions import ActionTable
-from offpolicy.single.choosing import choose, fit_split, parts_of
+from offpolicy.single.choosing import Split, choose, fit_split, parts_of
 from simenv.errors import UserError
 from simenv.propensity import Conditional
 
@@ -54,7 +54,7 @@ def test_the_loggers_of_both_parts_differ_about_as_target_and_logger_do() -> Non
 def test_what_is_counted_in_one_part_is_what_weights_estimate_in_the_other() -> None:
     # both are unbiased for the first part's logger over the second part's contexts, so their difference has mean 0
     gaps = []
-    for seed in range(60):
+    for seed in range(30):
         evidence = log(seed)
         assert evidence.actions is not None
         split = fit_split(evidence.actions)
@@ -62,6 +62,18 @@ def test_what_is_counted_in_one_part_is_what_weights_estimate_in_the_other() -> 
         gaps.append(estimator("ips")(pseudo).value - counted)
     # the count is a ratio: its own bias, of the order of 1 / 240 rows times its spread, is far below the error here
     assert abs(np.mean(gaps)) < 3.3 * np.std(gaps, ddof=1) / np.sqrt(len(gaps))  # missed by chance once in a thousand
+
+
+def test_the_count_weighs_contexts_as_the_other_part_has_them() -> None:
+    evidence = log(0)
+    is_odd = np.arange(N) % 2 == 1
+    k = np.where(is_odd, 0.6, 0.1)  # odd rows, which alone earn anything, go to the first part far more often
+    split = Split(0.0, 1.0, np.repeat(k[:, None], A, axis=1), k, 0.0)
+    earning = replace(evidence, reward=is_odd[:, None].astype(np.float64))
+    counted, pseudo = parts_of(earning, split, np.random.default_rng(0).random(N))
+    # .4 of the odd and .9 of the even rows stay; the 60 even rows of the first part, 9 each, make an error of .03
+    assert counted == pytest.approx(0.4 / 1.3, abs=0.1)
+    assert pseudo.reward.mean() == pytest.approx(0.4 / 1.3, abs=0.05)  # of 780 rows
 
 
 def test_a_right_model_is_chosen_and_a_wrong_one_is_not() -> None:

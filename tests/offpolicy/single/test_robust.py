@@ -10,10 +10,10 @@ import pytest
 from offpolicy import Evidence, estimator
 from offpolicy.single.arrays import SingleActionLog, evidence_of
 from offpolicy.single.reward import expected_rewards
-from offpolicy.single.robust import with_robust_model
+from offpolicy.single.robust import ScoreRows, fit_scores, with_robust_model
 from simenv.errors import UserError
 
-N, A = 1_500, 6
+N, A = 1_000, 6
 PULL = np.array([[0.0, 0.4, 0.8, 1.2, 1.6, 2.0], [2.0, 1.6, 1.2, 0.8, 0.4, 0.0]])  # of actions by two kinds of context
 
 
@@ -38,17 +38,17 @@ def log(seed: int) -> tuple[SingleActionLog, np.ndarray]:
 
 def both(seed: int) -> Evidence:
     made, target = log(seed)
-    return with_robust_model(evidence_of(made, target, expected_rewards(made, A).q), seed=seed)
+    return with_robust_model(evidence_of(made, target, expected_rewards(made, A, 2).q), seed=seed)
 
 
 def test_its_estimates_are_unbiased_and_vary_less_than_the_ordinary_models() -> None:
-    found = np.array([[estimator(name)(both(seed)).value for name in ("mrdr", "dr")] for seed in range(24)])
+    found = np.array([[estimator(name)(both(seed)).value for name in ("mrdr", "dr")] for seed in range(12)])
     x = np.linspace(-1.0, 1.0, 2)[:, None]  # both kinds of context, equally likely
     truth = float((policy(x, 0.9) * expected(x)).sum(axis=1).mean())
     error = found.std(axis=0, ddof=1) / np.sqrt(len(found))
     assert (np.abs(found.mean(axis=0) - truth) < 3.3 * error).all()  # missed by chance once in a thousand
-    # A ratio of two variances of 24 estimates is off by a factor of 1.8 one time in twenty, were they independent.
-    assert found[:, 0].var() < found[:, 1].var() / 1.8
+    # A ratio of two variances of 12 estimates is off by a factor of 2.8 one time in twenty, were they independent.
+    assert found[:, 0].var() < found[:, 1].var() / 2.8
 
 
 def test_what_a_row_earned_does_not_move_what_its_model_expects_of_it() -> None:
@@ -68,3 +68,17 @@ def test_it_needs_what_the_target_would_do_with_every_action() -> None:
         with_robust_model(replace(evidence, actions=None))
     with pytest.raises(UserError, match=r"needs q_robust, .*offpolicy\.single\.robust"):
         estimator("mrdr")(replace(evidence, q_robust=None))
+
+
+def test_no_other_model_of_its_kind_leaves_the_scores_less_variance() -> None:
+    rng = np.random.default_rng(0)
+    logged, target = rng.standard_normal((2, 300, 4))
+    rows = ScoreRows(logged, target, rng.exponential(1.0, 300), logged[:, 0] + rng.standard_normal(300))
+    theta = fit_scores(rows, 1e-9)
+
+    def variance(model: np.ndarray) -> float:
+        return float((target @ model + rows.weight * (rows.reward - logged @ model)).var())
+
+    least = variance(theta)
+    assert least < min(variance(theta + 0.05 * rng.standard_normal(4)) for _ in range(50))
+    assert least < variance(fit_scores(rows, np.inf))
