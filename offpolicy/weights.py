@@ -40,3 +40,8 @@ def as_they_are(weight: Floats, strength: float) -> Floats:
     """W stays, where a strength is of whole rows."""
     del strength
     return weight
+
+
+def scale(weight: Floats, share: float) -> Floats:
+    """W becomes share * w: the rest of every action, rare or not, is left to the reward model."""
+    return share * weight
