@@ -17,13 +17,13 @@ from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm, dr, ips, own_searches, sndr, snips, switch
 from offpolicy.inference import lift_per_search
 from offpolicy.loggers import mixture, shared, stable, weighted
-from offpolicy.recency import dr_now, fade, ips_now, lift_now, prefix_now, slots_now, whole_now
+from offpolicy.recency import at_the_end
 from offpolicy.sequences.blend import blended
 from offpolicy.sequences.terms import by_state, by_state_before, fitted, per_step, per_step_with_model
 from offpolicy.single.cuts import balanced, beyond, embedded, tabled
 from offpolicy.single.registry import SINGLE_ACTIONS
-from offpolicy.slates.behaviour import adaptive
-from offpolicy.slates.cuts import abstracted, click_model, prefix, pseudoinverse
+from offpolicy.slates.cuts import click_model, prefix, pseudoinverse
+from offpolicy.slates.registry import READINGS
 from offpolicy.statistics import Statistics
 from offpolicy.terms import Terms, direct, item_position, joint
 from simenv.errors import UserError, unknown_name
@@ -45,13 +45,6 @@ _SNDR = "Thomas and Brunskill 2016"
 _MCINERNEY = "McInerney, Brost, Chandar, Mehrotra and Carterette 2020"
 _KIYOHARA = "Kiyohara, Saito, Matsuhiro, Narita, Shimizu and Yamamoto 2022"
 _SWAMINATHAN = "Swaminathan, Krishnamurthy, Agarwal, Dudik, Langford, Jose and Zitouni 2017"
-_KIYOHARA_2023 = "Kiyohara, Uehara, Narita, Shimizu, Yamamoto and Saito 2023"
-_KIYOHARA_2024 = "Kiyohara, Nomura and Saito 2024"
-_INSIDE = "what the target does better among slates about the same is lost, which the log cannot tell"
-_ADAPTIVE = _LOGGED + "; the reward of a slot depends on the slots alone that the row's behaviour names"
-_LEARNED_BEHAVIOUR = "how shoppers read was learned from the log or declared, which biases it where it is not so"
-_THOMAS_2017 = "Thomas, Theocharous, Ghavamzadeh, Durugkar and Brunskill 2017"
-_LAGS = "what is older than the end of the log counts too, so it lags behind a value that moves"
 _RICHARDSON = "Richardson, Dominowska and Ragno 2007"
 _LI = "Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay and Wen 2018"
 
@@ -61,9 +54,6 @@ _CLIP = Strength(weights.clip, 10.0, np.inf, 0.0, np.inf, (1000.0, 300.0, 100.0,
 _SWITCH = Strength(weights.switch, 10.0, np.inf, 0.0, np.inf, (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0))
 _SHRINK = Strength(weights.shrink, 100.0, np.inf, 0.0, np.inf, (1e6, 1e5, 1e4, 1000.0, 100.0, 10.0, 1.0))
 _SUB_GAUSSIAN = Strength(weights.sub_gaussian, 0.01, 0.0, 0.0, 1.0, (1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3))
-_HALF_LIFE = Strength(
-    weights.as_they_are, 0.25, np.inf, 0.001, np.inf, (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, np.inf), remake=fade
-)
 _TABLED = replace(_SWITCH, beyond=beyond)
 _IONIDES = "Ionides 2008"
 _AGARWAL = "Agarwal, Basu, Schnabel and Joachims 2017"
@@ -172,59 +162,6 @@ def _embedding(name: str, formula: Callable[[Terms], Statistics]) -> Estimator:
     )
 
 
-def _abstracted(name: str, formula: Callable[[Terms], Statistics], *, rival: str) -> Estimator:
-    """An estimator that weighs what a slate is about."""
-    return Estimator(
-        name,
-        abstracted,
-        formula,
-        ("abstraction",),
-        f"{_LOGGED}; a slate moves the reward through what it is about only",
-        _KIYOHARA_2024 if formula is ips else f"{_KIYOHARA_2024}; {_SNIPS}",
-        never_trust=_INSIDE,
-        rival=rival,
-        by_default=False,
-    )
-
-
-def _adaptive(name: str, formula: Callable[[Terms], Statistics], *, rival: str) -> Estimator:
-    """An estimator that weighs a slot by the slots that this shopper's reward of it hears."""
-    return Estimator(
-        name,
-        adaptive,
-        formula,
-        MARGINALS,
-        _ADAPTIVE,
-        _KIYOHARA_2023 if formula is ips else f"{_KIYOHARA_2023}; {_SNIPS}",
-        never_trust=_LEARNED_BEHAVIOUR,
-        rival=rival,
-        by_default=False,
-        passes=2,
-    )
-
-
-def _now(
-    name: str, terms: Callable[[Evidence], Terms], formula: Callable[[Terms], Statistics], of: Estimator
-) -> Estimator:
-    """An estimator of the value where the log ends."""
-    return replace(
-        of,
-        name=name,
-        terms=terms,
-        formula=formula,
-        needs=("time", *of.needs),
-        assumption=f"{of.assumption}; values move little within a half-life of the end of the log",
-        paper=f"{_THOMAS_2017}; {of.paper}",
-        estimand="value per {unit} now: over the logger's contexts at the end of the log",
-        never_trust=_LAGS,
-        rival="",
-        against=lift_now,
-        strength=_HALF_LIFE,
-        at=_HALF_LIFE.default,
-        by_default=False,
-    )
-
-
 def _of_loggers(
     name: str, terms: Callable[[Evidence], Terms], formula: Callable[[Terms], Statistics], needs: tuple[str, ...]
 ) -> Estimator:
@@ -302,10 +239,7 @@ _ALL = (
         rival="snips",
         by_default=False,
     ),
-    _abstracted("lips", ips, rival="ips"),
-    _abstracted("snlips", snips, rival="snips"),
-    _adaptive("aips", ips, rival="ips"),
-    _adaptive("snaips", snips, rival="snips"),
+    *READINGS,
     Estimator(
         "pbm",
         click_model,
@@ -344,14 +278,7 @@ _ALL = (
 )
 
 _NAMED = {one.name: one for one in _ALL}
-_AT_THE_END = (
-    _now("recent-ips", whole_now, ips_now, _NAMED["ips"]),
-    _now("recent-dr", whole_now, dr_now, _NAMED["dr"]),
-    _now("recent-cascade-dr", prefix_now, dr_now, _NAMED["cascade-dr"]),
-    _now("recent-dr-item", slots_now, dr_now, _NAMED["dr-item"]),
-)
-
-ESTIMATORS: dict[str, Estimator] = _NAMED | {one.name: one for one in _AT_THE_END}
+ESTIMATORS: dict[str, Estimator] = _NAMED | {one.name: one for one in at_the_end(_NAMED)}
 
 
 def estimator(name: str) -> Estimator:

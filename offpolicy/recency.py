@@ -18,20 +18,36 @@ for nonstationary decision problems, with applications to digital marketing" (20
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from offpolicy.estimator import Estimator, Strength
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dr, ips
 from offpolicy.slates.cuts import prefix
 from offpolicy.statistics import Statistics, ratios_of
 from offpolicy.terms import Terms, item_position, joint
+from offpolicy.weights import as_they_are
 from simenv.errors import UserError
 
 Floats = npt.NDArray[np.float64]
+
+_HALF_LIVES = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, np.inf)
+_THOMAS = "Thomas, Theocharous, Ghavamzadeh, Durugkar and Brunskill 2017"
+_LAGS = "what is older than the end of the log counts too, so it lags behind a value that moves"
+
+
+def at_the_end(named: Mapping[str, Estimator]) -> tuple[Estimator, ...]:
+    """The registry's lines of the value now, made of those of the value on average by their names."""
+    return (
+        _now(whole_now, ips_now, named["ips"]),
+        _now(whole_now, dr_now, named["dr"]),
+        _now(prefix_now, dr_now, named["cascade-dr"]),
+        _now(slots_now, dr_now, named["dr-item"]),
+    )
 
 
 def whole_now(evidence: Evidence) -> Terms:
@@ -81,6 +97,27 @@ def lift_now(statistics: Statistics, evidence: Evidence) -> Statistics:
     """Statistics of the difference to what the logger earns now, by the same counts."""
     earned = statistics.below * evidence.reward.sum(axis=1, keepdims=True)
     return replace(statistics, above=statistics.above - earned)
+
+
+def _now(terms: Callable[[Evidence], Terms], formula: Callable[[Terms], Statistics], of: Estimator) -> Estimator:
+    """An estimator of the value where the log ends."""
+    half_life = Strength(as_they_are, 0.25, np.inf, 0.001, np.inf, _HALF_LIVES, remake=fade)
+    return replace(
+        of,
+        name=f"recent-{of.name}",
+        terms=terms,
+        formula=formula,
+        needs=("time", *of.needs),
+        assumption=f"{of.assumption}; values move little within a half-life of the end of the log",
+        paper=f"{_THOMAS}; {of.paper}",
+        estimand="value per {unit} now: over the logger's contexts at the end of the log",
+        never_trust=_LAGS,
+        rival="",
+        against=lift_now,
+        strength=half_life,
+        at=half_life.default,
+        by_default=False,
+    )
 
 
 def _over_shares(formula: Callable[[Terms], Statistics], terms: Terms) -> Statistics:
