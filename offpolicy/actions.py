@@ -28,6 +28,7 @@ class ActionTable:
         logger: P(a | x) under the logging policy, (N, A), each row sums to 1.
         target: The same under the target policy, (N, A).
         q: Expected reward of each action by a model that never saw this row's shopper, (N, A); None without a model.
+        kind: What kind of action each is (category, brand), (A,) integers from 0; None where nobody says.
 
     Raises:
         UserError: If a shape or a range is wrong; the message names the row.
@@ -37,6 +38,7 @@ class ActionTable:
     logger: Floats  # (N, A)
     target: Floats  # (N, A)
     q: Floats | None = None  # (N, A)
+    kind: Ints | None = None  # (A,)
 
     def __post_init__(self) -> None:
         check_action_table(self)
@@ -76,6 +78,11 @@ def check_action_table(table: ActionTable) -> None:
     check_actions(table.action, n_actions)
     if table.q is not None:
         check_expected("q", table.q, table.logger.shape)
+    kind = table.kind
+    if kind is not None and (kind.shape != (n_actions,) or kind.dtype.kind not in "iu" or kind.min() < 0):
+        raise UserError(
+            f"kind is {kind.dtype} of shape {kind.shape}; expected an integer from 0 for each of {n_actions} actions."
+        )
 
 
 def check_actions(action: Ints, n_actions: int) -> None:

@@ -38,7 +38,9 @@ _ATTRACTION = np.array([[0.2, 0.5, 0.7, 0.1], [0.6, 0.3, 0.4, 0.8]])  # (X, C)
 _EXAMINATION = np.array([0.9, 0.5])
 _COPIES = 504  # with it every slate's share of a context is a whole number of rows
 _REWARDS = (
-    "reward", "q_logged", "q_target", "q_prefix", "q_next", "q_prefix_target", "q_click", "fitted",
+    "reward", "q_logged", "q_target", "q_robust", "q_robust_target", "q_within",
+    "q_within_target", "q_prefix", "q_next", "q_prefix_target", "q_click", "fitted", "q_state",
+    "q_state_target",
 )  # columns in the unit of the reward  # fmt: skip
 _EXACT = 1e-9  # float64 sums of 10,080 rows err by about 1e-12
 
@@ -86,6 +88,8 @@ def enumerated_log(*, wrong_model: bool) -> tuple[Evidence, float]:
     value = (np.exp(target.logp.sum(axis=1)) * reward.sum(axis=1)).reshape(2, 12).sum(axis=1)  # (X,)
     factor, offset = (0.8, 0.05) if wrong_model else (1.0, 0.0)
     row = np.repeat(np.arange(len(times)), times)
+    ahead = _next(target, reward)
+    at_first, at_second = factor * np.repeat(value, 12) + 2 * offset, factor * ahead[:, 1] + offset  # values of states
     evidence = Evidence(
         reward=reward[row],
         logger=Conditional(logger.logp[row]),
@@ -94,12 +98,18 @@ def enumerated_log(*, wrong_model: bool) -> tuple[Evidence, float]:
         target_marginal=_marginal(target, row),
         q_logged=factor * reward[row] + offset,
         q_target=factor * value[row // 12] + 2 * offset,
+        q_robust=factor * reward[row] + offset,
+        q_robust_target=factor * value[row // 12] + 2 * offset,
         q_prefix=factor * reward[row] + offset,
-        q_next=factor * _next(target, reward)[row] + offset,
+        q_next=factor * ahead[row] + offset,
         fitted=factor * value[row // 12] + 2 * offset,
         length=np.ones(len(row), dtype=np.int64),  # so that value per search and value per row are one
         q_prefix_target=factor * value[row // 12] + 2 * offset,
         q_click=value[row // 12],
+        # the state at the second slot is what stands at the first
+        state_ratio=np.exp(np.cumsum(target.logp - logger.logp, axis=1))[row],
+        q_state=np.stack([at_first - at_second, at_second], axis=1)[row],
+        q_state_target=at_first[row],
         pseudoinverse=_pseudoinverse(logger, target)[row],
         mixture=Conditional(logger.logp[row]),  # of one logger
         second_moment=np.ones(len(row)),  # of one stratum
@@ -121,10 +131,13 @@ def _check_self_replay(one: Estimator, evidence: Evidence) -> None:
         target_marginal=evidence.logger_marginal,
         q_logged=model,
         q_target=None if model is None else model.sum(axis=1),
+        q_robust_target=None if evidence.q_robust is None else evidence.q_robust.sum(axis=1),
+        q_within_target=None if evidence.q_within is None else evidence.q_within.sum(axis=1),
         q_next=evidence.q_prefix,
         fitted=evidence.reward.sum(axis=1),
         q_prefix_target=None if evidence.q_prefix is None else evidence.q_prefix.sum(axis=1),
         q_click=evidence.reward.sum(axis=1),
+        state_ratio=None if evidence.state_ratio is None else np.ones(evidence.reward.shape),
         pseudoinverse=np.ones(evidence.n_rows),
         actions=None if evidence.actions is None else replace(evidence.actions, target=evidence.actions.logger),
         embedding=None if evidence.embedding is None else np.ones(evidence.n_rows),

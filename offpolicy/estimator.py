@@ -17,10 +17,17 @@ from simenv.errors import UserError
 
 Floats = npt.NDArray[np.float64]
 
+LOGGED = "slates were drawn with the logged propensities, and nothing unlogged moved both the slate and its reward"
+
+_TOTALS_OF_MODELS = {"q_target", "q_robust_target", "q_within_target"}
+
 SOURCES = {
     "actions": "the probabilities of all actions, and what a reward model expects of them, by "
     "offpolicy.single.arrays.evidence_of",
     "embedding": "a ratio by offpolicy.single.embeddings, from what is known of each action's embedding",
+    "state_ratio": "weights of states, by offpolicy.sequences.states (value per session or shopper)",
+    "q_within": "a model of differences within kinds of actions, by offpolicy.single.kinds.with_kinds",
+    "q_robust": "a model fitted to leave little variance, by offpolicy.single.robust.with_robust_model",
     "balanced": "a classifier's ratio by offpolicy.single.balance",
 }  # where columns come from that no reader of logs fills by itself
 
@@ -94,7 +101,9 @@ class Estimator:
     @property
     def has_model(self) -> bool:
         """Whether a reward model stands in for what weights do not carry."""
-        return "q_target" in self.needs or (self.strength is not None and self.strength.beyond is not None)
+        return bool(_TOTALS_OF_MODELS & set(self.needs)) or (
+            self.strength is not None and self.strength.beyond is not None
+        )
 
     def cut(self, evidence: Evidence) -> Terms:
         """The evidence cut into terms, their weights reshaped where this estimator does that.

@@ -12,13 +12,14 @@ from dataclasses import replace
 import numpy as np
 
 from offpolicy import weights
-from offpolicy.estimator import Estimator, Strength
+from offpolicy.estimator import LOGGED, Estimator, Strength
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm, dr, ips, own_searches, sndr, snips, switch
 from offpolicy.inference import lift_per_search
 from offpolicy.loggers import mixture, shared, stable, weighted
-from offpolicy.sequences.terms import fitted, per_step, per_step_with_model
+from offpolicy.sequences.terms import by_state, by_state_before, fitted, per_step, per_step_with_model
 from offpolicy.single.cuts import balanced, beyond, embedded, tabled
+from offpolicy.single.registry import SINGLE_ACTIONS
 from offpolicy.slates.cuts import click_model, prefix, pseudoinverse
 from offpolicy.statistics import Statistics
 from offpolicy.terms import Terms, direct, item_position, joint
@@ -28,9 +29,9 @@ MODEL = ("q_logged", "q_target")
 MARGINALS = ("logger_marginal", "target_marginal")
 PREFIX_MODEL = ("q_prefix", "q_prefix_target")
 BY_SLOT = (item_position, prefix)  # cuts that are the joint one where a slate has one slot
-TUNINGS = ("slope",)  # words in place of a strength; `offpolicy.tuning` knows what they mean
+TUNINGS = ("slope", "pas-if")  # words in place of a strength; `offpolicy.tuning` knows what they mean
 
-_LOGGED = "slates were drawn with the logged propensities, and nothing unlogged moved both the slate and its reward"
+_LOGGED = LOGGED
 _SLOTWISE = _LOGGED + "; the reward of a slot depends on its item and position only (false under a cascade)"
 _PREFIXWISE = _LOGGED + "; the reward of a slot does not depend on what stands below it"
 _ADDITIVE = _LOGGED + "; the expected total reward is a sum over slots of something of the item and the slot"
@@ -71,6 +72,8 @@ _STEPS = (
 _PRECUP = "Precup, Sutton and Singh 2000"
 _JIANG = "Jiang and Li 2016"
 _LE = "Le, Voloshin and Yue 2019"
+_XIE = "Xie, Ma and Wang 2019; Kallus and Uehara 2020"
+_STATE = "what carries over from step to step unseen by its states biases it by an amount that it cannot tell"
 _TRAJECTORY = "the weight of a whole sequence also weighs what came before its later slates; 'pdis' needs less"
 _SEQUENCE = "value per {unit}, the target ranking from its first search to its last"
 
@@ -96,6 +99,12 @@ def _of_sequences(
         by_default=False,
         passes=1 if not needs else 2,
     )
+
+
+def _by_state(name: str, terms: Callable[[Evidence], Terms], tells: str, rival: str) -> Estimator:
+    """An estimator of sequences that weighs states in place of all that led to them."""
+    made = _of_sequences(name, terms, dr, ("state_ratio", "q_state", "q_state_target"), _XIE, _STATE)
+    return replace(made, assumption=f"{_STEPS}; {tells} tells all of the past that moves what comes later", rival=rival)
 
 
 def _reshaped(name: str, formula: Callable[[Terms], Statistics], strength: Strength, paper: str) -> Estimator:
@@ -183,6 +192,7 @@ _ALL = (
     replace(_reshaped("switch", switch, _TABLED, _WANG), terms=tabled, needs=("actions",), passes=2),
     replace(_embedding("mips", ips), rival="ips"),
     replace(_embedding("snmips", snips), rival="snips"),
+    *SINGLE_ACTIONS,
     Estimator(
         "balanced-ips",
         balanced,
@@ -253,6 +263,8 @@ _ALL = (
         estimand="value per search after deployment, over the target's own searches",
         against=lift_per_search,
     ),
+    _by_state("state-dr", by_state, "the state", "state-step-dr"),
+    _by_state("state-step-dr", by_state_before, "the state and the slate before it", "pdis"),
     _of_sequences("fqe", fitted, dm, ("fitted",), _LE, "it rests on the model of what comes later alone"),
 )
 

@@ -27,8 +27,8 @@ CLUSTER_NAMES = ("shopper", "session", "row")
 PROPENSITY_KINDS = ("exact", "estimated")
 
 _TOTALS = (
-    "q_target", "q_prefix_target", "q_click", "pseudoinverse", "embedding", "balanced", "score_residual", "fitted",
-    "second_moment",
+    "q_target", "q_robust_target", "q_within_target", "q_prefix_target", "q_click", "pseudoinverse", "embedding",
+    "balanced", "score_residual", "fitted", "second_moment", "q_state_target",
 )  # fmt: skip
 _ROUNDING = 1e-6  # a log-probability of a float32 log may exceed 0 by this
 _FIRST_SLOT = 1e-4  # at slot 1 the marginal is the conditional; float32 logs agree far better than this
@@ -58,6 +58,10 @@ class Evidence:
         q_prefix: Reward of each logged slot as a model expects it from what stands at the slot and above, (N, K).
         q_next: Where rows are sequences, what `q_prefix` expects when the target policy chooses the step, (N, K).
         q_prefix_target: Total reward of the row under the target policy by the same model, (N,).
+        q_robust: Reward of each logged slot by a model fitted to leave doubly robust estimates little variance, (N, K).
+        q_robust_target: Total reward of the row under the target policy by the same model, (N,).
+        q_within: Reward of each logged slot by a model of differences between actions of one kind, (N, K).
+        q_within_target: Total reward of the row under the target policy by the same model, (N,).
         q_click: Total reward of the row under the target policy as a fitted click model expects it, (N,).
         pseudoinverse: Weight of the whole row by the pseudoinverse of the logger's slate moments, (N,); may be < 0.
         embedding: Ratio of the policies' probabilities of the logged action's embedding, (N,), at least 0.
@@ -70,6 +74,10 @@ class Evidence:
         segments: Columns to report by, each (N,): locale, device and the like.
         session: Which session the row belongs to, (N,) integers.
         step: Its place in the session, (N,) integers; larger is later.
+        state: What of the past is known before the row, (N,) integers of any kind, where sequences are weighed by it.
+        state_ratio: Weight of the state and the slate of each step, (N, K), of rows that are sequences.
+        q_state: What each step earns by the values of its state and the next, (N, K).
+        q_state_target: Value of the first state, (N,).
         length: Steps of each row, (N,), where a row is a sequence of searches (see `offpolicy.sequences`).
         fitted: Value of each such row by a model of what comes later, (N,).
         time: When the row was logged, (N,) integers of any unit, larger is later.
@@ -110,6 +118,10 @@ class Evidence:
     q_prefix: Floats | None = None  # (N, K)
     q_next: Floats | None = None  # (N, K)
     q_prefix_target: Floats | None = None  # (N,)
+    q_robust: Floats | None = None  # (N, K)
+    q_robust_target: Floats | None = None  # (N,)
+    q_within: Floats | None = None  # (N, K)
+    q_within_target: Floats | None = None  # (N,)
     q_click: Floats | None = None  # (N,)
     pseudoinverse: Floats | None = None  # (N,)
     embedding: Floats | None = None  # (N,)
@@ -120,6 +132,10 @@ class Evidence:
     segments: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)  # (N,) each
     session: Ints | None = None  # (N,)
     step: Ints | None = None  # (N,)
+    state: Ints | None = None  # (N,)
+    state_ratio: Floats | None = None  # (N, K)
+    q_state: Floats | None = None  # (N, K)
+    q_state_target: Floats | None = None  # (N,)
     length: Ints | None = None  # (N,)
     fitted: Floats | None = None  # (N,)
     time: Ints | None = None  # (N,)
@@ -172,7 +188,7 @@ def check_evidence(evidence: Evidence) -> None:
         if marginal is not None:
             _check_propensity(name, marginal, Marginal, shape, has_shown=name == "logger_marginal")
             _check_first_slot(name, marginal, conditional)
-    for name in ("q_logged", "placebo", "q_prefix", "q_next"):
+    for name in ("q_logged", "placebo", "q_robust", "q_within", "q_prefix", "q_next", "state_ratio", "q_state"):
         _check_optional(name, getattr(evidence, name), shape)
     for name in _TOTALS:
         _check_optional(name, getattr(evidence, name), shape[:1])
@@ -244,6 +260,7 @@ def _check_context(evidence: Evidence, n_rows: int) -> None:
     columns = {
         "session": evidence.session,
         "step": evidence.step,
+        "state": evidence.state,
         "length": evidence.length,
         "time": evidence.time,
         "stratum": evidence.stratum,

@@ -97,5 +97,19 @@ def switch(terms: Terms) -> Statistics:
     return mean_of(terms.q_target + _total(terms.weight * terms.reward))
 
 
+def cab(terms: Terms) -> Statistics:
+    """Continuous adaptive blending: V = 1/N sum_i [min(w_i, M) r_i + sum_a max(pi(a|x_i) - M mu(a|x_i), 0) q(x_i, a)].
+
+    What clipping at M takes from an action goes to the reward model instead of nowhere: between inverse propensities
+    (M = inf) and the direct method (M = 0), action by action and without a jump, where the switch estimator jumps.
+    Biased by sum_a max(pi - M mu, 0) (q - E r). DR with clipped weights (the paper's CAB-DR, here `clipped-dr`) is
+    another estimator: its bias is the same where propensities are right, and its model also takes variance away. The
+    static blend, (1 - t) DM + t IPS, has the same form with w_i t and (1 - t) q_target; the model's part arrives as
+    `q_target`. Su, Wang, Santacatterina and Joachims, "CAB: continuous adaptive blending for policy evaluation and
+    learning" (2019).
+    """
+    return mean_of(terms.expected() + _total(terms.weight * terms.reward))
+
+
 def _total(pieces: Floats) -> Floats:
     return pieces[:, 0] if pieces.shape[1] == 1 else pieces.sum(axis=1)

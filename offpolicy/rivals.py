@@ -20,11 +20,13 @@ from offpolicy.estimators import ESTIMATORS
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm
 from offpolicy.inference import Clusters, standard_error
-from offpolicy.single.cuts import embedded
+from offpolicy.single.cuts import embedded, within
 from offpolicy.statistics import Scores, scores
 from offpolicy.terms import Terms, direct
 from offpolicy.verdict import THRESHOLDS, WORDS, judge
 from offpolicy.warrant import foreseen_rows, neighbours, unseen_bias, variance_share
+
+OF_KINDS = (embedded, within)  # cuts that need the logger to show every kind of action, not every action
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Bench:
             seen = diagnose(terms, self.by)
             if one.strength is not None:
                 seen = self._as_they_were(one, seen)
-            if self.evidence.actions is not None and one.formula is not dm and one.terms is not embedded:
+            if self.evidence.actions is not None and one.formula is not dm and one.terms not in OF_KINDS:
                 seen = replace(seen, beyond_support=self.beyond_support)
             self.measured[key] = terms, seen
         return self.measured[key]

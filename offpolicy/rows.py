@@ -33,7 +33,7 @@ def _taken(column: Any, rows: Rows) -> Any:
             return Marginal(column.logp[rows], column.error)
         case ActionTable():
             q = None if column.q is None else column.q[rows]
-            return ActionTable(column.action[rows], column.logger[rows], column.target[rows], q)
+            return ActionTable(column.action[rows], column.logger[rows], column.target[rows], q, column.kind)
         case dict():
             return {name: part[rows] for name, part in column.items()}
         case _:

@@ -23,7 +23,9 @@ from offpolicy.statistics import scores
 from offpolicy.verdict import THRESHOLDS
 from simenv.errors import UserError
 
-PASSES = 1  # that a choice adds: the whole grid is estimated in one, the chosen strength in the estimator's own
+PSEUDO_LOGS = 20
+# Passes that a choice adds: the whole grid is estimated in one of the log, or in one of each pseudo-log.
+PASSES = {"slope": 1, "pas-if": PSEUDO_LOGS}
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,17 @@ def _slope(one: Estimator, evidence: Evidence, by: Clusters, level: float) -> fl
     return candidates[choose_by_slope(candidates)].at
 
 
-RULES: dict[str, Callable[[Estimator, Evidence, Clusters, float], float]] = {"slope": _slope}
+def _pas_if(one: Estimator, evidence: Evidence, by: Clusters, level: float) -> float:
+    """The strength that errs least on pseudo-logs (`offpolicy.single.choosing`), of whatever level."""
+    from offpolicy.single.choosing import choose  # deferred: it estimates, which this module is a part of
+
+    assert one.strength is not None
+    grid = (one.strength.none, *one.strength.grid)
+    names = [at_strength(one, at).name for at in grid]
+    return grid[names.index(choose(evidence, names, PSEUDO_LOGS).estimator)]
+
+
+RULES: dict[str, Callable[[Estimator, Evidence, Clusters, float], float]] = {"slope": _slope, "pas-if": _pas_if}
 
 
 def tuned(one: Estimator, evidence: Evidence, by: Clusters, level: float = 0.95) -> Estimator:
@@ -120,7 +132,7 @@ def tuned(one: Estimator, evidence: Evidence, by: Clusters, level: float = 0.95)
     if not one.tuning or one.strength is None:
         return one
     at = RULES[one.tuning](one, evidence, by, level)
-    passes = one.passes + PASSES
+    passes = one.passes + PASSES[one.tuning]
     told = (
         f"{one.never_trust}; its strength, {at:g}, was chosen by {one.tuning.upper()} among "
         f"{len(one.strength.grid) + 1} on these very rows ({passes} passes over the log), and the interval takes it "

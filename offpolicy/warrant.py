@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters, standard_error
+from offpolicy.single.kinds import FAMILIES
 from offpolicy.statistics import Scores
 
 Floats = npt.NDArray[np.float64]
@@ -98,8 +99,8 @@ def foreseen_rows(evidence: Evidence, family: str) -> float | None:
 
 def foreseen_of(evidence: Evidence, family: str) -> Floats | None:
     """E_target[w | context] of each row, (N,); None where nobody computed it."""
-    column = evidence.foreseen.get(family)
-    if column is None and evidence.actions is not None:
+    column = evidence.foreseen.get("joint" if family == "robust" else family)
+    if column is None and evidence.actions is not None and family not in FAMILIES:
         table = evidence.actions
         with np.errstate(divide="ignore", invalid="ignore"):
             column = np.where(table.target > 0.0, table.target**2 / table.logger, 0.0).sum(axis=1)

@@ -34,3 +34,8 @@ def shrink(weight: Floats, strength: float) -> Floats:
 def sub_gaussian(weight: Floats, strength: float) -> Floats:
     """W becomes w / (1 - strength + strength * w). Metelli, Russo and Restelli (2021), with s = -1."""
     return weight / (1.0 - strength + strength * weight)
+
+
+def scale(weight: Floats, share: float) -> Floats:
+    """W becomes share * w: the rest of every action, rare or not, is left to the reward model."""
+    return share * weight

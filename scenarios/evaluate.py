@@ -13,6 +13,7 @@ import numpy as np
 from offpolicy.estimators import ESTIMATORS, estimator
 from offpolicy.estimators import MODEL as MODEL_COLUMNS
 from offpolicy.obd import read_obd
+from offpolicy.single.columns import filled
 from offpolicy.single.obd_model import with_click_rates
 from policies.registry import load_policy
 from scenarios.beyond import beyond
@@ -175,8 +176,10 @@ def evaluate_open_bandit(
     evidence = wishes.bounded(replace(read_obd(log, target_table, campaign=campaign), reward_range=CLICK))
     asked = {need for name in estimators or [] for need in estimator(name).needs}
     notes = []
-    if asked & {*MODEL_COLUMNS, "actions"}:
-        evidence = with_click_rates(evidence, log, target_table, campaign, want_table="actions" in asked)
+    if asked & {*MODEL_COLUMNS, "actions", "q_robust"}:
+        table = bool(asked & {"actions", "q_robust"})
+        evidence = with_click_rates(evidence, log, target_table, campaign, want_table=table)
+        evidence = filled(evidence, estimators or [])
         notes.append(
             "The reward model is the smoothed click rate of each item at each position in other folds of rows."
         )

@@ -20,6 +20,7 @@ from offpolicy.readers.reading import NO_WEIGHT, Caveat, Reading, runnable, with
 from offpolicy.readers.ubi import read_ubi
 from offpolicy.readers.vowpal import BUILTIN, read_dsjson
 from offpolicy.sequences.evaluate import evaluate_sequences
+from offpolicy.single.columns import filled
 from policies.registry import load_function
 from scenarios.beyond import Beyond, beyond
 from scenarios.config import Estimation
@@ -114,6 +115,8 @@ def evaluate_foreign(
     settings = Estimation(estimators=estimators, level=level, interval=wishes.interval, replicates=wishes.replicates)
     reading = _of_rewards(read_foreign(log), wishes.rewards)
     asked = reading.estimators(settings.estimators)
+    made = {reward: filled(one, asked or (), seed) for reward, one in reading.evidence.items()}
+    reading = replace(reading, evidence=made)
     if not reading.no_weight and reading.target_missing:
         raise UserError(_no_target(log))
     asked_of = _Asked(settings, asked, seed, wishes)

@@ -39,6 +39,7 @@ class Leaderboard(BaseModel):
         estimators: Names, maybe with strengths; each runs where the columns for it are there.
         seeds: Logs of each bed; a simulated bed has its own, smaller number.
         seed: The first of them.
+        splits: Pseudo-logs of each single-action log by which importance fitting chooses an estimator; 0 leaves it out.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +51,7 @@ class Leaderboard(BaseModel):
     estimators: list[str] = Field(default=list(ESTIMATORS), min_length=1)
     seeds: int = Field(default=50, ge=10)
     seed: int = Field(default=0, ge=0)
+    splits: int = Field(default=0, ge=0)
 
     @field_validator("estimators")
     @classmethod
@@ -135,7 +137,10 @@ def plan_leaderboard(board: Leaderboard) -> list[LeaderboardCell]:
     if twice:
         raise UserError(f"bed '{twice}' is named twice; give each a name of its own.")
     return [
-        LeaderboardCell(bed=bed, seeds=board.seeds, seed=board.seed, estimators=tuple(board.estimators)) for bed in beds
+        LeaderboardCell(
+            bed=bed, seeds=board.seeds, seed=board.seed, estimators=tuple(board.estimators), splits=board.splits
+        )
+        for bed in beds
     ]
 
 

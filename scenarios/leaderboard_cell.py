@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from offpolicy import Evidence, estimator, evaluate
 from offpolicy.estimators import BY_SLOT
+from offpolicy.single.choosing import choose
+from offpolicy.single.columns import makeable
 from scenarios.enumerated_bed import Bed, logs, market_of
 from scenarios.leaderboard_tables import Judged, choice_rows, ranking_rows, score_rows
 from scenarios.sweep import Tables
@@ -53,7 +56,7 @@ AnyBed = Annotated[Bed | MarketBed, Field(discriminator="kind")]
 
 
 class LeaderboardCell(BaseModel):
-    """A bed, how many logs of it, and the estimators."""
+    """A bed, how many logs of it, the estimators, and how many pseudo-logs choose among them (0: none)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,6 +64,7 @@ class LeaderboardCell(BaseModel):
     seeds: int
     seed: int
     estimators: tuple[str, ...]
+    splits: int = 0
 
     @property
     def key(self) -> str:
@@ -94,7 +98,9 @@ def judge_cell(cell: LeaderboardCell, work: Path) -> Iterator[Judged]:
         truth, each = _played_truth(bed, cell.seed), _played(bed, cell, work)
     for seed, targets in enumerate(each):
         for target, evidence in targets.items():
-            yield from judge_log(seed, target, truth[target], evidence, cell.estimators)
+            chosen = _chosen(evidence, cell, seed)
+            for one in judge_log(seed, target, truth[target], evidence, cell.estimators):
+                yield replace(one, is_chosen=one.estimator == chosen)
 
 
 def judge_log(seed: int, target: str, truth: float, evidence: Evidence, estimators: Sequence[str]) -> Iterator[Judged]:
@@ -103,6 +109,13 @@ def judge_log(seed: int, target: str, truth: float, evidence: Evidence, estimato
     for found in evaluate(evidence, able):
         ends = found.interval
         yield Judged(seed, target, truth, found.estimator, ends.value, ends.low, ends.high, found.verdict.word)
+
+
+def _chosen(evidence: Evidence, cell: LeaderboardCell, seed: int) -> str:
+    """The estimator that importance fitting chooses; "" where nobody asked, or pseudo-logs cannot be made."""
+    able = makeable(evidence)
+    names = [name for name in cell.estimators if _can(name, evidence) and set(estimator(name).needs) <= able]
+    return choose(evidence, names, cell.splits, seed).estimator if cell.splits and able and names else ""
 
 
 def _can(name: str, evidence: Evidence) -> bool:

@@ -32,6 +32,7 @@ class Judged:
     low: float
     high: float
     verdict: str
+    is_chosen: bool = False  # by importance fitting, where that was asked for and the log has tables of all actions
 
     @property
     def holds(self) -> bool:
@@ -217,6 +218,8 @@ def chosen_rows(choices: Sequence[Row]) -> list[Row]:
         own = [row for row in choices if row["rule"] == rule]
         told = [row for row in own if row["answered"] and row["squared_error_of_dr"] > 0 and row["squared_error"] > 0]
         logs, answered = sum(row["logs"] for row in own), sum(row["answered"] for row in own)
+        if not answered and RULES.get(rule) is chosen_by_fitting:
+            continue  # nobody asked for pseudo-logs
         ratios = [math.log(row["squared_error"] / row["squared_error_of_dr"]) / 2.0 for row in told]
         rows.append(
             {
@@ -292,11 +295,17 @@ def agreeing(each: Sequence[Judged]) -> Judged | None:
     return taken
 
 
+def chosen_by_fitting(each: Sequence[Judged]) -> Judged | None:
+    """PAS-IF: what errs least on pseudo-logs of the log (`offpolicy.single.choosing`)."""
+    return next((one for one in each if one.is_chosen), None)
+
+
 RULES: dict[str, Callable[[Sequence[Judged]], Judged | None]] = {
     "always dr": always("dr"),
     "first trusted": headline,
     "narrowest trusted": narrowest_trusted,
     "narrowest that agrees": agreeing,
+    "least error on pseudo-logs": chosen_by_fitting,
     "narrowest of all": narrowest,
 }
 

@@ -6,7 +6,7 @@ What they are said to be is checked against what they look like, and they are pu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -62,7 +62,9 @@ def action_table(pages: Pages) -> ActionTable | None:
             f"{pages.place(page)}: action is {values[codes[page]]!r}; expected one of [actions] values: "
             f"{', '.join(mapping.actions.values[:8])}."
         )
-    return ActionTable(action, logger, target)
+    kinds = mapping.actions.kinds
+    kind = np.unique(np.array(kinds), return_inverse=True)[1].astype(np.int64) if kinds else None
+    return ActionTable(action, logger, target, kind=kind)
 
 
 def logger_chances(pages: Pages, shown: Bools, table: ActionTable | None) -> dict[Kind, Floats]:
@@ -186,7 +188,7 @@ def with_target(table: ActionTable | None, answer: Answers) -> ActionTable | Non
         return table
     if "action_probabilities" not in answer:
         return None
-    return ActionTable(table.action, table.logger, answer["action_probabilities"])
+    return replace(table, target=answer["action_probabilities"])
 
 
 def _answered(pages: Pages, key: str, value: npt.NDArray[Any], table: ActionTable | None, name: str) -> Given:

@@ -62,11 +62,13 @@ class ActionColumns:
         values: What the action column holds for each of A actions.
         logger: A columns: probabilities under the logger.
         target: A columns: probabilities under the target; empty where it is given otherwise.
+        kinds: What kind each of the A actions is (category, brand); empty where nobody says.
     """
 
     values: tuple[str, ...]
     logger: tuple[str, ...]
     target: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def mapping_of(given: Mapping[str, Any]) -> LogMapping:
     roles, model = _section(given, "columns", ROLES), _section(given, "model", ("logged", "target"))
     rewards = _section(given, "rewards", None)
     loggers = _section(given, "loggers", None)
-    actions = _section(given, "actions", ("values", "logger", "target"))
+    actions = _section(given, "actions", ("values", "logger", "target", "kinds"))
     made = LogMapping(
         layout,
         {name: _names(f"rewards.{name}", value) for name, value in rewards.items()},
@@ -136,11 +136,12 @@ def _chances(given: Mapping[str, Any], name: str, layout: Layout) -> tuple[Chanc
 
 
 def _actions(section: Mapping[str, Any]) -> ActionColumns:
-    values = section.get("values", [])
+    values, kinds = section.get("values", []), section.get("kinds", [])
     made = ActionColumns(
         tuple(str(value) for value in values) if type(values) is list else (),
         _names("actions.logger", section.get("logger", [])),
         _names("actions.target", section.get("target", [])),
+        tuple(str(kind) for kind in kinds) if type(kinds) is list else (str(kinds),),
     )
     n = len(made.values)
     if n < 2 or len(set(made.values)) < n or len(made.logger) != n or len(made.target) not in (0, n):
@@ -148,6 +149,8 @@ def _actions(section: Mapping[str, Any]) -> ActionColumns:
             f"[actions] has {n} values, {len(made.logger)} logger and {len(made.target)} target columns; expected at "
             "least two different values, as many logger columns, and as many target columns or none."
         )
+    if len(made.kinds) not in (0, n):
+        raise UserError(f"[actions] has {n} values and {len(made.kinds)} kinds; expected one kind an action, or none.")
     return made
 
 

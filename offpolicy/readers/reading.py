@@ -12,6 +12,7 @@ from offpolicy.clickmodel import ClickLog
 from offpolicy.estimate import Estimate
 from offpolicy.estimators import ESTIMATORS
 from offpolicy.evidence import Evidence
+from offpolicy.single.columns import makeable
 from offpolicy.terms import item_position
 from offpolicy.verdict import WORDS, Verdict
 from simenv.errors import UserError
@@ -91,17 +92,17 @@ MODEL_ONLY = ("pbm", "dm")  # those that a click model can feed
 
 
 def runnable(evidence: Evidence, only: Iterable[str] = ()) -> list[str]:
-    """Names of the estimators that have all their columns (and are among `only`, where that names some).
+    """Names of the estimators that have all their columns or can be given them (among `only`, where it names some).
 
     Those that need no column and are computed only on request are left out: they can always run.
     """
-    allowed = tuple(only) or tuple(ESTIMATORS)
+    allowed, able = tuple(only) or tuple(ESTIMATORS), makeable(evidence)
     return [
         name
         for name, one in ESTIMATORS.items()
         if name in allowed
         and (only or one.by_default or one.needs)
-        and not one.missing(evidence)
+        and not set(one.missing(evidence)) - able
         and (only or one.terms is not item_position or evidence.n_slots > 1)
     ]
 

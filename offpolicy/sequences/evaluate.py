@@ -11,6 +11,7 @@ from offpolicy.estimate import Estimate, evaluate
 from offpolicy.evidence import Evidence
 from offpolicy.sequences.fitted_q import StepFeatures, cross_fitted_q, fitted_q
 from offpolicy.sequences.sessions import lay_out, side_by_side
+from offpolicy.sequences.states import states_of, with_states
 from simenv.errors import UserError
 
 Floats = npt.NDArray[np.float64]
@@ -18,6 +19,7 @@ Ints = npt.NDArray[np.int64]
 
 UNITS = ("session", "shopper")
 DEFAULT = ("pdis", "wpdis", "own-searches")
+BY_STATE = {"state-dr", "state-step-dr"}  # they need tables of their own, made where they are asked for
 WITH_MODEL = ("pdis", "wpdis", "sequence-dr", "own-searches", "fqe")
 
 
@@ -43,16 +45,22 @@ def evaluate_sequences(
     Raises:
         UserError: If the evidence lacks sessions, the unit is unknown, or as `offpolicy.evaluate`.
     """
-    whole = sequences_of(evidence, unit, seed)
+    whole = sequences_of(evidence, unit, seed, by_state=bool(BY_STATE & set(estimators or ())))
     names = (DEFAULT if whole.fitted is None else WITH_MODEL) if estimators is None else estimators
     return evaluate(whole, names, level, interval, seed)
 
 
-def sequences_of(evidence: Evidence, unit: str, seed: int = 0) -> Evidence:
+def sequences_of(evidence: Evidence, unit: str, seed: int = 0, *, by_state: bool = False) -> Evidence:
     """Evidence on searches as evidence on sequences, with models of what comes later where a reward model is there.
 
+    Args:
+        evidence: One row a search, with `session` and `step`.
+        unit: What a sequence is.
+        seed: Of cross-fitting.
+        by_state: Whether to add weights and values of states (`offpolicy.sequences.states`).
+
     Raises:
-        UserError: If the evidence lacks sessions, or the unit is unknown.
+        UserError: If the evidence lacks sessions, the unit is unknown, or clusters are too few to fit anything.
     """
     if unit not in UNITS:
         raise UserError(f"unit is '{unit}'; expected one of {', '.join(UNITS)}.")
@@ -66,6 +74,8 @@ def sequences_of(evidence: Evidence, unit: str, seed: int = 0) -> Evidence:
         place[order] = np.arange(evidence.n_rows)
         layout = lay_out(evidence.cluster, place)
     whole = side_by_side(evidence, layout, unit)
+    if by_state:
+        whole = with_states(whole, states_of(evidence, layout), seed=seed)
     if evidence.q_logged is None or evidence.q_target is None:
         return whole
     features = step_features(evidence, place_of(layout.row, evidence.n_rows))

@@ -52,3 +52,30 @@ def fitted(evidence: Evidence) -> Terms:
         raise UserError("fitted is absent; make it with offpolicy.sequences.fitted_q.fitted_q.")
     total = evidence.reward.sum(axis=1, keepdims=True)
     return Terms(np.ones((evidence.n_rows, 1)), total, total, evidence.fitted)
+
+
+def by_state(evidence: Evidence) -> Terms:
+    """Steps: the weight of a step's state and slate, whatever led there, with values of states as the model.
+
+    Raises:
+        UserError: If the columns of states are absent.
+    """
+    if evidence.state_ratio is None or evidence.q_state is None or evidence.q_state_target is None:
+        raise UserError("state_ratio, q_state and q_state_target are absent; see offpolicy.sequences.states.")
+    there = per_step(evidence).there
+    return Terms(evidence.state_ratio, evidence.reward, evidence.q_state, evidence.q_state_target, there=there)
+
+
+def by_state_before(evidence: Evidence) -> Terms:
+    """Steps: the weight of the state before, of its slate, and of this step's slate.
+
+    Right where the state tells all of the past but the last step. It assumes less than `by_state` and so can
+    contradict it.
+
+    Raises:
+        UserError: If the columns of states are absent.
+    """
+    terms = by_state(evidence)
+    step = np.exp(evidence.target.logp - evidence.logger.logp, dtype=np.float64)
+    before = np.concatenate([np.ones((evidence.n_rows, 1)), terms.weight[:, :-1]], axis=1)
+    return replace(terms, weight=before * step)

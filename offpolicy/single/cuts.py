@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy.evidence import Evidence
-from offpolicy.terms import Terms, joint
+from offpolicy.terms import Terms, joint, total_of
 from offpolicy.weights import TIE
 from simenv.errors import UserError
 
@@ -42,9 +42,40 @@ def beyond(terms: Terms, most: float) -> Floats:
     return left
 
 
+def above(terms: Terms, most: float) -> Floats:
+    """What clipping at `most` takes, as the reward model sees it: sum_a max(pi(a) - most * mu(a), 0) q(a), (N,)."""
+    table = terms.actions
+    if table is None or table.q is None:
+        raise UserError("the table of actions is absent or has no q; cut the evidence with `tabled`.")
+    if most == np.inf:
+        return np.zeros(len(table.action))
+    taken: Floats = np.einsum("na,na->n", np.maximum(table.target - most * table.logger, 0.0), table.q)
+    return taken
+
+
+def rest(terms: Terms, share: float) -> Floats:
+    """What a static blend leaves to the reward model: (1 - share) * q_target, (N,)."""
+    return (1.0 - share) * terms.expected()
+
+
 def embedded(evidence: Evidence) -> Terms:
     """Weights of the logged action's embedding in place of those of the action."""
     return _given(evidence, "embedding", evidence.embedding)
+
+
+def within(evidence: Evidence) -> Terms:
+    """Weights of the logged action's kind, with a reward model of differences between actions of one kind."""
+    made = embedded(evidence)
+    if evidence.q_within is None or evidence.q_within_target is None:
+        raise UserError("q_within and q_within_target are absent; fit them with offpolicy.single.kinds.with_kinds.")
+    return replace(made, q_logged=total_of(evidence.q_within), q_target=evidence.q_within_target)
+
+
+def robust(evidence: Evidence) -> Terms:
+    """Joint weights with a reward model that was fitted for them."""
+    if evidence.q_robust is None or evidence.q_robust_target is None:
+        raise UserError("q_robust and q_robust_target are absent; fit them with offpolicy.single.robust.")
+    return replace(joint(evidence), q_logged=total_of(evidence.q_robust), q_target=evidence.q_robust_target)
 
 
 def balanced(evidence: Evidence) -> Terms:

@@ -36,6 +36,7 @@ def enumerated_actions(*, wrong_model: bool) -> tuple[Evidence, float]:
     factor, offset = (0.8, 0.05) if wrong_model else (1.0, 0.0)
     model = factor * q + offset
     logger, target = np.log(LOGGER[x, a])[:, None], np.log(TARGET[x, a])[:, None]
+    by_embedding = factor * REWARD + offset  # wrong between embeddings only: all that an action does is in them
     evidence = Evidence(
         reward=REWARD[x, e][:, None],
         logger=Conditional(logger),
@@ -46,6 +47,8 @@ def enumerated_actions(*, wrong_model: bool) -> tuple[Evidence, float]:
         q_target=(TARGET * model).sum(axis=1)[x],
         actions=ActionTable(a, LOGGER[x], TARGET[x], model[x]),
         embedding=((TARGET @ EMBEDDING) / (LOGGER @ EMBEDDING))[x, e],
+        q_within=by_embedding[x, e][:, None],
+        q_within_target=((TARGET @ EMBEDDING) * by_embedding).sum(axis=1)[x],
         balanced=(TARGET / LOGGER)[x, a],
         cluster=np.arange(len(x)) // 3,
         unit="decision",

@@ -18,7 +18,9 @@ from offpolicy.terms import Terms
 from simenv.errors import UserError
 
 IN_ONE_PASS = ("t", "normal", "bootstrap")  # intervals that sums alone give
-OF_ALL_ROWS = ("length", "mixture", "second_moment", "balanced", "embedding")  # columns that are made of a whole log
+OF_ALL_ROWS = (
+    "length", "mixture", "second_moment", "balanced", "embedding", "q_robust", "q_within",
+)  # columns that are made of a whole log  # fmt: skip
 BESIDE = ("placebo", "score_residual", "features", "q_logged")  # columns that an audit looks at, where a log has them
 
 Family = tuple[Callable[[Evidence], Terms], object, float | None]

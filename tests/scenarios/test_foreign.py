@@ -184,3 +184,43 @@ def test_a_quantile_without_propensities_is_refused(folder: Path, capsys: pytest
     line = ["evaluate", "--log", "log.csv", "--mapping", "no_weight.toml", "--policy", "foreign_policy:as_shown"]
     assert call([*line, "--quantile", ".9"]) == 2
     assert "a quantile needs weights" in " ".join(capsys.readouterr().err.split())
+
+
+def test_estimators_that_need_all_actions_are_fed_from_tables_and_kinds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(1)
+    n, logger, target = 900, np.array([0.4, 0.3, 0.2, 0.1]), np.array([0.1, 0.2, 0.3, 0.4])
+    action = rng.choice(4, n, p=logger)
+    columns = {f"p{a}": np.full(n, logger[a]) for a in range(4)} | {f"q{a}": np.full(n, target[a]) for a in range(4)}
+    columns |= {"user": np.arange(n), "item": np.array(list("wxyz"))[action], "x": rng.standard_normal(n)}
+    columns["won"] = (rng.random(n) < np.array([0.2, 0.3, 0.5, 0.6])[action]).astype(int)
+    pd.DataFrame(columns).to_parquet(tmp_path / "log.parquet")
+    table = """
+[columns]
+shopper = "user"
+action = "item"
+features = "x"
+[rewards]
+clicks = "won"
+[actions]
+values = ["w", "x", "y", "z"]
+logger = ["p0", "p1", "p2", "p3"]
+target = ["q0", "q1", "q2", "q3"]
+"""
+    (tmp_path / "map.toml").write_text('layout = "single"\n' + table + 'kinds = ["old", "old", "new", "new"]\n')
+    (tmp_path / "nameless.toml").write_text('layout = "single"\n' + table)
+    start = ["evaluate", "--log", str(tmp_path / "log.parquet"), "--mapping", str(tmp_path / "map.toml")]
+    names = ["ips", "dr", "mrdr", "cab", "switch", "offcem", "mips"]
+    assert call([*start, "--estimators", ",".join(names), "--json"]) == 0
+    found = {one["estimator"]: one for one in json.loads(capsys.readouterr().out)["estimates"]}
+    assert list(found) == names
+    # truth .47; weights up to 4 in 900 rows: a standard error of at most .04
+    assert all(abs(one["value"] - 0.47) < 0.13 for one in found.values())
+    assert found["mrdr"]["verdict"] != "do not use"
+    assert {found[name]["verdict"] for name in ("cab", "offcem", "mips")} <= {"caution", "do not use"}
+    assert call([*start, "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert all(name in told for name in names)
+    assert call([*start[:4], str(tmp_path / "nameless.toml"), "--estimators", "offcem"]) == 2
+    assert "offpolicy.single.kinds" in capsys.readouterr().err

@@ -208,3 +208,13 @@ def test_keys_name_the_bed_and_move_with_every_setting() -> None:
     one, other = (LeaderboardCell(bed=SMALL, seeds=n, seed=0, estimators=("dr",)).key for n in (10, 11))
     assert one.startswith("small--")
     assert one != other
+
+
+def test_importance_fitting_chooses_where_pseudo_logs_are_asked_for(tmp_path: Path) -> None:
+    bed = Bed(name="few", candidates=4, slots=1, rows=300)
+    for splits, answered in ((3, 6), (0, 0)):
+        cell = LeaderboardCell(bed=bed, seeds=2, seed=0, estimators=("ips", "dr", "dm"), splits=splits)
+        choices = run_leaderboard_cell(cell, tmp_path)["choices"]
+        row = next(row for row in choices if row["rule"] == "least error on pseudo-logs")
+        assert row["answered"] == answered  # 2 logs of 3 targets each
+        assert ("least error on pseudo-logs" in {row["rule"] for row in chosen_rows(choices)}) == bool(splits)

@@ -109,7 +109,7 @@ def test_an_estimator_that_the_log_cannot_feed_says_what_is_missing(
 def test_what_a_single_action_log_can_feed_is_estimated(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Self-replay on an Open Bandit log: with weights of 1 nothing is beyond the switch and all but dm are the mean."""
     log = real_data / "obd" / "random" / "men"
-    names = "switch,switch:0.5,dm,dros:slope,clipped-ips:slope"
+    names = "switch,switch:0.5,dm,dros:slope,clipped-ips:slope,cab,blend,mrdr"
     line = ["evaluate", "--format", "obd", "--log", str(log), "--target-table", "uniform", "--estimators", names]
     assert call([*line, "--json"]) == 0
     found = {one["estimator"]: one for one in json.loads(capsys.readouterr().out)["estimates"]}

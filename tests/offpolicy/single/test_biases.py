@@ -126,9 +126,10 @@ def test_self_replay_is_exact_for_every_estimator_that_one_action_a_row_can_feed
         actions=replace(evidence.actions, target=evidence.actions.logger),
         embedding=np.ones(evidence.n_rows),
         balanced=np.ones(evidence.n_rows),
+        q_within_target=None if evidence.q_within is None else evidence.q_within[:, 0],
     )
-    # weights are 1, which no reshaping but shrinking at a finite strength moves
-    at = ":inf" if name == "dros" else ""
+    # weights are 1, which no reshaping but shrinking at a finite strength, and blending, moves
+    at = {"dros": ":inf", "blend": ":1"}.get(name, "")
     value = values(replay, [name + at])[name + at]
     assert value == pytest.approx(float(evidence.reward.mean()), abs=ROUNDING)
 
