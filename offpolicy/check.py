@@ -40,7 +40,7 @@ _COPIES = 504  # with it every slate's share of a context is a whole number of r
 _REWARDS = (
     "reward", "q_logged", "q_target", "q_robust", "q_robust_target", "q_within",
     "q_within_target", "q_prefix", "q_next", "q_prefix_target", "q_click", "fitted", "q_state",
-    "q_state_target",
+    "q_state_target", "blend_start",
 )  # columns in the unit of the reward  # fmt: skip
 _EXACT = 1e-9  # float64 sums of 10,080 rows err by about 1e-12
 
@@ -102,6 +102,8 @@ def enumerated_log(*, wrong_model: bool) -> tuple[Evidence, float]:
         q_robust_target=factor * value[row // 12] + 2 * offset,
         q_prefix=factor * reward[row] + offset,
         q_next=factor * ahead[row] + offset,
+        blend=np.ones((len(row), 2)),
+        blend_start=factor * ahead[row, 0] + offset,
         fitted=factor * value[row // 12] + 2 * offset,
         length=np.ones(len(row), dtype=np.int64),  # so that value per search and value per row are one
         q_prefix_target=factor * value[row // 12] + 2 * offset,
@@ -111,8 +113,11 @@ def enumerated_log(*, wrong_model: bool) -> tuple[Evidence, float]:
         q_state=np.stack([at_first - at_second, at_second], axis=1)[row],
         q_state_target=at_first[row],
         pseudoinverse=_pseudoinverse(logger, target)[row],
+        abstraction=np.exp((target.logp - logger.logp).sum(axis=1))[row],  # every slate is about itself
+        behaviour=np.array(["cascade", "independent"])[row // 12],  # both are right here, and right for whom is given
         mixture=Conditional(logger.logp[row]),  # of one logger
         second_moment=np.ones(len(row)),  # of one stratum
+        time=np.arange(len(row)) % 7,
         cluster=np.arange(len(row)) // 3,
     )
     return evidence, float(value.mean())
@@ -134,11 +139,13 @@ def _check_self_replay(one: Estimator, evidence: Evidence) -> None:
         q_robust_target=None if evidence.q_robust is None else evidence.q_robust.sum(axis=1),
         q_within_target=None if evidence.q_within is None else evidence.q_within.sum(axis=1),
         q_next=evidence.q_prefix,
+        blend_start=None if evidence.q_prefix is None else evidence.q_prefix[:, 0],
         fitted=evidence.reward.sum(axis=1),
         q_prefix_target=None if evidence.q_prefix is None else evidence.q_prefix.sum(axis=1),
         q_click=evidence.reward.sum(axis=1),
         state_ratio=None if evidence.state_ratio is None else np.ones(evidence.reward.shape),
         pseudoinverse=np.ones(evidence.n_rows),
+        abstraction=np.ones(evidence.n_rows),
         actions=None if evidence.actions is None else replace(evidence.actions, target=evidence.actions.logger),
         embedding=None if evidence.embedding is None else np.ones(evidence.n_rows),
         balanced=None if evidence.balanced is None else np.ones(evidence.n_rows),

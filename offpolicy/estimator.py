@@ -25,6 +25,8 @@ SOURCES = {
     "actions": "the probabilities of all actions, and what a reward model expects of them, by "
     "offpolicy.single.arrays.evidence_of",
     "embedding": "a ratio by offpolicy.single.embeddings, from what is known of each action's embedding",
+    "abstraction": "a ratio of chances of what a slate is about, by offpolicy.slates.abstraction; in SlateLab's own "
+    "logs it is made where a page has few slates",
     "state_ratio": "weights of states, by offpolicy.sequences.states (value per session or shopper)",
     "q_within": "a model of differences within kinds of actions, by offpolicy.single.kinds.with_kinds",
     "q_robust": "a model fitted to leave little variance, by offpolicy.single.robust.with_robust_model",
@@ -41,9 +43,10 @@ class Strength:
         default: What the bare name takes.
         none: The number that leaves weights as they are.
         low, high: The range it must lie in.
-        grid: Candidates for tuning, from the least biased to the most.
+        grid: Candidates for tuning, from the least biased to the most; `none` comes before them, unless it is one.
         beyond: What the reward model is left with at a strength, (N,), where it takes over what weights no longer
             carry; None where the formula's own terms say all.
+        remake: Makes terms of terms where a strength is of whole rows and not of weights, in place of `reshape`.
     """
 
     reshape: Callable[[Floats, float], Floats]
@@ -53,6 +56,7 @@ class Strength:
     high: float
     grid: tuple[float, ...]
     beyond: Callable[[Terms, float], Floats] | None = None
+    remake: Callable[[Terms, float], Terms] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,8 @@ class Estimator:
             raise UserError(
                 f"'{self.name}' has no strength yet. Let offpolicy.evaluate choose it, or offpolicy.tuning.tuned."
             )
+        if self.strength.remake is not None:
+            return self.strength.remake(terms, self.at)
         made = replace(terms, weight=self.strength.reshape(terms.weight, self.at))
         return made if self.strength.beyond is None else replace(made, q_target=self.strength.beyond(terms, self.at))
 

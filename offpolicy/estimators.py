@@ -17,10 +17,13 @@ from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm, dr, ips, own_searches, sndr, snips, switch
 from offpolicy.inference import lift_per_search
 from offpolicy.loggers import mixture, shared, stable, weighted
+from offpolicy.recency import at_the_end
+from offpolicy.sequences.blend import blended
 from offpolicy.sequences.terms import by_state, by_state_before, fitted, per_step, per_step_with_model
 from offpolicy.single.cuts import balanced, beyond, embedded, tabled
 from offpolicy.single.registry import SINGLE_ACTIONS
 from offpolicy.slates.cuts import click_model, prefix, pseudoinverse
+from offpolicy.slates.registry import READINGS
 from offpolicy.statistics import Statistics
 from offpolicy.terms import Terms, direct, item_position, joint
 from simenv.errors import UserError, unknown_name
@@ -75,6 +78,7 @@ _LE = "Le, Voloshin and Yue 2019"
 _XIE = "Xie, Ma and Wang 2019; Kallus and Uehara 2020"
 _STATE = "what carries over from step to step unseen by its states biases it by an amount that it cannot tell"
 _TRAJECTORY = "the weight of a whole sequence also weighs what came before its later slates; 'pdis' needs less"
+_LEANS = "where weights vary much it leans on a model of what comes later, whose bias the log tells only roughly"
 _SEQUENCE = "value per {unit}, the target ranking from its first search to its last"
 
 
@@ -235,6 +239,7 @@ _ALL = (
         rival="snips",
         by_default=False,
     ),
+    *READINGS,
     Estimator(
         "pbm",
         click_model,
@@ -259,6 +264,10 @@ _ALL = (
     _of_sequences("wpdis", per_step, snips, (), _PRECUP),
     _of_sequences("sequence-dr", per_step_with_model, dr, ("q_prefix", "q_next"), _JIANG),
     replace(
+        _of_sequences("magic", blended, sndr, ("q_prefix", "q_next", "blend", "blend_start"), _SNDR, _LEANS),
+        rival="sequence-dr",
+    ),
+    replace(
         _of_sequences("own-searches", per_step, own_searches, (), _PRECUP),
         estimand="value per search after deployment, over the target's own searches",
         against=lift_per_search,
@@ -268,7 +277,8 @@ _ALL = (
     _of_sequences("fqe", fitted, dm, ("fitted",), _LE, "it rests on the model of what comes later alone"),
 )
 
-ESTIMATORS: dict[str, Estimator] = {one.name: one for one in _ALL}
+_NAMED = {one.name: one for one in _ALL}
+ESTIMATORS: dict[str, Estimator] = _NAMED | {one.name: one for one in at_the_end(_NAMED)}
 
 
 def estimator(name: str) -> Estimator:

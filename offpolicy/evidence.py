@@ -28,7 +28,7 @@ PROPENSITY_KINDS = ("exact", "estimated")
 
 _TOTALS = (
     "q_target", "q_robust_target", "q_within_target", "q_prefix_target", "q_click", "pseudoinverse", "embedding",
-    "balanced", "score_residual", "fitted", "second_moment", "q_state_target",
+    "balanced", "score_residual", "fitted", "second_moment", "q_state_target", "blend_start", "abstraction",
 )  # fmt: skip
 _ROUNDING = 1e-6  # a log-probability of a float32 log may exceed 0 by this
 _FIRST_SLOT = 1e-4  # at slot 1 the marginal is the conditional; float32 logs agree far better than this
@@ -64,6 +64,8 @@ class Evidence:
         q_within_target: Total reward of the row under the target policy by the same model, (N,).
         q_click: Total reward of the row under the target policy as a fitted click model expects it, (N,).
         pseudoinverse: Weight of the whole row by the pseudoinverse of the logger's slate moments, (N,); may be < 0.
+        abstraction: Ratio of the policies' chances of what the slate is about, (N,), at least 0.
+        behaviour: How the shopper of each row reads a page, a name in `offpolicy.slates.behaviour.BEHAVIOURS`, (N,).
         embedding: Ratio of the policies' probabilities of the logged action's embedding, (N,), at least 0.
         balanced: A fitted classifier's ratio of the policies' probabilities of the logged pair of context and action,
             (N,), at least 0.
@@ -79,6 +81,8 @@ class Evidence:
         q_state: What each step earns by the values of its state and the next, (N, K).
         q_state_target: Value of the first state, (N,).
         length: Steps of each row, (N,), where a row is a sequence of searches (see `offpolicy.sequences`).
+        blend: Share of the weight of each step that is followed before a model takes over, (N, K), 0 to 1.
+        blend_start: What that model expects of each such row, (N,), spread as its sampling error is.
         fitted: Value of each such row by a model of what comes later, (N,).
         time: When the row was logged, (N,) integers of any unit, larger is later.
         stratum: Which of several loggers wrote the row, (N,) integers.
@@ -124,6 +128,8 @@ class Evidence:
     q_within_target: Floats | None = None  # (N,)
     q_click: Floats | None = None  # (N,)
     pseudoinverse: Floats | None = None  # (N,)
+    abstraction: Floats | None = None  # (N,)
+    behaviour: npt.NDArray[np.str_] | None = None  # (N,)
     embedding: Floats | None = None  # (N,)
     balanced: Floats | None = None  # (N,)
     score_residual: Floats | None = None  # (N,)
@@ -137,6 +143,8 @@ class Evidence:
     q_state: Floats | None = None  # (N, K)
     q_state_target: Floats | None = None  # (N,)
     length: Ints | None = None  # (N,)
+    blend: Floats | None = None  # (N, K)
+    blend_start: Floats | None = None  # (N,)
     fitted: Floats | None = None  # (N,)
     time: Ints | None = None  # (N,)
     stratum: Ints | None = None  # (N,)
@@ -188,7 +196,10 @@ def check_evidence(evidence: Evidence) -> None:
         if marginal is not None:
             _check_propensity(name, marginal, Marginal, shape, has_shown=name == "logger_marginal")
             _check_first_slot(name, marginal, conditional)
-    for name in ("q_logged", "placebo", "q_robust", "q_within", "q_prefix", "q_next", "state_ratio", "q_state"):
+    slotwise = (
+        "q_logged", "placebo", "q_robust", "q_within", "q_prefix", "q_next", "state_ratio", "q_state", "blend",
+    )  # fmt: skip
+    for name in slotwise:
         _check_optional(name, getattr(evidence, name), shape)
     for name in _TOTALS:
         _check_optional(name, getattr(evidence, name), shape[:1])
@@ -264,6 +275,7 @@ def _check_context(evidence: Evidence, n_rows: int) -> None:
         "length": evidence.length,
         "time": evidence.time,
         "stratum": evidence.stratum,
+        "behaviour": evidence.behaviour,
         **evidence.segments,
     }
     for name, column in columns.items():

@@ -33,6 +33,7 @@ class Terms:
         error: Mean relative error of the weights from the stated error of their marginals; 0 where exact.
         there: 1 where a piece exists, 0 behind the last step of a sequence, (N, J); None where all exist.
         share: How much a row counts, (N, 1), mean 1, in `weight` already; None where all count alike.
+        age: How long ago a row was logged, (N,), in lengths of the log: 0 for the last; None where nobody asks.
         actions: The table of all actions, for estimators that ask of them what was not played.
     """
 
@@ -43,6 +44,7 @@ class Terms:
     error: float = 0.0
     there: Floats | None = None  # (N, J)
     share: Floats | None = None  # (N, 1)
+    age: Floats | None = None  # (N,)
     actions: ActionTable | None = None
 
     def expected(self) -> Floats:

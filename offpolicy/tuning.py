@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from offpolicy.diagnostics import diagnose
-from offpolicy.estimator import Estimator
+from offpolicy.estimator import Estimator, Strength
 from offpolicy.estimators import at_strength
 from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters, student
@@ -83,7 +83,7 @@ def slope_candidates(one: Estimator, evidence: Evidence, by: Clusters, level: fl
         raise UserError(f"estimator '{one.name}' takes no strength, so there is nothing to tune.")
     one.require(evidence)
     terms = one.terms(evidence)
-    grid = (one.strength.none, *one.strength.grid)
+    grid = _grid(one.strength)
     each = 1.0 - (1.0 - level) / len(grid)
     found = []
     for at in grid:
@@ -99,6 +99,11 @@ def slope_candidates(one: Estimator, evidence: Evidence, by: Clusters, level: fl
     return found
 
 
+def _grid(strength: Strength) -> tuple[float, ...]:
+    """All strengths that are compared, from the least biased to the most."""
+    return strength.grid if strength.none in strength.grid else (strength.none, *strength.grid)
+
+
 def _slope(one: Estimator, evidence: Evidence, by: Clusters, level: float) -> float:
     candidates = slope_candidates(one, evidence, by, level)
     return candidates[choose_by_slope(candidates)].at
@@ -109,7 +114,7 @@ def _pas_if(one: Estimator, evidence: Evidence, by: Clusters, level: float) -> f
     from offpolicy.single.choosing import choose  # deferred: it estimates, which this module is a part of
 
     assert one.strength is not None
-    grid = (one.strength.none, *one.strength.grid)
+    grid = _grid(one.strength)
     names = [at_strength(one, at).name for at in grid]
     return grid[names.index(choose(evidence, names, PSEUDO_LOGS).estimator)]
 
@@ -135,7 +140,7 @@ def tuned(one: Estimator, evidence: Evidence, by: Clusters, level: float = 0.95)
     passes = one.passes + PASSES[one.tuning]
     told = (
         f"{one.never_trust}; its strength, {at:g}, was chosen by {one.tuning.upper()} among "
-        f"{len(one.strength.grid) + 1} on these very rows ({passes} passes over the log), and the interval takes it "
+        f"{len(_grid(one.strength))} on these very rows ({passes} passes over the log), and the interval takes it "
         "as given"
     )
     return replace(one, at=at, never_trust=told, passes=passes)

@@ -36,6 +36,12 @@ def sub_gaussian(weight: Floats, strength: float) -> Floats:
     return weight / (1.0 - strength + strength * weight)
 
 
+def as_they_are(weight: Floats, strength: float) -> Floats:
+    """W stays, where a strength is of whole rows."""
+    del strength
+    return weight
+
+
 def scale(weight: Floats, share: float) -> Floats:
     """W becomes share * w: the rest of every action, rare or not, is left to the reward model."""
     return share * weight

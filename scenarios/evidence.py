@@ -20,6 +20,7 @@ from policies.exploration.slotwise import AnyPolicy
 from policies.features import FeatureMap, features
 from policies.learning import in_half
 from policies.ranking import Answered, slate_propensities
+from scenarios.abstraction import category_weights
 from scenarios.config import Estimation
 from scenarios.foreseen import foreseen_weights
 from scenarios.log_context import FEATURES, Around, around, with_context
@@ -71,6 +72,7 @@ class _Asked:
     conditional: F64  # (N, K)
     marginal: F64 | None  # (N, K); None where it cannot be computed
     pseudoinverse: F64  # (N,) NaN where no estimator asks for it
+    abstraction: F64  # (N,) the same
     foreseen_joint: F64  # (N,) NaN where the target does not rank by scores
     foreseen_prefix: F64  # (N,)
 
@@ -163,7 +165,7 @@ def join_rewards(log: Log, targets: Mapping[str, AnyPolicy], joining: Joining, a
         error, floor = max(error, stated), min(floor, float(batch.floor.min()))
         for name, target in targets.items():
             said = _answers(target, batch, settings, seed)
-            answer, stated = _asked(said, target, batch, settings)
+            answer, stated = _asked(said, target, batch, feature_map, settings)
             asked[name].append(answer)
             error = max(error, stated)
             for reward, fitted in models.items():
@@ -202,7 +204,7 @@ def evidence_of_batch(
     x = features(feature_map, batch.page, every)  # (N, C, F)
     row, stated = _logged(batch)
     said = _answers(target, batch, settings, seed)
-    answer, error = _asked(said, target, batch, settings)
+    answer, error = _asked(said, target, batch, feature_map, settings)
     gains, expected = _earned(batch, x, models), _expected(said, batch, x, models)
     made = _evidence(row, gains, answer, expected, target, max(stated, error))
     beside = around(batch)
@@ -266,6 +268,7 @@ def _evidence(
         q_prefix_target=expected.q_prefix,
         q_click=_unless_absent(expected.q_click),
         pseudoinverse=_unless_absent(answer.pseudoinverse),
+        abstraction=_unless_absent(answer.abstraction),
         foreseen={
             family: column
             for family, column in (("joint", answer.foreseen_joint), ("prefix", answer.foreseen_prefix))
@@ -330,13 +333,17 @@ def _answers(target: AnyPolicy, batch: LogBatch, settings: Estimation, seed: int
     return target.answered(batch.page, batch.slate, [hashing.absorb(key, m) for m in range(settings.target_slates)])
 
 
-def _asked(said: Answered, target: AnyPolicy, batch: LogBatch, settings: Estimation) -> tuple[_Asked, float]:
+def _asked(
+    said: Answered, target: AnyPolicy, batch: LogBatch, feature_map: FeatureMap, settings: Estimation
+) -> tuple[_Asked, float]:
     marginal, error = (None, 0.0) if said.marginal is None else (said.marginal.logp, said.marginal.error)
-    weights = np.full(len(batch), np.nan)
+    weights, about = np.full(len(batch), np.nan), np.full(len(batch), np.nan)
     if _is_asked("pseudoinverse", settings):
         weights = pseudoinverse_weights(batch, target, said)
+    if _is_asked("abstraction", settings):
+        about = category_weights(batch, target, said, feature_map)
     whole, above = foreseen_weights(batch, target, said)
-    return _Asked(said.conditional.logp, marginal, weights, whole, above), error
+    return _Asked(said.conditional.logp, marginal, weights, about, whole, above), error
 
 
 def _expected(said: Answered, batch: LogBatch, x: npt.NDArray[np.float32], models: SlateModels) -> _Expected:

@@ -43,10 +43,7 @@ def pseudoinverse_weights(batch: LogBatch, target: AnyPolicy, said: Answered) ->
             f"log row {batch.row[row]}: the logger was greedy, so pairs of slots say nothing of other slates; the "
             "pseudoinverse needs a logger that explored."
         )
-    logw = np.empty(batch.scores.shape)
-    for temperature, floor in sorted(set(zip(batch.temperature.tolist(), batch.floor.tolist(), strict=True))):
-        rows = (batch.temperature == temperature) & (batch.floor == floor)
-        logw[rows] = plackett_luce.log_weights(batch.scores[rows], temperature, floor)
+    logw = logger_weights(batch)
     here = batch.page.candidates >= 0
     spread = np.where(here, logw, -np.inf).max(axis=1) - np.where(here, logw, np.inf).min(axis=1)
     even = (spread <= EVEN) | ~here.any(axis=1)
@@ -58,9 +55,18 @@ def pseudoinverse_weights(batch: LogBatch, target: AnyPolicy, said: Answered) ->
     if not even.all():
         uneven = ~even
         made[uneven] = plackett_luce_weights(
-            np.exp(logw[uneven]), np.exp(_target_weights(target, scores[uneven])), batch.slate[uneven]
+            np.exp(logw[uneven]), np.exp(target_weights(target, scores[uneven])), batch.slate[uneven]
         )
     return made
+
+
+def logger_weights(batch: LogBatch) -> F64:
+    """Log-weights of the candidates under the logger, (N, C); of rows that were not drawn greedily."""
+    logw = np.empty(batch.scores.shape)
+    for temperature, floor in sorted(set(zip(batch.temperature.tolist(), batch.floor.tolist(), strict=True))):
+        rows = (batch.temperature == temperature) & (batch.floor == floor)
+        logw[rows] = plackett_luce.log_weights(batch.scores[rows], temperature, floor)
+    return logw
 
 
 def _anywhere(target: AnyPolicy, scores: F32, slate: npt.NDArray[np.int32]) -> F64:
@@ -72,7 +78,7 @@ def _anywhere(target: AnyPolicy, scores: F32, slate: npt.NDArray[np.int32]) -> F
     return made
 
 
-def _target_weights(target: AnyPolicy, scores: F32) -> F64:
+def target_weights(target: AnyPolicy, scores: F32) -> F64:
     """Log-weights (n, C); a greedy ranker's fall so steeply that its own slate is certain to 1e-17."""
     if target.temperature > 0:
         return plackett_luce.log_weights(scores, target.temperature, target.floor)

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from offpolicy.estimate import Estimate, evaluate
 from offpolicy.evidence import Evidence
-from offpolicy.sequences.fitted_q import StepFeatures, cross_fitted_q, fitted_q
+from offpolicy.sequences.blend import with_blend
+from offpolicy.sequences.fitted_q import StepFeatures, cross_fitted_q, fitted_q, model_noise
 from offpolicy.sequences.sessions import lay_out, side_by_side
 from offpolicy.sequences.states import states_of, with_states
 from simenv.errors import UserError
@@ -20,7 +21,7 @@ Ints = npt.NDArray[np.int64]
 UNITS = ("session", "shopper")
 DEFAULT = ("pdis", "wpdis", "own-searches")
 BY_STATE = {"state-dr", "state-step-dr"}  # they need tables of their own, made where they are asked for
-WITH_MODEL = ("pdis", "wpdis", "sequence-dr", "own-searches", "fqe")
+WITH_MODEL = ("pdis", "wpdis", "sequence-dr", "magic", "own-searches", "fqe")
 
 
 def evaluate_sequences(
@@ -79,7 +80,8 @@ def sequences_of(evidence: Evidence, unit: str, seed: int = 0, *, by_state: bool
     if evidence.q_logged is None or evidence.q_target is None:
         return whole
     features = step_features(evidence, place_of(layout.row, evidence.n_rows))
-    return fitted_q(cross_fitted_q(whole, layout, features, seed), layout, features)
+    modelled = fitted_q(cross_fitted_q(whole, layout, features, seed), layout, features)
+    return with_blend(modelled, model_noise(whole, layout, features), seed)
 
 
 def step_features(evidence: Evidence, place: Ints) -> StepFeatures:

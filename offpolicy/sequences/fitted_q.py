@@ -106,6 +106,33 @@ def cross_fitted_q(
 
 
 @dataclass(frozen=True)
+class ModelNoise:
+    """What a fitted Q adds to the sampling error of whatever is made with it.
+
+    Attributes:
+        own: Influence of each sequence on theta, (T, F).
+        start: What of theta the value of a beginning has, (T, F).
+        step: What of theta V_{t+1} - Q_t has, (T, H, F).
+    """
+
+    own: Floats
+    start: Floats
+    step: Floats
+
+
+def model_noise(evidence: Evidence, layout: Layout, features: StepFeatures) -> ModelNoise:
+    """The sampling error of the model of what comes later, sequence by sequence.
+
+    Raises:
+        UserError: As `fitted_q`.
+    """
+    steps = _steps(evidence, layout, features)
+    model = _solve(steps, evidence.reward, 1.0, 1e-6)
+    moment = np.einsum("thf,th->tf", steps.logged, _residual(steps, evidence.reward, model, 1.0))
+    return ModelNoise(moment @ model.inverse.T, steps.target[:, 0], steps.next - steps.logged)
+
+
+@dataclass(frozen=True)
 class _Steps:
     """Features laid out, 0 behind the last step: (T, H, F)."""
 

@@ -46,6 +46,22 @@ def pseudoinverse(evidence: Evidence) -> Terms:
     return Terms(evidence.pseudoinverse[:, None], total_of(evidence.reward))
 
 
+def abstracted(evidence: Evidence) -> Terms:
+    """Whole slates by what they are about: w = P_target(phi) / P_logger(phi) of an abstraction phi of the slate.
+
+    Raises:
+        UserError: If the ratios are absent, or one is below 0.
+    """
+    if evidence.abstraction is None:
+        raise UserError("abstraction is absent; compute it with offpolicy.slates.abstraction.")
+    if evidence.abstraction.min() < 0.0:
+        row = int(evidence.abstraction.argmin())
+        raise UserError(
+            f"log row {row}: abstraction is {evidence.abstraction[row]:g}; expected a ratio of chances, at least 0."
+        )
+    return Terms(evidence.abstraction[:, None], total_of(evidence.reward))
+
+
 def click_model(evidence: Evidence) -> Terms:
     """No weights: what a click model that was fitted to the log expects under the target policy."""
     return Terms(np.ones((evidence.n_rows, 1)), total_of(evidence.reward), None, evidence.q_click)

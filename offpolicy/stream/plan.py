@@ -14,6 +14,7 @@ from offpolicy.estimators import BY_SLOT, ESTIMATORS, estimator
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm
 from offpolicy.inference import lift
+from offpolicy.slates.behaviour import adaptive
 from offpolicy.terms import Terms
 from simenv.errors import UserError
 
@@ -148,6 +149,8 @@ def _allowed(name: str) -> Estimator:
                 f"estimator '{name}' needs {need}, which is made of whole sessions or of all rows of a log "
                 f"({one.passes} passes and more) and not of one row after another. Evaluate it without streaming."
             )
+    if one.terms is adaptive:
+        raise UserError(f"'{name}' weighs by behaviours, which are learned from all rows. Evaluate without streaming.")
     if one.against is not lift:
         raise UserError(f"the lift of '{name}' is not a difference to a mean over rows. Evaluate without streaming.")
     return one

@@ -12,7 +12,7 @@ from simenv.errors import UserError
 
 RNG = np.random.default_rng(0)
 ABOVE, BELOW, PLAIN = RNG.random((50, 3)), 0.5 + RNG.random((50, 3)), RNG.random(50)
-RESHAPED = [one for one in ESTIMATORS.values() if one.strength is not None]
+RESHAPED = [one for one in ESTIMATORS.values() if one.strength is not None and one.strength.remake is None]
 
 
 def test_the_value_from_means_is_the_value_from_rows() -> None:

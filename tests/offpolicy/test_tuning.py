@@ -16,7 +16,8 @@ from offpolicy.single.arrays import SingleActionLog, evidence_of
 from offpolicy.tuning import Candidate, choose_by_slope, slope_candidates, tuned
 from simenv.errors import UserError
 
-TUNABLE = [name for name, one in ESTIMATORS.items() if one.strength is not None]
+RESHAPING = [one for one in ESTIMATORS.values() if one.strength is not None and one.strength.remake is None]
+TUNABLE = [one.name for one in RESHAPING]
 
 
 def heavy(n_rows: int, seed: int) -> tuple[Evidence, float]:

@@ -28,7 +28,7 @@ from scenarios.evaluate import evaluate_native
 from scenarios.evidence import Joined, join_log
 from scenarios.held_out import unseen_half
 from scenarios.progress import SilentProgress
-from scenarios.pseudoinverse import _target_weights
+from scenarios.pseudoinverse import target_weights
 from simenv.catalogue import PublicCatalogue
 from simenv.columns import join
 from simenv.errors import UserError
@@ -324,7 +324,7 @@ def test_pseudoinverse_weights_of_a_shuffling_logger_are_those_of_all_slates(
     assert evidence.pseudoinverse is not None
     rows = join(list(Log.open(uniform_log).batches()))
     logw = plackett_luce.log_weights(rows.scores, 1.0, 0.0)
-    theirs = _target_weights(target, target.scores(rows.page))
+    theirs = target_weights(target, target.scores(rows.page))
     exact = plackett_luce_weights(np.exp(logw), np.exp(theirs), rows.slate)
     assert np.allclose(evidence.pseudoinverse, exact, rtol=0.0, atol=1e-7)
     assert np.ptp(exact) > 1.0
@@ -339,6 +339,24 @@ def test_pseudoinverse_weights_of_a_small_production_logger_are_enumerated(
     production = named_policy("production", catalogue)
     evidence = fed(log_folder, production, "pi")
     assert evidence.pseudoinverse == pytest.approx(np.ones(evidence.n_rows), abs=1e-6)
+
+
+def test_pages_are_weighed_by_the_categories_that_they_show_and_by_each_shoppers_way_of_reading(
+    uniform_log: Path, log_folder: Path, catalogue: PublicCatalogue
+) -> None:
+    """Self-replay weighs 1; elsewhere the mean weight of what pages are about is 1, as that of whole pages is."""
+    target = named_policy("lexical", catalogue)
+    evidence = fed(uniform_log, target, "lips", "aips", "recent-dr-item")
+    assert evidence.abstraction is not None
+    found = {one.estimator: one for one in evaluate(evidence, ["lips", "ips", "aips", "recent-dr-item:0.5"])}
+    off = evidence.abstraction - 1.0
+    assert abs(off.mean()) < 4 * off.std() / np.sqrt(len(off))
+    assert off.std() > 0.05
+    assert found["lips"].diagnostics.effective_rows > found["ips"].diagnostics.effective_rows
+    assert all(one.verdict.word != "trust" for name, one in found.items() if name != "ips")
+    production = named_policy("production", catalogue)
+    again = fed(log_folder, production, "lips")
+    assert again.abstraction == pytest.approx(np.ones(again.n_rows), abs=1e-6)
 
 
 def test_a_click_model_is_fitted_where_it_is_asked_for_and_never_trusted(

@@ -67,7 +67,9 @@ def sequences(log: Log) -> Evidence:
     layout = lay_out(log.session, log.step)
     made = fitted_q(side_by_side(log.evidence, layout, "session"), layout, log.features)
     q_prefix, q_next = layout.lay(log.features.logged) @ WRONG, layout.lay(log.features.target) @ WRONG
-    return with_exact_states(replace(made, q_prefix=q_prefix, q_next=q_next))
+    return with_exact_states(
+        replace(made, q_prefix=q_prefix, q_next=q_next, blend=np.ones(q_prefix.shape), blend_start=q_next[:, 0])
+    )
 
 
 def with_exact_states(whole: Evidence) -> Evidence:
