@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from policies.registry import new_learner
 from simenv.errors import UserError
-from simenv.worlds import load_world
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_here")]
 
@@ -53,32 +51,72 @@ def test_what_the_runner_leaves_out_is_refused_before_anything_starts() -> None:
         config(1).environment(env_config={"world": "tinny"}).build_algo()
 
 
-def test_a_training_with_a_remote_runner_learns_and_goes_on_with_the_learners_own_weights(tmp_path: Path) -> None:
-    from policies.checkpoint import read_checkpoint, write_checkpoint
+def ppo() -> Any:
     from policies.rllib.train import PPOSettings, new_ppo
     from policies.rllib.trainer import Assignment
 
-    def trainer() -> Any:
-        assignment = Assignment("ppo-slate", "tiny", 3, 600, (1.0, 0.01), runners=1)
-        return new_ppo(assignment, PPOSettings(batch=300, minibatch=128, hidden=8), rows=16)
+    assignment = Assignment("ppo-slate", "tiny", 3, 900, (1.0, 0.01), runners=1)
+    return new_ppo(assignment, PPOSettings(batch=300, minibatch=128, hidden=8), rows=16)
 
-    first, again = trainer(), trainer()
+
+def slateq() -> Any:
+    from policies.rllib.slateq_train import SlateQRun, SlateQSettings, SlateQTrainer
+
+    settings = SlateQSettings(batch=64, warm_up=200, capacity=500, copy_every=2, hidden=8)
+    return SlateQTrainer(SlateQRun("tiny", 3, 900, num_envs=32, runners=2), settings)
+
+
+@pytest.mark.parametrize("new", [ppo, slateq])
+def test_a_training_with_remote_runners_goes_on_as_if_it_had_never_stopped(new: Any, tmp_path: Path) -> None:
+    from policies.checkpoint import read_checkpoint, write_checkpoint
+
+    first, again = new(), new()
     try:
         first.step()
         write_checkpoint(tmp_path / "it.checkpoint", {}, {"trainer": first.state()})
+        stopped = first.scorer().tensors()
+        first.step()
+        first.close()
         again.load_state(read_checkpoint(tmp_path / "it.checkpoint", {}).part("trainer", again.state()))
-        weights = [each.scorer().tensors()["linear.weight"] for each in (first, again)]
+        gone_on = again.scorer().tensors()
         again.step()
-        weights.append(again.scorer().tensors()["linear.weight"])
-        learned = again.state()["net"].linear.weight.detach().numpy()
+        again.close()
     finally:
         first.close()
         again.close()
-    start = new_learner("ppo-slate", load_world("tiny").catalogue.public(), 3, seed=3)
-    assert not np.array_equal(start.tensors()["linear.weight"], weights[0])
-    np.testing.assert_array_equal(weights[0], weights[1])
-    assert not np.array_equal(weights[1], weights[2])
-    np.testing.assert_array_equal(weights[2], learned)
+    whole, made = first.scorer().tensors(), again.scorer().tensors()
+    weight = next(name for name in whole if name.endswith("weight"))
+    assert not np.array_equal(stopped[weight], whole[weight])
+    for name in whole:
+        np.testing.assert_array_equal(stopped[name], gone_on[name])
+        np.testing.assert_array_equal(whole[name], made[name])
+
+
+def test_slateq_trains_with_runners_on_the_command_line(tmp_path: Path) -> None:
+    """The same files and figures as in one process: a model that loads, event files, and no checkpoint left."""
+    from policies.persistence import load_model, read_card
+    from simenv.worlds import load_world
+    from slatelab.main import call
+
+    scenario = """
+        title = "A test"
+        question = "Does it play elsewhere?"
+        world = "tiny"
+        [[learners]]
+        policy = "slateq"
+        searches = 3000
+        settings = {hidden = 8, batch = 64, warm_up = 300, capacity = 500, copy_every = 2}
+    """
+    (tmp_path / "it.toml").write_text(scenario)
+    line = ["--quiet", "train", str(tmp_path / "it.toml"), "--policy", "slateq", "--out", str(tmp_path / "model")]
+    line += ["--runners", "1", "--checkpoint-every", "1000", "--tensorboard", str(tmp_path / "scalars")]
+    assert call(line) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["it.toml", "model", "scalars"]
+    assert len(list((tmp_path / "scalars").iterdir())) == 1
+    card = read_card(tmp_path / "model")
+    assert card["metrics"]["searches"] >= 3000
+    assert np.isfinite(card["metrics"]["value_loss"])
+    assert load_model(tmp_path / "model", load_world("tiny").catalogue.public(), 3).name == "slateq"
 
 
 def test_the_python_of_the_docs_runs(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
