@@ -32,8 +32,12 @@ def test_the_configuration_is_an_algorithm_with_a_remote_runner() -> None:
     assert 0.0 < told["slate_kl"] < told["slate_entropy"] < np.log(8 * 7 * 6)
 
 
-def test_the_algorithm_comes_back_from_its_checkpoint(tmp_path: Path) -> None:
+def test_the_algorithm_comes_back_from_its_checkpoint_and_meets_others(tmp_path: Path) -> None:
     from ray.rllib.algorithms.algorithm import Algorithm
+
+    def luck(played: Any) -> int:
+        made: int = played.env_runner.env.unwrapped.market.luck
+        return made
 
     algorithm = config(0).build_algo()
     algorithm.train()
@@ -41,6 +45,7 @@ def test_the_algorithm_comes_back_from_its_checkpoint(tmp_path: Path) -> None:
     algorithm.stop()
     again = Algorithm.from_checkpoint(tmp_path)
     assert again.train()["training_iteration"] == 2
+    assert luck(again) != luck(algorithm)  # who was learned from is not met again
     again.stop()
 
 
