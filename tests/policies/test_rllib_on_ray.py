@@ -1,4 +1,4 @@
-"""What needs Ray: the configuration as an algorithm, and runners in other processes."""
+"""What needs Ray: configurations as algorithms, and runners in other processes."""
 
 from __future__ import annotations
 
@@ -47,6 +47,26 @@ def test_the_algorithm_comes_back_from_its_checkpoint_and_meets_others(tmp_path:
     assert again.train()["training_iteration"] == 2
     assert luck(again) != luck(algorithm)  # who was learned from is not met again
     again.stop()
+
+
+@pytest.mark.parametrize("method", ["q-learning", "sarsa"])
+def test_slateqs_configuration_is_an_algorithm_with_a_remote_runner(method: str) -> None:
+    from policies.rllib.slateq import ENVIRONMENT, SlateQConfig, register
+
+    register()  # Ray forgets names when it ends
+    made = SlateQConfig().environment(ENVIRONMENT, env_config={"world": "interest-evolution"}).debugging(seed=3)
+    made.env_runners(num_env_runners=1, num_envs_per_env_runner=64, rollout_fragment_length=8)
+    made.training(method=method, num_steps_sampled_before_learning_starts=500, train_batch_size=128)
+    algorithm = made.build_algo()
+    results = [algorithm.train() for _ in range(2)]
+    kept = algorithm.replay.size
+    algorithm.stop()
+    learned = results[-1]["learners"]["default_policy"]
+    assert np.isfinite(learned["value_loss"])
+    assert 0.0 < learned["choice_loss"] < 1.5  # nats; four ways to choose, evenly, are 1.39
+    sampled = results[-1]["env_runners"]["num_env_steps_sampled_lifetime"]
+    assert kept <= sampled
+    assert (kept == sampled) == (method == "q-learning")  # SARSA leaves out pages whose next slate is unknown
 
 
 def test_what_the_runner_leaves_out_is_refused_before_anything_starts() -> None:
