@@ -156,8 +156,7 @@ class SlateQTrainer:
             if run.runners
             else MarketHere(env, self.module)
         )
-        (width,) = env.single_observation_space.shape
-        self.replay = FlatReplay(settings.capacity, width, self.world.n_slots, run.seed)
+        self.replay = FlatReplay(settings.capacity, env.width, self.world.n_slots, run.seed)
         self.is_scaled = False
 
     @property

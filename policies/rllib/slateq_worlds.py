@@ -54,7 +54,8 @@ class ToldEnv(VectorEnv[F32, Actions, npt.NDArray[Any]]):
         self.num_envs, self.metadata, self.render_mode = market.num_envs, market.metadata, None
         self.single_action_space, self.action_space = market.single_action_space, market.action_space
         self.n_slots = int(np.prod(market.single_action_space.shape or ()))
-        self.single_observation_space = spaces.Box(-np.inf, np.inf, (width + self.n_slots,), np.float32)
+        self.width = width + self.n_slots
+        self.single_observation_space = spaces.Box(-np.inf, np.inf, (self.width,), np.float32)
         self.observation_space = batch_space(self.single_observation_space, market.num_envs)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[F32, dict[str, Any]]:
