@@ -111,10 +111,12 @@ class MarketsElsewhere:
 
     def pages(self) -> Iterator[tuple[Rows, int]]:
         """See `SlateQPlayer.pages`: a few pages of every row, then as many updates as beside the learner."""
-        steps = ROUNDS * self.n_runners * self.config.num_envs_per_env_runner
+        rows = self.config.num_envs_per_env_runner
         weights = self.learner.module.get_state(inference_only=True)
-        episodes = self._players.play(weights, steps)
-        yield episode_rows(episodes, is_next_needed=self.config.method == "sarsa"), ROUNDS * self.n_runners
+        episodes = self._players.play(weights, ROUNDS * self.n_runners * rows)
+        made = episode_rows(episodes, is_next_needed=self.config.method == "sarsa")
+        # Beside the learner there is one for every row's page; rows that only start an episode show none.
+        yield made, -(-sum(len(episode) for episode in episodes) // rows)
 
     def standing(self) -> dict[str, Any]:
         """See `SlateQPlayer.standing`."""
