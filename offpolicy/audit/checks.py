@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from offpolicy.audit.finding import Finding, Outcome, outcome_of, single_look
+from offpolicy.actions import ActionTable
+from offpolicy.audit.finding import Finding, Outcome, missing, outcome_of, single_look
+from offpolicy.audit.rows import arrival, repeats
 from offpolicy.audit.tail import pareto_k
 from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters, standard_error
@@ -99,22 +101,28 @@ def calibration(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     table = evidence.actions
     if table is None:
         return missing("calibration", "the propensities of all actions")
-    played = np.zeros_like(table.logger)
-    played[np.arange(len(played)), table.action] = 1.0
-    edges = np.quantile(table.logger, np.linspace(0.0, 1.0, _BINS + 1))
-    bins = np.clip(np.searchsorted(edges, table.logger, side="right") - 1, 0, _BINS - 1)
-    looks, gaps = [], []
-    for one in np.unique(bins):
-        inside = bins == one
-        surplus = np.where(inside, played - table.logger, 0.0).sum(axis=1)  # (N,)
-        expected = float(np.where(inside, table.logger, 0.0).sum())
-        if expected > 0.0:
-            looks.append(_z_of(surplus, by))
-            gaps.append(float(surplus.sum()) / expected)
+    surplus, expected = _surplus(table)
+    looks = [_z_of(column, by) for column, sure in zip(surplus, expected, strict=True) if sure > 0.0]
+    gaps = [float(column.sum()) / sure for column, sure in zip(surplus, expected, strict=True) if sure > 0.0]
     z = single_look(max(looks, key=abs), len(looks))
     gap = max(gaps, key=abs)
     said = f"actions are played up to {abs(gap):.1%} {'more' if gap > 0 else 'less'} often than logged (z = {z:.1f})"
     return Finding("calibration", outcome_of(z, LIMITS.z), gap, said)
+
+
+def _surplus(table: ActionTable) -> tuple[Floats, Floats]:
+    """By bins of propensities as full as each other: how much more often than expected, (B, N), and expected, (B,).
+
+    Rows and bins are counted together, so the table is looked at once whatever the number of bins.
+    """
+    edges = np.quantile(table.logger, np.linspace(0.0, 1.0, _BINS + 1))
+    n_rows, bins = len(table.action), np.searchsorted(edges[1:-1], table.logger, side="right")  # (N, A)
+    place = bins + _BINS * np.arange(n_rows)[:, None]
+    summed = np.bincount(place.ravel(), weights=table.logger.ravel(), minlength=_BINS * n_rows)
+    due = summed.astype(np.float64, copy=False).reshape(n_rows, _BINS)
+    surplus = -due
+    surplus[np.arange(n_rows), bins[np.arange(n_rows), table.action]] += 1.0
+    return np.ascontiguousarray(surplus.T), due.sum(axis=0)
 
 
 def support(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
@@ -172,9 +180,9 @@ def tail_found(k: float) -> Finding:
     """What the shape of a tail says."""
     if math.isnan(k):
         return Finding("tail", "passed", None, "the weights have no tail")
-    said = f"the tail of the weights has Pareto shape k = {k:.2f}: " + (
-        "they may have no mean" if k > 1.0 else "no sample settles their mean" if k > 0.7 else "light enough"
-    )
+    size = "they may have no mean" if k > 1.0 else "no sample settles their mean" if k > 0.7 else "light enough"
+    end = "; below 0 they have an upper end" if k < 0.0 else ""
+    said = f"the tail of the weights has Pareto shape k = {k:.2f}: {size}{end}"
     return Finding("tail", outcome_of(k, LIMITS.tail), k, said)
 
 
@@ -208,6 +216,8 @@ CHECKS: dict[str, Check] = {
         Check("score residual", score_residual, "Were slates drawn as sharply as their propensities say?"),
         Check("calibration", calibration, "Is what was to be played with probability p played that often?"),
         Check("placebo", placebo, "Is what was shown as attractive as the propensities say?"),
+        Check("repeats", repeats, "Was each row drawn, and none logged twice?"),
+        Check("arrival", arrival, "Had the rewards of the last rows arrived?"),
         Check("balance", balance, "Do the weights keep what no ranking can move?", weighs=True),
         Check("drift", drift, "Do the weights have mean 1 at all times?", weighs=True),
         Check("tail", tail, "Can a sample of this size show the mean of such weights?", weighs=True),
@@ -271,8 +281,3 @@ def _over(mean: float, stderr: float) -> float:
     if abs(mean) <= 1e-9 * max(1.0, stderr):
         return 0.0
     return mean / stderr if stderr > 0.0 else math.copysign(math.inf, mean)
-
-
-def missing(check: str, what: str) -> Finding:
-    """A check that lacks what it looks at."""
-    return Finding(check, "not checked", None, f"not checked: the evidence lacks {what}")

@@ -1,7 +1,8 @@
 """The audit of a log that was read in one pass: the checks that are made of sums, in the words of those of all rows.
 
-Calibration and drift cut a log at quantiles, of propensities and of time, which only a pass of their own would know;
-they are told as not checked, and so is balance over segments: features alone are looked at.
+Calibration, drift and arrival cut a log at quantiles, of propensities and of time, and repeats compare rows wherever
+they stand: only a pass of their own would know. They are told as not checked, and so is balance over segments: features
+alone are looked at.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy.audit import checks
-from offpolicy.audit.finding import Finding
+from offpolicy.audit.finding import Finding, missing
 from offpolicy.stream import columns
 
 Floats = npt.NDArray[np.float64]
 Z = Callable[[Floats, float], float]  # of a constant and the columns' means times a slope, (P,)
 
 ONE_PASS = "not checked in one pass: it cuts the log at quantiles of all rows; evaluate a part without streaming"
+TOGETHER = "not checked in one pass: it compares rows wherever they stand; evaluate a part without streaming"
 
 
 class Sheet:
@@ -61,14 +63,14 @@ def of_log(
         is_weighted: Whether the model's error is told as the weights of whole slates correct it.
     """
     table = "the propensities of all actions"
-    residual = checks.missing("score residual", "the scores (or all actions' propensities) of the logger")
+    residual = missing("score residual", "the scores (or all actions' propensities) of the logger")
     if sheet.has(columns.RESIDUAL) and "score_residual" not in absent:
         mean, square = sheet.block(columns.RESIDUAL)
         residual = checks.residual_found(sheet.z(sheet.slopes(columns.RESIDUAL)[0]), float(mean), float(square))
-    placebo = checks.missing("placebo", "a reward model's liking of all candidates")
+    placebo = missing("placebo", "a reward model's liking of all candidates")
     if sheet.has(columns.PLACEBO) and "placebo" not in absent:
         placebo = checks.placebo_found([sheet.z(slope) for slope in sheet.slopes(columns.PLACEBO)])
-    model = checks.missing("reward model", "a reward model")
+    model = missing("reward model", "a reward model")
     if sheet.has(columns.MODEL) and "q_logged" not in absent:
         squared, missed, plain, weighed = (float(mean) for mean in sheet.block(columns.MODEL))
         mean = float(sheet.block(columns.TOTAL)[0])
@@ -77,10 +79,12 @@ def of_log(
             spread if spread > 1e-13 * squared else 0.0, missed, weighed if is_weighted else plain
         )
     return (
-        checks.missing("support", table) if lost is None else checks.support_found(lost),
+        missing("support", table) if lost is None else checks.support_found(lost),
         residual,
-        checks.missing("calibration", table) if lost is None else Finding("calibration", "not checked", None, ONE_PASS),
+        missing("calibration", table) if lost is None else Finding("calibration", "not checked", None, ONE_PASS),
         placebo,
+        missing("repeats", table) if lost is None else Finding("repeats", "not checked", None, TOGETHER),
+        Finding("arrival", "not checked", None, ONE_PASS),
         model,
     )
 
