@@ -147,6 +147,7 @@ def evaluate_native(
         sensitivity=beside.sensitivity,
         quantiles=beside.quantiles,
         unanswered=beside.unanswered,
+        seeds={"folds and resampling": seed},
     )
 
 

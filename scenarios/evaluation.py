@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,7 @@ class Evaluation:
         unanswered: What was asked for and has no answer, with the reason.
         assumptions, notes: Sentences for the reader.
         config, hashes: What it was made from.
+        seeds: Of the folds of reward models and of what is drawn; empty where nothing is.
         started, wall_seconds: When and how long.
     """
 
@@ -120,6 +121,7 @@ class Evaluation:
     sensitivity: Sequence[Row] = ()
     quantiles: Sequence[Row] = ()
     unanswered: Sequence[str] = ()
+    seeds: Mapping[str, int] = field(default_factory=dict)
 
     def records(self) -> list[dict[str, Any]]:
         """The estimates as flat records, in the order of the estimators."""
@@ -153,7 +155,7 @@ class Evaluation:
                 assumptions=self.assumptions,
                 notes=[*self.notes, *self.unanswered],
                 config=self.config,
-                seeds={},
+                seeds=self.seeds,
                 hashes=self.hashes,
                 started=self.started,
                 wall_seconds=self.wall_seconds,
@@ -183,13 +185,18 @@ def audit_rows(source: str, policy: str, evidence: Evidence) -> list[Row]:
 def segment_rows(evidence: Evidence, rows: Sequence[Row], wishes: Wishes, level: float, seed: int) -> list[Row]:
     """Values and lifts by segment, by the estimator that is told first; empty where no segments were asked for.
 
+    Of several rewards they are of the first, which the rows then name.
+
     Raises:
         UserError: If the log has no such segments, or none large enough.
     """
     if wishes.by is None:
         return []
-    told = headline(rows) or rows[0]
-    return [one.record() for one in evaluate_segments(evidence, wishes.by, told["estimator"], level, seed).estimates]
+    first = [row for row in rows if row.get("reward") == rows[0].get("reward")]
+    told = headline(first) or first[0]
+    head = {"reward": told["reward"]} if "reward" in told else {}
+    found = evaluate_segments(evidence, wishes.by, told["estimator"], level, seed).estimates
+    return [{**head, **one.record()} for one in found]
 
 
 def plan_rows(evidence: Evidence, rows: Sequence[Row], width: float | None) -> list[Row]:

@@ -152,6 +152,7 @@ def evaluate_foreign(
         sensitivity=beside.sensitivity,
         quantiles=beside.quantiles,
         unanswered=beside.unanswered,
+        seeds={"folds and resampling": seed},
     )  # fmt: skip
 
 

@@ -95,7 +95,8 @@ def print_segments(segments: Sequence[Mapping[str, Any]]) -> None:
     ]
     print_result("")
     print_table(columns, rows, right=columns[1:-1])
-    print_result(f"By {name}, by {segments[0]['estimator']}.")
+    of = f", of {segments[0]['reward']}" if "reward" in segments[0] else ""
+    print_result(f"By {name}{of}, by {segments[0]['estimator']}.")
 
 
 def print_plans(plans: Sequence[Mapping[str, Any]]) -> None:

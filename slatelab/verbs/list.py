@@ -58,7 +58,8 @@ def _estimators() -> dict[str, str]:
     for name, one in ESTIMATORS.items():
         when = "with --per session or shopper; " if "length" in one.needs else ""
         when = when or ("" if one.by_default else "when named; ")
-        told[name] = f"{when}assumes: {one.assumption} ({one.paper})"
+        does = "" if one.strength is None else f"{one.strength.does}; `{name}:NUMBER` sets another; "
+        told[name] = f"{when}{does}assumes: {one.assumption} ({one.paper})"
     return told
 
 
