@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from offpolicy.audit.checks import CHECKS
+from offpolicy.audit.checks import CHECKS, of_the_log
 from offpolicy.audit.finding import Finding
 from offpolicy.diagnostics import Diagnostics, diagnose, disagreement, effective, interference_z, upward_z
 from offpolicy.estimator import Estimator
@@ -22,7 +22,7 @@ from offpolicy.formulas import dm
 from offpolicy.inference import Clusters, standard_error
 from offpolicy.single.cuts import embedded, within
 from offpolicy.statistics import Scores, scores
-from offpolicy.terms import Terms, direct
+from offpolicy.terms import Terms
 from offpolicy.verdict import THRESHOLDS, WORDS, judge
 from offpolicy.warrant import foreseen_carriers, foreseen_rows, neighbours, unseen_bias, variance_share
 
@@ -96,7 +96,7 @@ def bench_of(evidence: Evidence, by: Clusters) -> Bench:
         interference_z(evidence, by),
         upward_z(evidence, by),
         0.0 if evidence.actions is None else evidence.actions.beyond_support(),
-        tuple(check.look(evidence, direct(evidence), by) for check in CHECKS.values() if not check.weighs),
+        of_the_log(evidence, by),
     )
 
 

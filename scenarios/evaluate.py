@@ -24,6 +24,7 @@ from scenarios.evaluation import (
     audit_rows,
     estimate_rows,
     head_of,
+    per_unit,
     plan_rows,
     segment_rows,
     weight_rows,
@@ -104,14 +105,16 @@ def evaluate_native(
     joining = Joining(half, settings, seed, wishes.rewards or (OWN,))
     joined = join_rewards(opened, {target.name: target}, joining, advance)
     by_reward = {
-        str(opened.manifest.get("reward", OWN)) if reward == OWN else reward: wishes.bounded(one.evidence[target.name])
+        str(opened.manifest.get("reward", OWN)) if reward == OWN else reward: per_unit(
+            wishes.bounded(one.evidence[target.name]), wishes.per, seed, estimators
+        )
         for reward, one in joined.items()
     }
     rows: list[Row] = []
     plans: list[Row] = []
     for reward, one in by_reward.items():
         head = head_of("log", target.name, reward if wishes.rewards else None)
-        own: list[Row] = [{**head, **row} for row in estimate_rows("log", target.name, one, settings, seed, wishes.per)]
+        own: list[Row] = [{**head, **row} for row in estimate_rows("log", target.name, one, settings, seed)]
         rows, plans = rows + own, plans + plan_rows(one, own, wishes.width)
     beside = beyond(head_of("log", target.name, None), by_reward, rows, wishes, level)
     evidence = next(iter(by_reward.values()))

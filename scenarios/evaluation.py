@@ -11,12 +11,14 @@ import numpy as np
 
 from offpolicy import Evidence, evaluate
 from offpolicy.audit.checks import audit
+from offpolicy.estimate import Estimate
 from offpolicy.estimators import estimator
 from offpolicy.inference import clusters
 from offpolicy.intervals.registry import interval_rule
 from offpolicy.objectives.segments import evaluate_segments
 from offpolicy.planning import plan_of
-from offpolicy.sequences.evaluate import UNITS, evaluate_sequences
+from offpolicy.sequences.evaluate import UNITS, names_for, sequences_for
+from offpolicy.sequences.terms import per_step
 from offpolicy.terms import joint
 from scenarios.config import Estimation
 from scenarios.folder import Row, RunSummary, begin_run, end_run, write_run, write_table
@@ -165,20 +167,36 @@ class Evaluation:
         return out
 
 
+def per_unit(evidence: Evidence, per: str, seed: int, estimators: Sequence[str] | None) -> Evidence:
+    """Evidence on searches as evidence on what a value is asked for: itself, or on sessions or shoppers.
+
+    It holds what these estimators need; what those of every evaluation need where None.
+
+    Raises:
+        UserError: If it does not say which searches belong together.
+    """
+    return evidence if per == "search" else sequences_for(evidence, per, seed, estimators)
+
+
+def estimates(evidence: Evidence, settings: Estimation, seed: int = 0) -> list[Estimate]:
+    """Judge evidence on searches or on sequences of them; the seed is of resampling."""
+    names = settings.estimators
+    if names is None and evidence.length is not None:
+        names = list(names_for(evidence))
+    return evaluate(evidence, names, settings.level, settings.interval, seed, settings.replicates)
+
+
 def estimate_rows(
-    source: str, policy: str, evidence: Evidence, settings: Estimation, seed: int = 0, per: str = "search"
+    source: str, policy: str, evidence: Evidence, settings: Estimation, seed: int = 0
 ) -> list[Row]:
     """The estimates as rows of the table estimates.csv, reasons still a list; the seed is of resampling."""
-    if per == "search":
-        made = evaluate(evidence, settings.estimators, settings.level, settings.interval, seed, settings.replicates)
-    else:
-        made = evaluate_sequences(evidence, per, settings.estimators, settings.level, settings.interval, seed)
-    return [{"source": source, "policy": policy, **estimate.record()} for estimate in made]
+    return [{"source": source, "policy": policy, **one.record()} for one in estimates(evidence, settings, seed)]
 
 
 def audit_rows(source: str, policy: str, evidence: Evidence) -> list[Row]:
-    """What the log itself says of its propensities, and of the weights of whole slates."""
-    found = audit(evidence, joint(evidence), clusters(evidence))
+    """What the log itself says of its propensities, and of the weights of whole slates or of sequences of them."""
+    terms = joint(evidence) if evidence.length is None else per_step(evidence)
+    found = audit(evidence, terms, clusters(evidence))
     return [{"source": source, "policy": policy, **finding.record()} for finding in found]
 
 
@@ -229,7 +247,10 @@ def flat(row: Row) -> Row:
 
 
 def weight_rows(source: str, policy: str, evidence: Evidence) -> list[Row]:
-    """Histograms of log10 weights, joint and item-position, as rows of weights.csv. The first bin holds all below."""
+    """Histograms of log10 weights, joint and item-position, as rows of weights.csv. The first bin holds all below.
+
+    Of sequences they are the weights of whole ones.
+    """
     kinds = {"joint": evidence.target.prefix().joint - evidence.logger.prefix().joint}
     if evidence.target_marginal is not None and evidence.logger_marginal is not None and evidence.n_slots > 1:
         kinds["item-position"] = (evidence.target_marginal.logp - evidence.logger_marginal.logp).reshape(-1)
