@@ -29,9 +29,10 @@ from scenarios.evaluation import (
     segment_rows,
     weight_rows,
 )
-from scenarios.evidence import Joining, join_rewards
+from scenarios.evidence import join_rewards
 from scenarios.folder import Row
 from scenarios.held_out import unseen_half
+from scenarios.joining import Joining
 from scenarios.progress import Progress
 from scenarios.rewards import OWN, check_rewards
 from simenv.errors import UserError

@@ -186,9 +186,7 @@ def estimates(evidence: Evidence, settings: Estimation, seed: int = 0) -> list[E
     return evaluate(evidence, names, settings.level, settings.interval, seed, settings.replicates)
 
 
-def estimate_rows(
-    source: str, policy: str, evidence: Evidence, settings: Estimation, seed: int = 0
-) -> list[Row]:
+def estimate_rows(source: str, policy: str, evidence: Evidence, settings: Estimation, seed: int = 0) -> list[Row]:
     """The estimates as rows of the table estimates.csv, reasons still a list; the seed is of resampling."""
     return [{"source": source, "policy": policy, **one.record()} for one in estimates(evidence, settings, seed)]
 

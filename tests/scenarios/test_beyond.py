@@ -17,7 +17,8 @@ from policies.registry import named_policy
 from scenarios.beyond import GAMMAS, beyond, sensitivity_rows
 from scenarios.config import Estimation
 from scenarios.evaluation import Wishes, estimate_rows
-from scenarios.evidence import Joining, join_log, join_rewards
+from scenarios.evidence import join_log, join_rewards
+from scenarios.joining import Joining
 from scenarios.rewards import OWN, REWARDS
 from simenv.errors import UserError
 from simenv.log import Log
