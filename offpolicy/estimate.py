@@ -16,7 +16,7 @@ from offpolicy.intervals.case import Asked, Case
 from offpolicy.intervals.registry import IntervalRule, interval_rule
 from offpolicy.rivals import Bench, bench_of, shift, strongest_rival, warranted
 from offpolicy.statistics import scores, value_of
-from offpolicy.terms import Terms
+from offpolicy.terms import Terms, direct
 from offpolicy.tuning import tuned
 from offpolicy.verdict import WORDS, Verdict, judge
 from simenv.errors import UserError
@@ -110,6 +110,11 @@ def evaluate(
     chosen = _applicable(evidence) if estimators is None else [estimator(name) for name in estimators]
     for one in chosen:
         one.require(evidence)
+        if _misses_the_first(one, evidence):
+            raise UserError(
+                f"'{one.name}' averages what a reward model expects, and one of the past alone expects the least there "
+                "is of the first shoppers; name 'dr', or have the model cross-fitted."
+            )
     rule, asked = interval_rule(interval), Asked(level, seed, replicates)
     by = clusters(evidence)
     chosen = [tuned(one, evidence, by, level) for one in chosen]
@@ -162,8 +167,15 @@ def _applicable(evidence: Evidence) -> list[Estimator]:
     return [
         one
         for one in ESTIMATORS.values()
-        if one.by_default and not one.missing(evidence) and not (one.terms in BY_SLOT and evidence.n_slots == 1)
+        if one.by_default
+        and not one.missing(evidence)
+        and not (one.terms in BY_SLOT and evidence.n_slots == 1)
+        and not _misses_the_first(one, evidence)
     ]
+
+
+def _misses_the_first(one: Estimator, evidence: Evidence) -> bool:
+    return one.terms is direct and evidence.q_is_past_only
 
 
 def _cases(one: Estimator, bench: Bench) -> tuple[Case, Case]:

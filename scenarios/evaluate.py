@@ -32,7 +32,7 @@ from scenarios.evaluation import (
 from scenarios.evidence import join_rewards
 from scenarios.folder import Row
 from scenarios.held_out import unseen_half
-from scenarios.joining import Joining
+from scenarios.joining import MODEL_SEARCHES, Joining
 from scenarios.progress import Progress
 from scenarios.rewards import OWN, check_rewards
 from simenv.errors import UserError
@@ -59,6 +59,10 @@ MODEL = "The direct method (dm): the reward model is right. Its interval knows n
 SAME_CONTEXTS = (
     "Values are per search over the logger's contexts: what deployment changes about who stays and asks again is not "
     "in them."
+)
+PAST = (
+    "The reward model of each shopper was fitted on those who came before. The log was read twice: at most "
+    f"{MODEL_SEARCHES:,} searches for the models, one for each doubling of the shoppers, then all searches."
 )
 INDEPENDENT = "Shoppers are independent of each other; standard errors are clustered by shopper."
 SHARED_STOCK = (
@@ -103,7 +107,8 @@ def evaluate_native(
         raise UserError(f"policy '{policy}' ranks by hidden truth, which a log does not hold; it cannot be judged.")
     settings = Estimation(estimators=estimators, level=level, interval=wishes.interval, replicates=wishes.replicates)
     advance = progress.task("read the log", opened.n_rows if half is None else None)
-    joining = Joining(half, settings, seed, wishes.rewards or (OWN,))
+    is_past = wishes.reward_model == "past"
+    joining = Joining(half, settings, seed, wishes.rewards or (OWN,), is_past)
     joined = join_rewards(opened, {target.name: target}, joining, advance)
     by_reward = {
         str(opened.manifest.get("reward", OWN)) if reward == OWN else reward: per_unit(
@@ -131,7 +136,11 @@ def evaluate_native(
             SAME_CONTEXTS,
             *([SHARED_STOCK] if opened.shares_stock else []),
         ],
-        notes=[*notes, *dict.fromkeys(note for one in joined.values() for note in one.notes)],
+        notes=[
+            *notes,
+            *([PAST] if is_past else []),
+            *dict.fromkeys(note for one in joined.values() for note in one.notes),
+        ],
         config={
             "log": str(log),
             "policy": policy,
@@ -140,6 +149,7 @@ def evaluate_native(
             "floor": target.floor,
             "reward_range": [end if math.isfinite(end) else None for end in evidence.reward_range or ()],
             "max_weight": evidence.max_weight,
+            "reward_model": wishes.reward_model,
             **settings.model_dump(),
         },
         hashes={"log": opened.digest, "world": opened.world_hash},
@@ -176,6 +186,7 @@ def evaluate_open_bandit(
     """
     started, clock = _now(), time.monotonic()
     wishes.check(estimators)
+    wishes.refuse_past("leave it out, and ask for ips or snips by betting")
     if wishes.rewards:
         raise UserError("an Open Bandit log knows clicks alone; leave out --rewards.")
     evidence = wishes.bounded(replace(read_obd(log, target_table, campaign=campaign), reward_range=CLICK))

@@ -23,8 +23,9 @@ from offpolicy.terms import joint
 from scenarios.config import Estimation
 from scenarios.folder import Row, RunSummary, begin_run, end_run, write_run, write_table
 from scenarios.headline import finding, headline
-from simenv.errors import UserError
+from simenv.errors import UserError, unknown_name
 
+REWARD_MODELS = ("folds", "past")
 BINS = np.arange(-4.0, 4.01, 0.25)  # log10 of the weights in the histogram
 
 
@@ -42,6 +43,7 @@ class Wishes:
         per: What a value is of: a search, a session or a shopper.
         rewards: What searches are judged by; the log's own reward (all of a mapping's) where empty.
         quantile: Also tell this quantile of a search's reward and the mean beyond it; None does not ask.
+        reward_model: Of whom the reward model of a shopper knows: "folds" of other shoppers, or the "past" alone.
     """
 
     interval: str = "t"
@@ -53,6 +55,7 @@ class Wishes:
     per: str = "search"
     rewards: tuple[str, ...] = ()
     quantile: float | None = None
+    reward_model: str = REWARD_MODELS[0]
 
     def bounded(self, evidence: Evidence) -> Evidence:
         """The evidence with the declared bounds in place of those that it came with."""
@@ -73,10 +76,19 @@ class Wishes:
             )
         if len(self.rewards) > 1 and self.reward_range is not None:
             raise UserError("--reward-range is of one reward; leave it out, or give one name to --rewards.")
+        if self.reward_model not in REWARD_MODELS:
+            raise unknown_name("reward model", self.reward_model, REWARD_MODELS)
+        if self.reward_model == "past" and self.per != "search":
+            raise UserError(f"--reward-model past is per search; leave it out, or --per {self.per}.")
         interval_rule(self.interval)
         for name in estimators or []:
             estimator(name)
         self._check_numbers()
+
+    def refuse_past(self, do: str) -> None:
+        """Raise a `UserError` where a reward model of the past is asked of a log that no model is fitted on here."""
+        if self.reward_model == "past":
+            raise UserError(f"--reward-model past needs a log in SlateLab's own format; {do}.")
 
     def _check_numbers(self) -> None:
         if self.reward_range is not None and not self.reward_range[0] < self.reward_range[1]:

@@ -28,10 +28,10 @@ from scenarios.batch_columns import (
     logged_of,
 )
 from scenarios.config import Estimation
-from scenarios.joining import BATCH, Joining, keep_half, models_of
+from scenarios.joining import BATCH, Joining, keep_half, models_of, range_of_slot
 from scenarios.log_context import FEATURES, Around, around, with_context
 from scenarios.progress import Advance
-from scenarios.rewards import OWN, rewarded, slot_range
+from scenarios.rewards import OWN, rewarded
 from scenarios.slate_models import SlateModels
 from simenv.columns import join
 from simenv.log import Log, LogBatch
@@ -116,6 +116,7 @@ def join_rewards(log: Log, targets: Mapping[str, AnyPolicy], joining: Joining, a
         by_name = {}
         for name, target in targets.items():
             one = _evidence(whole, gains, answers[name], join(expected[reward, name]), target, error)
+            one = replace(one, q_is_past_only=joining.past_only)
             by_name[name] = with_context(_bounded(one, log, reward, floor, target), context)
         made[reward] = Joined(by_name, fitted.notes, error)
     return made
@@ -161,8 +162,8 @@ def _evidence(
         target_marginal=None if answer.marginal is None else Marginal(answer.marginal, error),
         q_logged=earned.q_logged,
         q_target=expected.q_target,
-        q_prefix=earned.q_prefix,
-        q_prefix_target=expected.q_prefix,
+        q_prefix=_unless_absent(earned.q_prefix),
+        q_prefix_target=_unless_absent(expected.q_prefix),
         q_click=_unless_absent(expected.q_click),
         pseudoinverse=_unless_absent(answer.pseudoinverse),
         abstraction=_unless_absent(answer.abstraction),
@@ -179,7 +180,7 @@ def _evidence(
 
 def _bounded(evidence: Evidence, log: Log, reward: str, floor: float, target: AnyPolicy) -> Evidence:
     """The evidence with what is known before any log: the range of a row's reward, and the weight that floors allow."""
-    of_slot = slot_range(reward, log.manifest.get("reward", ""))
+    of_slot = range_of_slot(log, reward)
     most: float | None = None
     if floor > 0.0 and evidence.propensity_kind == "exact":
         most = max_weight_from_floors(floor, log.manifest["n_candidates"], evidence.n_slots, target.floor)

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy import estimator
+from offpolicy.intervals.past import fit_past
 from policies.features import FeatureMap, features
 from policies.learning import in_half
 from scenarios.config import Estimation
-from scenarios.rewards import OWN, rewarded
+from scenarios.rewards import OWN, rewarded, slot_range
 from scenarios.slate_models import SlateModels, fit_models
 from simenv.catalogue import I64
 from simenv.errors import UserError
@@ -34,12 +35,15 @@ class Joining:
         settings: Folds of the reward model, slates drawn from each target per search.
         seed: Of the folds and of the drawn slates.
         rewards: Names in `scenarios.rewards.REWARDS`, or the world's own.
+        past_only: Whether the reward model of each shopper is fitted on earlier ones alone, as bets on doubly robust
+            values need, and not on all others.
     """
 
     half: int | None
     settings: Estimation
     seed: int
     rewards: tuple[str, ...] = (OWN,)
+    past_only: bool = False
 
 
 def keep_half(half: int | None) -> Keep:
@@ -70,11 +74,31 @@ def models_of(log: Log, feature_map: FeatureMap, keep: Keep, joining: Joining) -
             f"no row of '{log.folder}' is left to evaluate on; the log is empty or all of it was learned from."
         )
     settings, seen, who = joining.settings, np.concatenate(x), np.concatenate(shopper)
+    if joining.past_only:
+        return {
+            name: SlateModels(fit_past(seen, np.concatenate(parts), who, _known_range(log, name)))
+            for name, parts in reward.items()
+        }
     want_clicks = is_asked("q_click", settings)
     return {
         name: fit_models(seen, np.concatenate(parts), who, settings.folds, joining.seed, want_clicks=want_clicks)
         for name, parts in reward.items()
     }
+
+
+def range_of_slot(log: Log, reward: str) -> tuple[float, float] | None:
+    """The least and largest reward of a slot; None where no bound is known."""
+    return slot_range(reward, log.manifest.get("reward", ""))
+
+
+def _known_range(log: Log, reward: str) -> tuple[float, float]:
+    known = range_of_slot(log, reward)
+    if known is None:
+        raise UserError(
+            f"a reward model of the past starts from the least reward there is, and that of '{reward}' is not known; "
+            "leave out --reward-model, or judge by --rewards clicks."
+        )
+    return known
 
 
 def is_asked(column: str, settings: Estimation) -> bool:

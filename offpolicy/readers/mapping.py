@@ -86,6 +86,7 @@ class LogMapping:
         time, query, logger, segments, features: Columns; None or empty where not known.
         action: What was shown: one column a slot.
         model_logged, model_target: A reward model's expectation of each logged slot, and of the page under the target.
+        model_is_past_only: Whether that model knew of earlier shoppers alone, in the order of the log.
         loggers: Probability of the logged page under each of several loggers, by the logger's name.
         examination: Chance that a slot is looked at, relative to the first, for click models.
         unit: What a row of the evidence is, in the singular.
@@ -112,6 +113,7 @@ class LogMapping:
     action: tuple[str, ...] = ()
     model_logged: tuple[str, ...] = ()
     model_target: str | None = None
+    model_is_past_only: bool = False
     loggers: Mapping[str, str] | None = None
     examination: tuple[float, ...] = ()
     unit: str = "search"

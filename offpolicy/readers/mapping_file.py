@@ -43,7 +43,7 @@ def mapping_of(given: Mapping[str, Any]) -> LogMapping:
     """
     _known("key", given, TOP)
     layout = cast(Layout, _word(given, "layout", LAYOUTS))
-    roles, model = _section(given, "columns", ROLES), _section(given, "model", ("logged", "target"))
+    roles, model = _section(given, "columns", ROLES), _section(given, "model", ("logged", "target", "past_only"))
     rewards = _section(given, "rewards", None)
     loggers = _section(given, "loggers", None)
     actions = _section(given, "actions", ("values", "logger", "target", "kinds"))
@@ -66,6 +66,7 @@ def mapping_of(given: Mapping[str, Any]) -> LogMapping:
         action=_names("columns.action", roles.get("action", [])),
         model_logged=_names("model.logged", model.get("logged", [])),
         model_target=_name(model, "target"),
+        model_is_past_only=_flag(model, "past_only"),
         loggers={name: _names(f"loggers.{name}", value)[0] for name, value in loggers.items()} or None,
         examination=_numbers(given, "examination"),
         unit=_text(given, "unit", "action" if layout == "single" else "search"),

@@ -90,6 +90,14 @@ def evaluate(
     quantile: Annotated[
         float | None, typer.Option(metavar=".9", help="Also this quantile of a search's reward, and the mean beyond.")
     ] = None,
+    reward_model: Annotated[
+        str,
+        typer.Option(
+            metavar="folds|past",
+            help="The reward model of a shopper is fitted on other folds of shoppers, or (as --interval betting and "
+            "sequence need for dr) on earlier shoppers alone.",
+        ),
+    ] = "folds",
     is_stream: Annotated[
         bool,
         typer.Option("--stream", help="Read the log once, in memory that does not grow with it (docs/any-size.md)."),
@@ -122,6 +130,7 @@ def evaluate(
             per=per,
             rewards=tuple(name.strip() for name in rewards.split(",")) if rewards else (),
             quantile=quantile,
+            reward_model=reward_model,
         )
         if is_stream or workers is not None or state is not None:
             _check_streamed(is_stream, log_format, wishes, target_table or campaign)
@@ -185,9 +194,11 @@ def _check_streamed(is_stream: bool, log_format: str | None, wishes: Wishes, ope
             "--stream reads SlateLab's own logs and Parquet with a --mapping; other makes are read whole. Write them "
             "as Parquet, or leave out --stream."
         )
-    if (wishes.by, wishes.per, wishes.width, wishes.rewards, wishes.quantile) != (None, "search", None, (), None):
+    asked = (wishes.by, wishes.per, wishes.width, wishes.rewards, wishes.quantile, wishes.reward_model)
+    if asked != (None, "search", None, (), None, "folds"):
         raise UserError(
-            "--by, --per, --width, --rewards and --quantile need all rows at once; leave them out, or --stream."
+            "--by, --per, --width, --rewards, --quantile and --reward-model past need all rows at once; leave them "
+            "out, or --stream."
         )
 
 
