@@ -82,7 +82,7 @@ def logged_of(batch: LogBatch) -> tuple[Logged, float]:
 def earned_of(batch: LogBatch, x: npt.NDArray[np.float32], models: SlateModels) -> Earned:
     """What the rows earned, and the models' opinion of it; x: features of all candidates, (N, C, F)."""
     shopper = batch.page.shopper
-    expected = expect(models, shopper, _at(x, batch.slate), batch.slate >= 0)
+    expected = expect(models, shopper, at(x, batch.slate), batch.slate >= 0)
     liking = models.slot.expect(shopper, x, slot=0)
     return Earned(batch.reward, expected.slot, expected.prefix, placebo(batch, liking))
 
@@ -130,7 +130,7 @@ def asked_of(
 
 def expected_of(said: Answered, batch: LogBatch, x: npt.NDArray[np.float32], models: SlateModels) -> Expectation:
     """What the models expect of the policy's own slates, by their mean."""
-    worth = [expect(models, batch.page.shopper, _at(x, slate), slate >= 0) for slate in said.slates]
+    worth = [expect(models, batch.page.shopper, at(x, slate), slate >= 0) for slate in said.slates]
     return Expectation(
         q_target=np.mean([each.slot for each in worth], axis=0).sum(axis=1),
         q_prefix=np.mean([each.prefix for each in worth], axis=0).sum(axis=1),
@@ -138,6 +138,6 @@ def expected_of(said: Answered, batch: LogBatch, x: npt.NDArray[np.float32], mod
     )
 
 
-def _at(x: npt.NDArray[np.float32], slate: I32) -> npt.NDArray[np.float32]:
+def at(x: npt.NDArray[np.float32], slate: I32) -> npt.NDArray[np.float32]:
     """Features of the slate's items, (N, K, F); of the first candidate at empty slots."""
     return x[np.arange(len(x))[:, None], np.maximum(slate, 0)]

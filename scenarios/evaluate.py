@@ -12,6 +12,7 @@ import numpy as np
 
 from offpolicy.estimators import ESTIMATORS, estimator
 from offpolicy.estimators import MODEL as MODEL_COLUMNS
+from offpolicy.intervals.case import Asked
 from offpolicy.obd import read_obd
 from offpolicy.single.columns import filled
 from offpolicy.single.obd_model import with_click_rates
@@ -34,6 +35,7 @@ from scenarios.folder import Row
 from scenarios.held_out import unseen_half
 from scenarios.joining import MODEL_SEARCHES, Joining
 from scenarios.progress import Progress
+from scenarios.refits import Shown, read_shown, refit_rule
 from scenarios.rewards import OWN, check_rewards
 from simenv.errors import UserError
 from simenv.log import Log
@@ -118,9 +120,15 @@ def evaluate_native(
     }
     rows: list[Row] = []
     plans: list[Row] = []
+    shown: Shown | None = None
     for reward, one in by_reward.items():
         head = head_of("log", target.name, reward if wishes.rewards else None)
-        own: list[Row] = [{**head, **row} for row in estimate_rows("log", target.name, one, settings, seed)]
+        instead = {}
+        if wishes.refits is not None:
+            shown = shown or read_shown(opened, target, joining, one.n_rows)
+            instead = {"dm": refit_rule(one, shown, Asked(level, seed, wishes.refits), progress)}
+        made = estimate_rows("log", target.name, one, settings, seed, instead)
+        own: list[Row] = [{**head, **row} for row in made]
         rows, plans = rows + own, plans + plan_rows(one, own, wishes.width)
     beside = beyond(head_of("log", target.name, None), by_reward, rows, wishes, level)
     evidence = next(iter(by_reward.values()))
@@ -186,7 +194,7 @@ def evaluate_open_bandit(
     """
     started, clock = _now(), time.monotonic()
     wishes.check(estimators)
-    wishes.refuse_past("leave it out, and ask for ips or snips by betting")
+    wishes.refuse_models("leave it out, and ask for ips or snips by betting")
     if wishes.rewards:
         raise UserError("an Open Bandit log knows clicks alone; leave out --rewards.")
     evidence = wishes.bounded(replace(read_obd(log, target_table, campaign=campaign), reward_range=CLICK))

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from offpolicy import Evidence, evaluate
+from offpolicy import Evidence
 from offpolicy.audit.checks import audit
-from offpolicy.estimate import Estimate
+from offpolicy.estimate import Estimate, evaluate_by
 from offpolicy.estimators import estimator
 from offpolicy.inference import clusters
-from offpolicy.intervals.registry import interval_rule
+from offpolicy.intervals.case import Asked
+from offpolicy.intervals.registry import IntervalRule, interval_rule
 from offpolicy.objectives.segments import evaluate_segments
 from offpolicy.planning import plan_of
 from offpolicy.sequences.evaluate import UNITS, names_for, sequences_for
@@ -44,6 +46,7 @@ class Wishes:
         rewards: What searches are judged by; the log's own reward (all of a mapping's) where empty.
         quantile: Also tell this quantile of a search's reward and the mean beyond it; None does not ask.
         reward_model: Of whom the reward model of a shopper knows: "folds" of other shoppers, or the "past" alone.
+        refits: How often the direct method's reward model is fitted again on a resampled log; None does not ask.
     """
 
     interval: str = "t"
@@ -56,6 +59,7 @@ class Wishes:
     rewards: tuple[str, ...] = ()
     quantile: float | None = None
     reward_model: str = REWARD_MODELS[0]
+    refits: int | None = None
 
     def bounded(self, evidence: Evidence) -> Evidence:
         """The evidence with the declared bounds in place of those that it came with."""
@@ -80,15 +84,27 @@ class Wishes:
             raise unknown_name("reward model", self.reward_model, REWARD_MODELS)
         if self.reward_model == "past" and self.per != "search":
             raise UserError(f"--reward-model past is per search; leave it out, or --per {self.per}.")
+        if self.refits is not None:
+            self._check_refits(estimators)
         interval_rule(self.interval)
         for name in estimators or []:
             estimator(name)
         self._check_numbers()
 
-    def refuse_past(self, do: str) -> None:
-        """Raise a `UserError` where a reward model of the past is asked of a log that no model is fitted on here."""
+    def refuse_models(self, do: str) -> None:
+        """Raise a `UserError` where a model of the past, or refits, are asked of a log that no model is fitted on."""
         if self.reward_model == "past":
             raise UserError(f"--reward-model past needs a log in SlateLab's own format; {do}.")
+        if self.refits is not None:
+            raise UserError(
+                "--refits needs a log in SlateLab's own format, where the reward model is ours; leave it out."
+            )
+
+    def _check_refits(self, estimators: Sequence[str] | None) -> None:
+        if (self.per, self.reward_model) != ("search", "folds"):
+            raise UserError("--refits is of 'dm', per search and of cross-fitted models; leave it out, or the others.")
+        if estimators is not None and "dm" not in estimators:
+            raise UserError("--refits is of 'dm', which --estimators leaves out; name it, or leave out --refits.")
 
     def _check_numbers(self) -> None:
         if self.reward_range is not None and not self.reward_range[0] < self.reward_range[1]:
@@ -190,17 +206,35 @@ def per_unit(evidence: Evidence, per: str, seed: int, estimators: Sequence[str] 
     return evidence if per == "search" else sequences_for(evidence, per, seed, estimators)
 
 
-def estimates(evidence: Evidence, settings: Estimation, seed: int = 0) -> list[Estimate]:
-    """Judge evidence on searches or on sequences of them; the seed is of resampling."""
+def estimates(
+    evidence: Evidence, settings: Estimation, seed: int = 0, instead: Mapping[str, IntervalRule] = MappingProxyType({})
+) -> list[Estimate]:
+    """Judge evidence on searches or on sequences of them.
+
+    Args:
+        evidence: The columns.
+        settings: Which estimators and which interval.
+        seed: Of resampling.
+        instead: Rules of intervals in its place, by name of the estimator.
+    """
     names = settings.estimators
     if names is None and evidence.length is not None:
         names = list(names_for(evidence))
-    return evaluate(evidence, names, settings.level, settings.interval, seed, settings.replicates)
+    asked = Asked(settings.level, seed, settings.replicates)
+    return evaluate_by(evidence, names, interval_rule(settings.interval), asked, instead)
 
 
-def estimate_rows(source: str, policy: str, evidence: Evidence, settings: Estimation, seed: int = 0) -> list[Row]:
-    """The estimates as rows of the table estimates.csv, reasons still a list; the seed is of resampling."""
-    return [{"source": source, "policy": policy, **one.record()} for one in estimates(evidence, settings, seed)]
+def estimate_rows(
+    source: str,
+    policy: str,
+    evidence: Evidence,
+    settings: Estimation,
+    seed: int = 0,
+    instead: Mapping[str, IntervalRule] = MappingProxyType({}),
+) -> list[Row]:
+    """The estimates as rows of the table estimates.csv, reasons still a list; arguments as for `estimates`."""
+    made = estimates(evidence, settings, seed, instead)
+    return [{"source": source, "policy": policy, **one.record()} for one in made]
 
 
 def audit_rows(source: str, policy: str, evidence: Evidence) -> list[Row]:

@@ -121,7 +121,7 @@ def evaluate_foreign(
     """
     started, clock = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
     wishes.check(estimators)
-    wishes.refuse_past("where a mapping's [model] columns know the past alone, write past_only = true there")
+    wishes.refuse_models("where a mapping's [model] columns know the past alone, write past_only = true there")
     settings = Estimation(estimators=estimators, level=level, interval=wishes.interval, replicates=wishes.replicates)
     reading = _of_rewards(read_foreign(log), wishes.rewards)
     asked = reading.estimators(settings.estimators)

@@ -11,7 +11,7 @@ A payoff is one column a cluster, X(theta) = a - theta * b, whose mean is 0 at t
     from above, any weights:  a = w (1 - r)           mean 1 - V: needs no largest weight
     from above, w <= W:       a = -w r                mean -V, and X >= -(W + theta)
     self-normalised, w <= W:  a = w r,  b = w         E[w (r - theta)] = 0
-    doubly robust, w <= W:    a = q_target + w (r - q_logged) >= -W where the model stays in [0, 1]; beside plain weights
+    doubly robust, w <= W:    a = q_target + w (r - q_logged) >= -W where the model stays in [0, 1] (and plain weights)
     the lift over the logger: a = (w - 1) r           mean V - V_logger, at least -1
 
 and slot by slot the same with the range of one slot (`slot_range`).

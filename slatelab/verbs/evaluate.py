@@ -98,6 +98,13 @@ def evaluate(
             "sequence need for dr) on earlier shoppers alone.",
         ),
     ] = "folds",
+    refits: Annotated[
+        int | None,
+        typer.Option(
+            min=100,
+            help="Fit dm's reward model again on so many resampled logs (1,000 for a 95% interval): variance only.",
+        ),
+    ] = None,
     is_stream: Annotated[
         bool,
         typer.Option("--stream", help="Read the log once, in memory that does not grow with it (docs/any-size.md)."),
@@ -131,6 +138,7 @@ def evaluate(
             rewards=tuple(name.strip() for name in rewards.split(",")) if rewards else (),
             quantile=quantile,
             reward_model=reward_model,
+            refits=refits,
         )
         if is_stream or workers is not None or state is not None:
             _check_streamed(is_stream, log_format, wishes, target_table or campaign)
@@ -194,11 +202,11 @@ def _check_streamed(is_stream: bool, log_format: str | None, wishes: Wishes, ope
             "--stream reads SlateLab's own logs and Parquet with a --mapping; other makes are read whole. Write them "
             "as Parquet, or leave out --stream."
         )
-    asked = (wishes.by, wishes.per, wishes.width, wishes.rewards, wishes.quantile, wishes.reward_model)
-    if asked != (None, "search", None, (), None, "folds"):
+    asked = (wishes.by, wishes.per, wishes.width, wishes.rewards, wishes.quantile, wishes.reward_model, wishes.refits)
+    if asked != (None, "search", None, (), None, "folds", None):
         raise UserError(
-            "--by, --per, --width, --rewards, --quantile and --reward-model past need all rows at once; leave them "
-            "out, or --stream."
+            "--by, --per, --width, --rewards, --quantile, --reward-model past and --refits need all rows at once; "
+            "leave them out, or --stream."
         )
 
 
