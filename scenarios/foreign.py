@@ -77,7 +77,12 @@ def read_foreign(log: ForeignLog) -> Reading:
         if log.mapping is None:
             raise UserError("a table needs --mapping MAP.toml, which says what its columns are; see docs/any-log.md.")
         mapping = read_mapping(log.mapping)
-        return read_mapped(log.path, mapping, policy_function(log.policy), log.policy or "")
+        if log.policy is None or ":" in log.policy:
+            return read_mapped(log.path, mapping, policy_function(log.policy), log.policy or "")
+        from scenarios.mapped_model import model_caveats, model_function
+
+        reading = read_mapped(log.path, mapping, model_function(log.policy, mapping, log.mapping), log.policy)
+        return replace(reading, caveats=(*reading.caveats, *model_caveats(log.policy, mapping)))
     if log.mapping is not None:
         raise UserError(f"--mapping belongs to tables; a log of format {log.format} says itself what is what.")
     if not log.path.exists():
@@ -252,7 +257,8 @@ def policy_function(spec: str | None) -> Callable[[Any], Any] | None:
         return None
     if ":" not in spec:
         raise UserError(
-            f"policy '{spec}' cannot rank on this log: saved models and registry names read SlateLab's own columns. "
-            "Give module:function (docs/any-log.md), or name the target's columns in the mapping."
+            f"policy '{spec}' cannot rank on this log: saved models and registry names rank the candidates of a page, "
+            "which only a mapped log that is read whole can tell, by [ranker] in its mapping. Give module:function "
+            "(docs/any-log.md), or name the target's columns in the mapping."
         )
     return load_function(spec)
