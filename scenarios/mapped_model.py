@@ -70,7 +70,7 @@ def model_function(spec: str, mapping: LogMapping, mapping_path: Path) -> Target
         slate = places_of([columns[name] for name in mapping.action], page)
         _refuse_what_it_misses(_Asked(spec, policy, catalogue, ranker), page, slate)
         _refuse_its_own(spec, columns, mapping)
-        return _said(policy, page, slate, is_single=mapping.layout == "single")
+        return _said(policy, page, slate, mapping)
 
     return ask
 
@@ -82,19 +82,18 @@ def model_caveats(spec: str, mapping: LogMapping) -> tuple[Caveat, ...]:
     return (Caveat(DECLARED, 0),) if mapping.ranker.held_out else (Caveat(MAY_HAVE_MET),)
 
 
-def _said(policy: AnyPolicy, page: Page, slate: npt.NDArray[np.int32], *, is_single: bool) -> dict[str, Any]:
-    """Propensities of what was shown, as a target function answers."""
-    parts = [
-        policy.answered(take(page, rows), slate[rows], ())
-        for rows in (slice(first, first + CHUNK) for first in range(0, len(slate), CHUNK))
-    ]
-    conditional = np.concatenate([part.conditional.logp for part in parts])
-    if is_single:
-        return {"logp_conditional": conditional[:, 0]}
-    made = {"logp_conditional": conditional}
-    if all(part.marginal is not None for part in parts):
-        made["logp_marginal"] = np.concatenate([part.marginal.logp for part in parts if part.marginal is not None])
-    return made
+def _said(
+    policy: AnyPolicy, page: Page, slate: npt.NDArray[np.int32], mapping: LogMapping
+) -> dict[str, npt.NDArray[Any]]:
+    """Propensities of what was shown, as a target function answers; marginals where the log has the logger's."""
+    chunks = [slice(first, first + CHUNK) for first in range(0, len(slate), CHUNK)]
+    if not any(chance.kind == "marginal" for chance in mapping.propensity):
+        logp = np.concatenate([policy.log_prob(take(page, rows), slate[rows]).logp for rows in chunks])
+        return {"logp_conditional": logp[:, 0] if mapping.layout == "single" else logp}
+    parts = [policy.answered(take(page, rows), slate[rows], ()) for rows in chunks]
+    marginal = [part.marginal.logp for part in parts if part.marginal is not None]
+    made = {"logp_conditional": np.concatenate([part.conditional.logp for part in parts])}
+    return made | ({"logp_marginal": np.concatenate(marginal)} if len(marginal) == len(parts) else {})
 
 
 @dataclass(frozen=True)

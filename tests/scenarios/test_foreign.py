@@ -122,7 +122,7 @@ def test_without_weights_a_click_model_answers_and_is_not_trusted(
         ("--log log.csv --mapping map.toml", "no target policy is given"),
         ("--log log.csv --mapping nowhere.toml", "mapping 'nowhere.toml' does not exist"),
         ("--log nowhere.csv --mapping map.toml", "does not exist; expected a log"),
-        ("--log log.csv --mapping map.toml --policy linear", "policy 'linear' cannot rank on this log"),
+        ("--log log.csv --mapping map.toml --policy linear", "mapping does not say what stood on it. Add [ranker]"),
         ("--log log.csv --mapping map.toml --policy nowhere:f", "policy 'nowhere:f' cannot be loaded"),
         ("--log log.csv --mapping map.toml --policy foreign_policy:np", "is a module; expected a function"),
         ("--log log.csv --dry-run", "give --mapping MAP.toml"),

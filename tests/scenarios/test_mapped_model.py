@@ -81,16 +81,8 @@ def shop(log_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evaluate(shop: Path, mapping: str, policy: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    line = [
-        "evaluate",
-        "--log",
-        str(shop / "log.parquet"),
-        "--mapping",
-        str(shop / f"{mapping}.toml"),
-        "--policy",
-        policy,
-    ]
-    code = call([*line, "--estimators", NAMES, "--json", "--quiet"])
+    line = ["evaluate", "--log", str(shop / "log.parquet"), "--mapping", str(shop / f"{mapping}.toml")]
+    code = call([*line, "--policy", policy, "--estimators", NAMES, "--json", "--quiet"])
     said = capsys.readouterr()
     return code, said.out, " ".join(said.err.split())
 
@@ -103,9 +95,8 @@ def test_a_policy_is_worth_the_same_on_a_mapped_log_as_on_our_own(
     code, out, _ = evaluate(shop, "whole", spec, capsys)
     assert code == 0
     mapped = {one["estimator"]: one for one in json.loads(out)["estimates"]}
-    assert (
-        call(["evaluate", "--log", str(log_folder), "--policy", spec, "--estimators", NAMES, "--json", "--quiet"]) == 0
-    )
+    line = ["evaluate", "--log", str(log_folder), "--policy", spec, "--estimators", NAMES]
+    assert call([*line, "--json", "--quiet"]) == 0
     for one in json.loads(capsys.readouterr().out)["estimates"]:
         for figure in ("value", "low", "high", "lift", "effective_rows"):
             assert mapped[one["estimator"]][figure] == pytest.approx(one[figure], rel=1e-9)
