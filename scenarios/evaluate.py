@@ -58,6 +58,9 @@ PREFIXES = (
     "people read from the top. The log is asked the same way: chance must not move the rewards above."
 )
 MODEL = "The direct method (dm): the reward model is right. Its interval knows nothing of the model's error."
+REFITTED = (
+    "The direct method (dm): the reward model is right. Its interval is of the model's variance, not of its bias."
+)
 SAME_CONTEXTS = (
     "Values are per search over the logger's contexts: what deployment changes about who stays and asks again is not "
     "in them."
@@ -109,8 +112,7 @@ def evaluate_native(
         raise UserError(f"policy '{policy}' ranks by hidden truth, which a log does not hold; it cannot be judged.")
     settings = Estimation(estimators=estimators, level=level, interval=wishes.interval, replicates=wishes.replicates)
     advance = progress.task("read the log", opened.n_rows if half is None else None)
-    is_past = wishes.reward_model == "past"
-    joining = Joining(half, settings, seed, wishes.rewards or (OWN,), is_past)
+    joining = Joining(half, settings, seed, wishes.rewards or (OWN,), wishes.reward_model == "past")
     joined = join_rewards(opened, {target.name: target}, joining, advance)
     by_reward = {
         str(opened.manifest.get("reward", OWN)) if reward == OWN else reward: per_unit(
@@ -140,13 +142,13 @@ def evaluate_native(
             HIDDEN_CONFOUNDER,
             POSITIONS,
             PREFIXES,
-            MODEL,
+            MODEL if wishes.refits is None else REFITTED,
             SAME_CONTEXTS,
             *([SHARED_STOCK] if opened.shares_stock else []),
         ],
         notes=[
             *notes,
-            *([PAST] if is_past else []),
+            *_of_models(wishes),
             *dict.fromkeys(note for one in joined.values() for note in one.notes),
         ],
         config={
@@ -236,6 +238,14 @@ def evaluate_open_bandit(
         quantiles=beside.quantiles,
         unanswered=beside.unanswered,
     )
+
+
+def _of_models(wishes: Wishes) -> list[str]:
+    """What a reader should know of reward models that are not the usual ones, and how often the log was read."""
+    told = [PAST] if wishes.reward_model == "past" else []
+    if wishes.refits is not None:
+        told.append(f"dm's model was fitted again {wishes.refits:,} times, for which the log was read a third time.")
+    return told
 
 
 def _now() -> str:

@@ -25,7 +25,7 @@ from simenv.world import Page
 Columns = Mapping[str, npt.NDArray[Any]]
 
 NO_CLICKS = 1  # places of a list of recent clicks that nobody mapped
-WORDS = {"locale": lambda: load_lexicon().locales, "device": lambda: DEVICES}
+WORDS = ("locale", "device")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def disturbed(page: Page, role: str, catalogue: PublicCatalogue) -> Page:
         case "recent_bought":
             new = ~own
         case "locale" | "device":
-            new = (own + 1) % len(WORDS[role]())
+            new = (own + 1) % len(_words(role))
         case "history" | "discount":
             new = own + rng.standard_normal(own.shape)
         case _:
@@ -159,7 +159,7 @@ def _role(name: str, columns: Columns, ranker: RankerColumns, n_rows: int, width
         return _list(name, found, np.dtype(role.kind), width)
     column = found[0]
     if name in WORDS and column.dtype.kind in "OUS":
-        known = {word: place for place, word in enumerate(WORDS[name]())}
+        known = {word: place for place, word in enumerate(_words(name))}
         column = np.array([known.get(str(word), -1) for word in column])
         if (column < 0).any():
             raise UserError(
@@ -167,6 +167,11 @@ def _role(name: str, columns: Columns, ranker: RankerColumns, n_rows: int, width
                 f"one of {', '.join(known)}, or their numbers from 0."
             )
     return _numbers(name, column[:, None], np.dtype(role.kind))[:, 0]
+
+
+def _words(role: str) -> tuple[str, ...]:
+    """The words of a role that may be told in words, in the order of their numbers."""
+    return DEVICES if role == "device" else load_lexicon().locales
 
 
 def _columns(columns: Columns, names: Sequence[str], role: str) -> list[npt.NDArray[Any]]:

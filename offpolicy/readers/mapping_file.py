@@ -181,8 +181,9 @@ def _ranker(section: Mapping[str, Any]) -> RankerColumns:
     roles: dict[str, tuple[str, ...] | float] = {}
     for role in RANKER_ROLES:
         found = section.get(role)
-        if type(found) in (int, float):
-            roles[role] = float(found)
+        number = _number(section, role) if type(found) in (int, float) else None
+        if number is not None:
+            roles[role] = number
         elif found is not None:
             roles[role] = _names(f"ranker.{role}", found)
     return RankerColumns(_text(section, "catalogue", ""), roles, _flag(section, "held_out"))
