@@ -148,3 +148,25 @@ def test_mistakes_on_the_page_are_named_with_their_row(shop: Path, capsys: pytes
     assert "a model of this kind reads 7" in evaluate(spoiled, "whole", "lexical", capsys)[2]
     (spoiled / "whole.toml").write_text(text.replace('"terms"', '"nowhere"'))
     assert "asks for column 'nowhere'" in evaluate(spoiled, "whole", "lexical", capsys)[2]
+
+
+def test_one_action_a_row_may_be_ranked_too_and_rows_of_slots_may_not(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first slot alone: by Plackett-Luce its probability is that of the whole page's first."""
+    first = COLUMNS + WHOLE
+    for role in ("item", "click", "p"):
+        first = first.replace(f'["{role}_1", "{role}_2", "{role}_3"]', f'"{role}_1"')
+    log = pd.read_parquet(shop / "log.parquet")
+    alone = shop / "alone"
+    alone.mkdir(exist_ok=True)
+    log[log["item_1"].notna()].to_parquet(alone / "log.parquet")
+    shutil.copy(shop / "catalogue.parquet", alone)
+    (alone / "single.toml").write_text(first.replace('"wide"', '"single"'))
+    (alone / "long.toml").write_text(
+        first.replace('"wide"', '"long"').replace("[columns]", "[columns]\npage = 'page'\nslot = 'search'")
+    )
+    code, out, _ = evaluate(alone, "single", "lexical", capsys)
+    assert code == 0
+    assert {one["rows"] for one in json.loads(out)["estimates"]} == {int(log["item_1"].notna().sum())}
+    assert "needs one row a page" in evaluate(alone, "long", "lexical", capsys)[2]
