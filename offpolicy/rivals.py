@@ -22,7 +22,7 @@ from offpolicy.formulas import dm
 from offpolicy.inference import Clusters, standard_error
 from offpolicy.single.cuts import embedded, within
 from offpolicy.statistics import Scores, scores
-from offpolicy.terms import Terms
+from offpolicy.terms import Terms, direct
 from offpolicy.verdict import THRESHOLDS, WORDS, judge
 from offpolicy.warrant import foreseen_carriers, foreseen_rows, neighbours, unseen_bias, variance_share
 
@@ -96,7 +96,7 @@ def bench_of(evidence: Evidence, by: Clusters) -> Bench:
         interference_z(evidence, by),
         upward_z(evidence, by),
         0.0 if evidence.actions is None else evidence.actions.beyond_support(),
-        of_the_log(evidence, by),
+        of_the_log(evidence, direct(evidence), by),
     )
 
 

@@ -22,7 +22,7 @@ from offpolicy.audit.tail import pareto_k
 from offpolicy.diagnostics import effective
 from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters, standard_error
-from offpolicy.terms import Terms, direct
+from offpolicy.terms import Terms
 
 Floats = npt.NDArray[np.float64]
 
@@ -238,15 +238,15 @@ def audit(evidence: Evidence, terms: Terms, by: Clusters) -> tuple[Finding, ...]
         terms: The weights of one family, (N, J).
         by: Clusters of the same rows.
     """
-    log = iter(of_the_log(evidence, by))
+    log = iter(of_the_log(evidence, terms, by))
     return tuple(check.look(evidence, terms, by) if check.weighs else next(log) for check in CHECKS.values())
 
 
-def of_the_log(evidence: Evidence, by: Clusters) -> tuple[Finding, ...]:
+def of_the_log(evidence: Evidence, terms: Terms, by: Clusters) -> tuple[Finding, ...]:
     """The checks of the log whoever weighs it, in their order; of sequences, what was found of their searches."""
     if evidence.log_findings:
         return evidence.log_findings
-    return tuple(check.look(evidence, direct(evidence), by) for check in CHECKS.values() if not check.weighs)
+    return tuple(check.look(evidence, terms, by) for check in CHECKS.values() if not check.weighs)
 
 
 def time_blocks(time: npt.NDArray[np.int64]) -> list[npt.NDArray[np.bool_]]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from offpolicy.audit.checks import of_the_log
 from offpolicy.evidence import Evidence
 from offpolicy.inference import clusters
+from offpolicy.terms import joint
 from simenv.errors import UserError
 from simenv.propensity import Conditional
 
@@ -124,5 +125,5 @@ def side_by_side(evidence: Evidence, layout: Layout, unit: str) -> Evidence:
         feature_names=evidence.feature_names,
         segments={name: column[first] for name, column in evidence.segments.items()},
         time=None if evidence.time is None else evidence.time[first],
-        log_findings=of_the_log(evidence, clusters(evidence)),
+        log_findings=of_the_log(evidence, joint(evidence), clusters(evidence)),
     )
