@@ -44,10 +44,10 @@ class Strength:
         none: The number that leaves weights as they are.
         low, high: The range it must lie in.
         grid: Candidates for tuning, from the least biased to the most; `none` comes before them, unless it is one.
-        does: What it does to weights at `default`, in plain words.
         beyond: What the reward model is left with at a strength, (N,), where it takes over what weights no longer
             carry; None where the formula's own terms say all.
         remake: Makes terms of terms where a strength is of whole rows and not of weights, in place of `reshape`.
+        does: What it does to weights at `default`, in plain words.
     """
 
     reshape: Callable[[Floats, float], Floats]
@@ -56,9 +56,9 @@ class Strength:
     low: float
     high: float
     grid: tuple[float, ...]
-    does: str
     beyond: Callable[[Terms, float], Floats] | None = None
     remake: Callable[[Terms, float], Terms] | None = None
+    does: str = ""
 
 
 @dataclass(frozen=True)
