@@ -29,11 +29,12 @@ from policies.registry import load_policy
 from scenarios.config import Estimation
 from scenarios.evaluate import HIDDEN_CONFOUNDER, MODEL, POSITIONS, PREFIXES, SAME_CONTEXTS, SHARED_STOCK
 from scenarios.evaluation import Evaluation
-from scenarios.evidence import BATCH, MODEL_SEARCHES, evidence_of_batch, fitted_on, keep_half
+from scenarios.evidence import evidence_of_batch
 from scenarios.folder import Row
 from scenarios.foreign import CONTEXTS, policy_function
 from scenarios.foreign import MODEL as GIVEN_MODEL
 from scenarios.held_out import unseen_half
+from scenarios.joining import BATCH, MODEL_SEARCHES, fitted_on, keep_half
 from scenarios.progress import Progress
 from scenarios.slate_models import SlateModels
 from simenv.errors import UserError
