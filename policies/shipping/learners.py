@@ -204,6 +204,7 @@ EXPORTS: dict[str, Export] = {
     **ID_EXPORTS,
 }
 REFUSED: dict[str, str] = {
+    "slateq-offline": "its scores come from a search for the best slate of each page, which is not written as a graph",
     "slateq": "its scores come from a search for the best slate of each page, which is not written as a graph",
 }
 
