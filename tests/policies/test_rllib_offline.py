@@ -271,8 +271,10 @@ def test_the_python_of_the_docs_runs(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (Path(__file__).parents[2] / "docs" / "offline-rl.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     shutil.copytree(folder, tmp_path / "logs" / "production")
     monkeypatch.chdir(tmp_path)
-    exec(code, {})
-    assert "MultiDiscrete([7 7 7])" in capsys.readouterr().out
+    assert len(blocks) == 2
+    for code in blocks:
+        exec(code, {})
+    assert capsys.readouterr().out.count("MultiDiscrete([7 7 7])") == 2
