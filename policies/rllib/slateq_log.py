@@ -80,7 +80,7 @@ def count_transitions(log: Log, reading: Reading) -> int:
 
 def _some(places: npt.NDArray[np.integer], n: int) -> npt.NDArray[np.bool_]:
     """Which of n rows have something in one of their places."""
-    made: npt.NDArray[np.bool_] = (places.reshape(n, -1) >= 0).any(axis=1)
+    made: npt.NDArray[np.bool_] = np.any(places.reshape(n, -1) >= 0, axis=1)
     return made
 
 
