@@ -138,6 +138,11 @@ POLICIES: dict[str, Entry] = {
         "policies.slate_imitation:MARWIL_SLATE", learns=True,
         trained_by="policies.rllib.offline_training:offline_trainer",
     ),
+    "slateq-offline": Entry(
+        "SlateQ from a log: long-term values, with doubt about what nobody tried", 0.3, 0.0001,
+        "policies.slateq_offline:OfflineSlateQScorer", learns=True,
+        trained_by="policies.rllib.slateq_offline_training:offline_slateq_trainer",
+    ),
     "slateq": Entry(
         "SlateQ: item-wise long-term values and a choice model, trained by RLlib in the market", 0.3, 0.0001,
         "policies.slateq:SlateQScorer", learns=True, trained_by="policies.rllib.slateq_train:slateq_trainer", acts=True,
