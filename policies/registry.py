@@ -126,7 +126,7 @@ POLICIES: dict[str, Entry] = {
         "policies.from_logs.learner:PlackettLuceGradient", learns=True,
     ),
     "ppo-slate": Entry(
-        "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.01, "policies.slate_net:SlateScorer",
+        "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.0001, "policies.slate_net:SlateScorer",
         learns=True, trained_by="policies.rllib.train:ppo_trainer", acts=True,
     ),
     "bc-slate": Entry(
