@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from simenv.errors import UserError
+from simenv.worlds import load_world
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_here")]
 
@@ -120,7 +121,6 @@ def test_a_training_with_remote_runners_goes_on_as_if_it_had_never_stopped(new: 
 def test_slateq_trains_with_runners_on_the_command_line(tmp_path: Path) -> None:
     """The same files and figures as in one process: a model that loads, event files, and no checkpoint left."""
     from policies.persistence import load_model, read_card
-    from simenv.worlds import load_world
     from slatelab.main import call
 
     scenario = """
