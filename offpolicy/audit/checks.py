@@ -9,12 +9,13 @@ of such weights can be learned from a sample (tail). What no check can see is na
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from offpolicy.audit.calibration import chance_of, gaps, played
 from offpolicy.audit.finding import Finding, Outcome, outcome_of, single_look
 from offpolicy.audit.tail import pareto_k
 from offpolicy.evidence import Evidence
@@ -30,7 +31,7 @@ UNSEEN = (
 
 RARE = 50  # rows of a segment's value below which it is not looked at
 BLOCKS = 8  # of time
-_BINS = 10  # of propensities
+MOST = 100  # values of segments that are looked at, those with most rows
 
 
 @dataclass(frozen=True)
@@ -99,20 +100,17 @@ def calibration(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     table = evidence.actions
     if table is None:
         return missing("calibration", "the propensities of all actions")
-    played = np.zeros_like(table.logger)
-    played[np.arange(len(played)), table.action] = 1.0
-    edges = np.quantile(table.logger, np.linspace(0.0, 1.0, _BINS + 1))
-    bins = np.clip(np.searchsorted(edges, table.logger, side="right") - 1, 0, _BINS - 1)
-    looks, gaps = [], []
-    for one in np.unique(bins):
-        inside = bins == one
-        surplus = np.where(inside, played - table.logger, 0.0).sum(axis=1)  # (N,)
-        expected = float(np.where(inside, table.logger, 0.0).sum())
-        if expected > 0.0:
-            looks.append(_z_of(surplus, by))
-            gaps.append(float(surplus.sum()) / expected)
-    z = single_look(max(looks, key=abs), len(looks))
-    gap = max(gaps, key=abs)
+    seen = played(table)
+    expected = seen.expected.mean(axis=0)
+    errors = [standard_error(column - column.mean(), by) for column in seen.surplus.T]
+    chance = chance_of(expected, (seen.expected**2).mean(axis=0), len(table.action))
+    return calibration_found(gaps(seen.surplus.mean(axis=0), np.array(errors), expected, chance))
+
+
+def calibration_found(looks: list[tuple[float, float]]) -> Finding:
+    """What the z and the relative gap of each bin of propensities say."""
+    z = single_look(max((one for one, _ in looks), key=abs), len(looks))
+    gap = max((one for _, one in looks), key=abs)
     said = f"actions are played up to {abs(gap):.1%} {'more' if gap > 0 else 'less'} often than logged (z = {z:.1f})"
     return Finding("calibration", outcome_of(z, LIMITS.z), gap, said)
 
@@ -152,10 +150,33 @@ def drift(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     """The mean weight is 1 at all times, not only on the whole."""
     if evidence.time is None:
         return missing("drift", "the time of each row")
-    weight = terms.weight.mean(axis=1)
-    looks = _block_looks(weight - 1.0, time_blocks(evidence.time), by)
-    if not looks:
+    column = terms.weight.mean(axis=1) - 1.0
+    blocks = time_blocks(evidence.time)
+    parts = [np.where(block, column, 0.0) for block in blocks]
+    means = [float(part.mean()) for part in parts]
+    errors = [standard_error(part - mean, by) for part, mean in zip(parts, means, strict=True)]
+    return drift_found(means, errors, [float(block.mean()) for block in blocks])
+
+
+def drift_found(means: Sequence[float], errors: Sequence[float], shares: Sequence[float]) -> Finding:
+    """What weights less 1 say, block by block of the time; none where all rows have one time.
+
+    Each is measured by its own standard error, or by that of an average block where that is larger: the few large
+    weights that a block happened to miss are missing from its own standard error, too. By that alone, 2 to 4% of sound
+    logs with lognormal weights were strained.
+
+    Args:
+        means: Sum over the block's rows over the number of all rows.
+        errors: Clustered standard errors of these.
+        shares: Of the rows, that the blocks have.
+    """
+    if not means:
         return Finding("drift", "not checked", None, "all rows have one time")
+    average = math.sqrt(sum(error * error for error in errors) / len(errors))
+    looks = [
+        _over(mean, max(error, average * math.sqrt(len(means) * share)))
+        for mean, error, share in zip(means, errors, shares, strict=True)
+    ]
     worst = max(looks, key=abs)
     z = single_look(worst, len(looks))
     block = looks.index(worst) + 1
@@ -235,30 +256,35 @@ def time_blocks(time: npt.NDArray[np.int64]) -> list[npt.NDArray[np.bool_]]:
     return [block == one for one in found] if len(found) > 1 else []
 
 
-def _block_looks(column: Floats, blocks: Sequence[npt.NDArray[np.bool_]], by: Clusters) -> list[float]:
-    """Mean of a column (N,) over each block by its standard error, or by that of an average block where that is larger.
-
-    The few large weights that a block happened to miss are missing from its own standard error, too: by that alone,
-    2 to 4% of sound logs with lognormal weights were strained.
-    """
-    parts = [np.where(block, column, 0.0) for block in blocks]
-    means = [float(part.mean()) for part in parts]
-    own = [standard_error(part - mean, by) for part, mean in zip(parts, means, strict=True)]
-    average = math.sqrt(sum(error * error for error in own) / max(len(own), 1))
-    shares = [math.sqrt(len(own) * float(block.mean())) for block in blocks]
-    return [_over(mean, max(error, average * share)) for mean, error, share in zip(means, own, shares, strict=True)]
-
-
 def _contexts(evidence: Evidence) -> Iterator[tuple[str, Floats]]:
     """Named columns (N,) that no policy can move."""
     if evidence.features is not None:
         for name, column in zip(evidence.feature_names, evidence.features.T, strict=True):
             if column.min() < column.max():
                 yield f"the mean of {name}", column
+    counts = {}
     for name, segment in evidence.segments.items():
-        values, codes, counts = np.unique(segment, return_inverse=True, return_counts=True)
-        for code in np.flatnonzero((counts >= RARE) & (counts <= len(segment) - RARE)):
-            yield f"the share of {name} = {values[code]}", (codes == code).astype(np.float64)
+        values, count = np.unique(segment, return_counts=True)
+        counts[name] = dict(zip(values.tolist(), count.tolist(), strict=True))
+    for name, value, _ in large_segments(counts, evidence.n_rows):
+        yield f"the share of {name} = {value}", (evidence.segments[name] == value).astype(np.float64)
+
+
+def large_segments(counts: Mapping[str, Mapping[str, int]], n_rows: int) -> list[tuple[str, str, int]]:
+    """The segments to look at: name, value and rows of those that have enough, at most MOST, by name and value.
+
+    Args:
+        counts: Rows by value, by name.
+        n_rows: N.
+    """
+    found = [
+        (name, value, own[value])
+        for name, own in counts.items()
+        for value in sorted(own)
+        if RARE <= own[value] <= n_rows - RARE
+    ]
+    largest = set(sorted(found, key=lambda one: -one[2])[:MOST])
+    return [one for one in found if one in largest]
 
 
 def _z_of(column: Floats, by: Clusters) -> float:
