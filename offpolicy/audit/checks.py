@@ -140,7 +140,7 @@ def balance_found(looks: list[tuple[str, float]]) -> Finding:
     """What the z of several things, by their names, say."""
     if not looks:
         return missing("balance", "features of the context, or segments")
-    name, worst = max(looks, key=lambda look: abs(look[1]))
+    name, worst = max(looks, key=lambda look: round(abs(look[1]), 6))  # two halves of a log weigh the same: the first
     z = single_look(worst, len(looks))
     said = f"of {len(looks)} things that no ranking can move, weighting moves {name} most (z = {z:.1f})"
     return Finding("balance", outcome_of(z, LIMITS.z), worst, said)

@@ -23,7 +23,7 @@ from offpolicy.stream.findings import of_log
 from offpolicy.stream.gather import Gathered
 from offpolicy.stream.plan import Plan, check_names
 from offpolicy.stream.rivals import shift, strongest_rival, warranted
-from offpolicy.stream.sums import Point, Sums, found_of, sheet_of, sums_of, unit
+from offpolicy.stream.sums import Point, Sums, found_of, sums_of, unit
 from offpolicy.terms import joint
 from offpolicy.verdict import judge
 from simenv.errors import UserError
@@ -67,9 +67,7 @@ def audit(gathered: Gathered, plan: Plan) -> tuple[Finding, ...]:
     whole = [key for key, one in plan.families.items() if one.terms is joint and one.strength is None]
     if not whole:
         return sums.log
-    facts = gathered.facts
-    lost = gathered.beyond / gathered.moments.rows if facts.has_actions else None
-    found = (*of_log(sheet_of(sums), facts.absent, lost, is_weighted=True), *found_of(sums, whole[0]))
+    found = (*of_log(sums.sheet, gathered, is_weighted=True), *found_of(sums, whole[0]))
     return tuple(sorted(found, key=lambda finding: list(CHECKS).index(finding.check)))
 
 
@@ -116,7 +114,7 @@ def _replicates(one: Estimator, sums: Sums, *, is_lift: bool) -> Floats:
     """The estimate of each replicate, divided by the replicate's own sums, (B,)."""
     drawn = sums.gathered.drawn
     means = drawn[:, :-1] / drawn[:, -1:]
-    made = value_of(means[:, sums.places[columns.of_estimator(one)]])
+    made = value_of(means[:, sums.sheet.places[columns.of_estimator(one)]])
     undefined = int(np.count_nonzero(~np.isfinite(made)))
     if undefined:
         raise UserError(

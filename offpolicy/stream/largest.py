@@ -49,11 +49,11 @@ def largest(clusters: Floats, layout: tuple[tuple[str, int], ...], means: Floats
 
 def newly_closed(one: Moments, other: Moments) -> Floats:
     """Sums of the clusters that two neighbouring parts close by standing side by side, (0 to 2, P + 1)."""
-    chain = [(end.cluster, end.sums) for end in (one.first, one.last, other.first, other.last) if end is not None]
+    chain = [(end.cluster, end.sums) for end in (*one.ends, *other.ends)]
     merged: list[tuple[int, Floats]] = []
     for cluster, sums in chain:
         if merged and merged[-1][0] == cluster:
             merged[-1] = cluster, merged[-1][1] + sums
         else:
             merged.append((cluster, sums))
-    return np.array([sums for _, sums in merged[1:-1]]).reshape(-1, len(one.first.sums))
+    return np.array([sums for _, sums in merged[1:-1]]).reshape(-1, len(one.sums) + 1)

@@ -36,7 +36,7 @@ def warranted(one: Estimator, sums: Sums, half_width: float = math.nan) -> Diagn
 def _variance_share(one: Estimator, sums: Sums) -> float:
     """The largest share of one cluster in the squared influences."""
     moments = sums.gathered.moments
-    ends = [end.sums for end in (moments.first, moments.last) if end is not None]
+    ends = [end.sums for end in moments.ends]
     slope = sums.points[one.name].slope
     weights = np.append(slope, -float(slope @ moments.means))
     most = float(((np.array([*sums.gathered.largest, *ends]) @ weights) ** 2).max())
@@ -51,7 +51,7 @@ def _neighbours(one: Estimator, sums: Sums) -> float:
         return 1.0
     slope = sums.points[one.name].slope
     weights = np.append(slope, -float(slope @ moments.means))
-    whole = [end.sums for end in (blocks.first, blocks.last) if end is not None and end.sums[-1] == BLOCK]
+    whole = [end.sums for end in blocks.ends if end.sums[-1] == BLOCK]
     together = float(weights @ blocks.cross @ weights) + sum(float(weights @ end) ** 2 for end in whole)
     alone = sums.stderr(slope) ** 2 * moments.rows**2 * (moments.clusters - 1.0) / moments.clusters
     return alike(together, alone, blocks.closed + len(whole))

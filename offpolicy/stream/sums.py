@@ -46,23 +46,30 @@ class Point:
 
 @dataclass(frozen=True)
 class Sums:
-    """All that estimates are made from, once for all of them."""
+    """All that estimates are made from, once for all of them.
+
+    Attributes:
+        gathered, plan: What was kept, and what was summed up.
+        sheet: Means of the columns, with standard errors.
+        points: Estimates by name.
+        diagnostics: By family of weights.
+        log: What the audit found of the log, whoever weighs it.
+        looks: |z| of what moves rewards above a slot, and below.
+        example: A row that says what a verdict asks of evidence beside its numbers.
+    """
 
     gathered: Gathered
     plan: Plan
-    covariance: Floats  # (P, P)
-    rounding: Floats  # (P,) variance of each column's mean below which it is rounding
-    places: dict[str, slice]
+    sheet: Sheet
     points: dict[str, Point]
     diagnostics: dict[object, Diagnostics]
     log: tuple[Finding, ...]
-    looks: tuple[list[float], list[float]]  # |z| of what moves rewards above a slot, and below
+    looks: tuple[list[float], list[float]]
     example: Evidence
 
     def stderr(self, slope: Floats) -> float:
         """Clustered standard error of a function of the means."""
-        variance = float(slope @ self.covariance @ slope)
-        return 0.0 if variance <= float((slope * slope) @ self.rounding) else math.sqrt(variance)
+        return self.sheet.stderr(slope)
 
     def seen(self, one: Estimator) -> Diagnostics:
         """What an estimator's weights rest on."""
@@ -79,10 +86,6 @@ class Sums:
         if self.gathered.facts.has_actions and one.formula is not dm and one.terms is not embedded:
             made = replace(made, beyond_support=self.gathered.beyond / self.gathered.moments.rows)
         return made
-
-    def z(self, slope: Floats, constant: float = 0.0) -> float:
-        """A function of the means over its standard error."""
-        return standardised(float(slope @ self.gathered.moments.means) + constant, self.stderr(slope))
 
     def n_clusters(self) -> float:
         """Effective number of clusters."""
@@ -102,38 +105,29 @@ def sums_of(gathered: Gathered, plan: Plan) -> Sums:
         UserError: If all rows belong to one cluster.
     """
     moments = gathered.moments
-    covariance, means = moments.covariance(), moments.means
+    means, size = moments.means, len(moments.sums)
     rounding = _ROUNDING * moments.products().diagonal()[:-1] / moments.rows**2
-    places = Sheet(gathered.layout, means, lambda slope, constant: 0.0).places
+    ends = np.cumsum([width for _, width in gathered.layout])
+    places = {name: slice(int(end) - width, int(end)) for (name, width), end in zip(gathered.layout, ends, strict=True)}
+    sheet = Sheet(places, means, moments.covariance(), rounding)
     points = {}
     for one in plan.members:
         own = places[columns.of_estimator(one)]
-        slope = np.zeros(len(means))
+        slope = np.zeros(size)
         slope[own] = gradient_of(means[own])
         points[one.name] = Point(float(value_of(means[own])), slope)
-    made = Sums(gathered, plan, covariance, rounding, places, points, {}, (), ([], []), _example(gathered))
+    diagnostics: dict[object, Diagnostics] = {}
     for at, ((key, one), sums) in enumerate(zip(plan.families.items(), gathered.weights, strict=True)):
         is_plain = one.strength is None
-        error = made.stderr(unit(places[columns.of_weight(at)].start, len(means))) if is_plain else math.nan
-        made.diagnostics[key] = _diagnosed(sums, error)
-    facts = gathered.facts
-    lost = gathered.beyond / moments.rows if facts.has_actions else None
-    return replace(made, log=of_log(sheet_of(made), facts.absent, lost), looks=_looks(made))
+        error = sheet.stderr(unit(places[columns.of_weight(at)].start, size)) if is_plain else math.nan
+        diagnostics[key] = _diagnosed(sums, error)
+    looks = _looks(sheet, gathered)
+    return Sums(gathered, plan, sheet, points, diagnostics, of_log(sheet, gathered), looks, _example(gathered))
 
 
 def found_of(sums: Sums, key: Family) -> tuple[Finding, ...]:
     """What the audit found of one family of weights, as nobody reshaped them."""
-    at = list(sums.plan.families).index(key)
-    gathered = sums.gathered
-    low, high = gathered.extent
-    varies = tuple((name, bool(low[f] < high[f])) for f, name in enumerate(sums.plan.features))
-    has_features = "features" not in gathered.facts.absent
-    return of_weights(sheet_of(sums), at, gathered.weights[at].pareto_k(), varies, has_features=has_features)
-
-
-def sheet_of(sums: Sums) -> Sheet:
-    """The columns' means, and the z of any sum of them."""
-    return Sheet(sums.gathered.layout, sums.gathered.moments.means, sums.z)
+    return of_weights(sums.sheet, list(sums.plan.families).index(key), sums.gathered, sums.plan)
 
 
 def unit(place: int, size: int) -> Floats:
@@ -156,16 +150,16 @@ def _diagnosed(sums: WeightSums, error: float) -> Diagnostics:
     )
 
 
-def _looks(sums: Sums) -> tuple[list[float], list[float]]:
+def _looks(sheet: Sheet, gathered: Gathered) -> tuple[list[float], list[float]]:
     """|z| of the products of placebo and rewards, above and below each slot; none where there is no placebo."""
-    if columns.LOOKS not in sums.places or "placebo" in sums.gathered.facts.absent:
+    if not sheet.has(columns.LOOKS) or "placebo" in gathered.facts.absent:
         return [], []
-    slopes = sheet_of(sums).slopes(columns.LOOKS)
+    slopes = sheet.slopes(columns.LOOKS)
     half = len(slopes) // 2
     above, below = slopes[:half], slopes[half:]
     return (
-        [abs(sums.z(slope)) for slope in [*above, np.sum(above, axis=0)]],
-        [abs(sums.z(slope)) for slope in [*below, np.sum(below, axis=0)]],
+        [abs(sheet.z(slope)) for slope in [*above, np.sum(above, axis=0)]],
+        [abs(sheet.z(slope)) for slope in [*below, np.sum(below, axis=0)]],
     )
 
 
