@@ -54,15 +54,15 @@ def read_context(pages: Pages) -> Context:
     """
     mapping = pages.mapping
     cluster, cluster_name = _cluster(pages)
-    time = None if mapping.time is None else _time(pages, mapping.time)
+    time = read_time(pages)
     stratum, names = (None, []) if mapping.logger is None else pages.ids(mapping.logger, "logger")
     segments, caveats = {}, []
     for name in mapping.segments:
-        codes, values = pages.codes(name, "segments")
+        codes, values = _segment(pages, name)
         missing = int((codes < 0).sum())
         if missing:
             caveats.append(Caveat(f"{missing:,} pages have no {name}; they are reported as {NONE_SAID}", 0))
-        segments[name] = np.array([*(str(value) for value in values), NONE_SAID])[codes]
+        segments[name] = np.array(values)[codes]
     features = None
     if mapping.features:
         features = np.stack([pages.whole(name, "features") for name in mapping.features], axis=1)
@@ -77,6 +77,32 @@ def read_context(pages: Pages) -> Context:
     return Context(
         cluster, cluster_name, time, stratum, tuple(str(one) for one in names), segments, features, tuple(caveats)
     )
+
+
+def read_time(pages: Pages) -> Ints | None:
+    """When each page was, (N,); None where it is not mapped.
+
+    Raises:
+        UserError: Naming file and row of what is missing or no time.
+    """
+    return None if pages.mapping.time is None else _time(pages, pages.mapping.time)
+
+
+def segment_counts(pages: Pages) -> dict[str, dict[str, int]]:
+    """How many pages have each value of each column of segments."""
+    made: dict[str, dict[str, int]] = {}
+    for name in pages.mapping.segments:
+        codes, values = _segment(pages, name)
+        own = made.setdefault(name, {})
+        for value, count in zip(values, np.bincount(codes % len(values), minlength=len(values)).tolist(), strict=True):
+            own[value] = own.get(value, 0) + count
+    return made
+
+
+def _segment(pages: Pages, name: str) -> tuple[Ints, list[str]]:
+    """The code of each page's value, (N,), -1 where there is none, and what codes stand for, the last for -1."""
+    codes, values = pages.codes(name, "segments")
+    return codes, [*(str(value) for value in values), NONE_SAID]
 
 
 def _cluster(pages: Pages) -> tuple[Ints, ClusterName]:

@@ -40,12 +40,14 @@ class Chunk:
         ends: Ids of the first and the last cluster, where `evidence.cluster` only counts them.
         keys: What the bootstrap knows clusters by, (n,); `evidence.cluster` where None.
         caveats: What a reader should know of these rows.
+        falls: Where a cluster comes up again, or clusters fall, in words; empty where they do not.
     """
 
     evidence: Evidence
     ends: tuple[int, int] | None = None
     keys: Ints | None = None
     caveats: tuple[Caveat, ...] = ()
+    falls: str = ""
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,8 @@ def _summed(
     cluster = chunk.evidence.cluster
     keys = cluster if chunk.keys is None else chunk.keys
     if plan.survey.is_sorted:
+        if chunk.falls:
+            raise UserError(chunk.falls)
         runs, of_run = run_sums(columns.T, cluster), run_starts(cluster)
         own = moments_of_runs(runs, chunk.ends or (int(cluster[0]), int(cluster[-1])))
         inner = runs[:, 1:-1].T

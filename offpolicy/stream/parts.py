@@ -22,6 +22,7 @@ from offpolicy.stream.moments import Moments
 from offpolicy.stream.plan import Plan
 from offpolicy.stream.saved import lines_path, load_state, save_state
 from offpolicy.stream.scattered import Lines, Writer, gone_through, is_whole, moments_of_clusters
+from offpolicy.stream.survey import Survey
 from simenv.errors import UserError
 
 
@@ -55,6 +56,10 @@ class Source(Protocol):
     @property
     def digest(self) -> str:
         """What the log holds and what is asked of it, as a hash: whatever else would give other chunks changes it."""
+        ...
+
+    def survey(self) -> Survey:
+        """What is known of the whole log before it is read."""
         ...
 
     def chunks(self, part: Part) -> Iterator[Chunk]:
