@@ -23,7 +23,7 @@ from policies.ranking import Answered, slate_propensities
 from scenarios.abstraction import category_weights
 from scenarios.config import Estimation
 from scenarios.foreseen import foreseen_weights
-from scenarios.log_context import FEATURES, Around, around, with_context
+from scenarios.log_context import FEATURES, Around, around, segments, with_context
 from scenarios.placebo import explorations, placebo
 from scenarios.progress import Advance
 from scenarios.pseudoinverse import pseudoinverse_weights
@@ -189,6 +189,8 @@ def evidence_of_batch(
 ) -> Evidence:
     """The evidence of some rows alone, for passes that keep sums and no columns; bounds of weights are not in it.
 
+    Its segment "category" tells the head of these rows, not of all.
+
     Args:
         batch: The rows.
         target: The policy; it may not see truth.
@@ -209,7 +211,14 @@ def evidence_of_batch(
     made = _evidence(row, gains, answer, expected, target, max(stated, error))
     beside = around(batch)
     residual = None if np.isnan(beside.residual).any() else beside.residual
-    return replace(made, score_residual=residual, features=beside.features, feature_names=FEATURES)
+    return replace(
+        made,
+        score_residual=residual,
+        features=beside.features,
+        feature_names=FEATURES,
+        segments=segments(beside),
+        time=beside.day,
+    )
 
 
 def keep_half(half: int | None) -> Keep:

@@ -246,8 +246,8 @@ def _ids(mapping: LogMapping, columns: Columns, first: int, *, want_keys: bool =
     if column.null_count:
         row = pc.index(column.is_null(), True).as_py()
         raise UserError(
-            f"{columns.place(row)}: {name} (role 'shopper') is missing; expected an id in every row. Leave out the rows "
-            "without one, or give each its own."
+            f"{columns.place(row)}: {name} (role 'shopper') is missing; expected an id in every row. Leave out the "
+            "rows without one, or give each its own."
         )
     ends = (_order(column[0].as_py(), name), _order(column[-1].as_py(), name))
     before, after = column[:-1], column[1:]
