@@ -18,6 +18,7 @@ from offpolicy.stream.gather import Chunk
 from offpolicy.stream.parts import Part
 from offpolicy.stream.survey import Glance, Survey, glance_at, survey
 from policies.exploration.slotwise import AnyPolicy
+from policies.features import FeatureMap
 from scenarios.config import Estimation
 from scenarios.evidence import BATCH, evidence_of_batch, keep_half
 from scenarios.log_context import category_kind, head_of
@@ -114,6 +115,10 @@ class NativeLog:
                 raise UserError(
                     f"'{file}' cannot be read ({error}). It is truncated or corrupt; copy it again."
                 ) from error
+
+    @cached_property
+    def _features(self) -> FeatureMap:
+        return FeatureMap(self.log.catalogue())
 
 
 def first_chunk(source: NativeLog) -> Chunk:
