@@ -39,7 +39,8 @@ def played(table: ActionTable) -> Played:
     n = len(table.action)
     bins = np.searchsorted(EDGES, table.logger, side="left")  # (N, A)
     place = np.arange(n)[:, None] * BINS + bins
-    expected = np.bincount(place.ravel(), weights=table.logger.ravel(), minlength=n * BINS).reshape(n, BINS)
+    summed = np.bincount(place.ravel(), weights=table.logger.ravel(), minlength=n * BINS)
+    expected: Floats = summed.astype(np.float64, copy=False).reshape(n, BINS)
     surplus = -expected
     surplus[np.arange(n), bins[np.arange(n), table.action]] += 1.0
     return Played(surplus, expected)
