@@ -78,7 +78,7 @@ class NativeLog:
         return survey(self._glances)
 
     def _glances(self) -> Iterator[tuple[int, Glance]]:
-        for columns in self._few("shopper", "day", "visit", "page", "locale", "device", "query_terms"):
+        for columns in few(self.log, self.half, "shopper", "day", "visit", "page", "locale", "device", "query_terms"):
             names = {
                 "locale": columns["locale"],
                 "device": columns["device"],
@@ -93,32 +93,40 @@ class NativeLog:
     def _head(self) -> I64:
         """The categories that make up half of all searches."""
         counts: Counter[int] = Counter()
-        for columns in self._few("shopper", "query_terms"):
+        for columns in few(self.log, self.half, "shopper", "query_terms"):
             values, found = np.unique(columns["query_terms"], return_counts=True)
             counts.update(dict(zip(values.tolist(), found.tolist(), strict=True)))
         categories = np.array(sorted(counts), dtype=np.int64)
         return head_of(categories, np.array([counts[one] for one in categories.tolist()], dtype=np.int64))
 
-    def _few(self, *names: str) -> Iterator[dict[str, npt.NDArray[Any]]]:
-        """Some columns of the rows to judge on, as they stand in the files; of `query_terms` the category alone."""
-        keep, first = keep_half(self.half), 0
-        for file in self.log.parts:
-            try:
-                with pq.ParquetFile(file) as opened:
-                    for batch in opened.iter_batches(BATCH, columns=list(names)):
-                        columns = {name: _array(batch.column(name), name, first) for name in names}
-                        rows = slice(None) if keep is None else keep(columns["shopper"])
-                        if len(columns["shopper"][rows]):
-                            yield {name: column[rows] for name, column in columns.items()}
-                        first += len(batch)
-            except (pa.ArrowInvalid, OSError) as error:
-                raise UserError(
-                    f"'{file}' cannot be read ({error}). It is truncated or corrupt; copy it again."
-                ) from error
-
     @cached_property
     def _features(self) -> FeatureMap:
         return FeatureMap(self.log.catalogue())
+
+
+def few(log: Log, half: int | None, *names: str) -> Iterator[dict[str, npt.NDArray[Any]]]:
+    """Some columns of the rows to judge on, in the log's order; of `query_terms` the category alone.
+
+    Args:
+        log: The log.
+        half: The shoppers to judge on; all where None.
+        names: Columns of docs/log-schema.md, the shopper among them.
+
+    Raises:
+        UserError: If a file cannot be read or a cell is empty.
+    """
+    keep, first = keep_half(half), 0
+    for file in log.parts:
+        try:
+            with pq.ParquetFile(file) as opened:
+                for batch in opened.iter_batches(BATCH, columns=list(names)):
+                    columns = {name: _array(batch.column(name), name, first) for name in names}
+                    rows = slice(None) if keep is None else keep(columns["shopper"])
+                    if len(columns["shopper"][rows]):
+                        yield {name: column[rows] for name, column in columns.items()}
+                    first += len(batch)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UserError(f"'{file}' cannot be read ({error}). It is truncated or corrupt; copy it again.") from error
 
 
 def first_chunk(source: NativeLog) -> Chunk:

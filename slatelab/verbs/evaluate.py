@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 def evaluate(
     context: typer.Context,
-    log: Annotated[Path, typer.Option(help="The log: a file, or a folder of files.")],
+    logs: Annotated[
+        list[Path],
+        typer.Option("--log", help="The log: a file, or a folder of files. Several native ones are judged together."),
+    ],
     log_format: Annotated[
         Literal["native", "obd", "mapped", "dsjson", "ubi"] | None,
         typer.Option(
@@ -43,6 +46,14 @@ def evaluate(
         typer.Option(
             help="module:function; for native logs also a registry name or a saved model's folder; for dsjson also "
             "'uniform' or 'logged-greedy'."
+        ),
+    ] = None,
+    loggers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--logger",
+            metavar="NAME=POLICY",
+            help="For native logs of several loggers: what a name in their column 'policy' is, to weigh rows by all.",
         ),
     ] = None,
     shopper: Annotated[str, typer.Option(help="For dsjson: where an event names its shopper, as c.GUser.id.")] = "",
@@ -107,6 +118,9 @@ def evaluate(
     """Estimate a policy's value from a log, with its lift over the logger, an interval and a verdict."""
     names = [name.strip() for name in estimators.split(",")] if estimators else None
     foreign: ForeignLog | None = None
+    log, is_several = logs[0], len(logs) > 1 or bool(loggers)
+    if is_several:
+        _check_several(log_format, is_stream, (mapping, target_table, campaign))
     _check_options(log_format, mapping, shopper, examination, out)
     if mapping is not None or is_dry_run or log_format in ("mapped", "dsjson", "ubi"):
         if (target_table, campaign) != (None, None):
@@ -123,7 +137,9 @@ def evaluate(
             rewards=tuple(name.strip() for name in rewards.split(",")) if rewards else (),
             quantile=quantile,
         )
-        if is_stream or workers is not None or state is not None:
+        if is_several:
+            evaluation = _several(context, (logs, loggers or [], policy), names, level, seed, wishes)
+        elif is_stream or workers is not None or state is not None:
             _check_streamed(is_stream, log_format, wishes, target_table or campaign)
             evaluation = _streamed(context, (log, policy, mapping), (workers, state), (names, level, seed), wishes)
         elif foreign is not None:
@@ -215,6 +231,45 @@ def _streamed(
             progress=progress,
             streaming=Streaming(workers or 0, state),
         )
+
+
+def _check_several(log_format: str | None, is_stream: bool, others: tuple[object, ...]) -> None:
+    """Refuse several logs where only one can be read."""
+    from simenv.errors import UserError
+
+    if is_stream:
+        raise UserError("--stream reads one log; give one --log and no --logger, or leave out --stream.")
+    if log_format not in (None, "native") or any(one is not None for one in others):
+        raise UserError(
+            "several --log, and --logger, are for SlateLab's own logs. In a table name each row's logger instead: "
+            "columns.logger and [loggers] of the mapping (docs/any-log.md)."
+        )
+
+
+def _several(
+    context: typer.Context,
+    given: tuple[list[Path], list[str], str | None],
+    names: list[str] | None,
+    level: float,
+    seed: int,
+    wishes: Wishes,
+) -> Evaluation:
+    """Evaluate a policy on SlateLab's own logs of several loggers."""
+    from scenarios.config import Estimation
+    from scenarios.progress import progress_on_stderr
+    from scenarios.several import Loggers, evaluate_several
+    from simenv.errors import UserError
+
+    logs, pairs, policy = given
+    if policy is None:
+        raise UserError("native logs need --policy: a registry name, a saved model's folder, or module:function.")
+    bad = [pair for pair in pairs if not all(pair.partition("="))]
+    if bad:
+        raise UserError(f"--logger is '{bad[0]}'; expected NAME=POLICY, the name as in the log's column 'policy'.")
+    loggers = Loggers(tuple(logs), {name: spec for name, _, spec in (pair.partition("=") for pair in pairs)})
+    settings = Estimation(estimators=names, level=level, interval=wishes.interval, replicates=wishes.replicates)
+    with progress_on_stderr(context.obj) as progress:
+        return evaluate_several(loggers, policy, settings, seed, progress, wishes)
 
 
 def _native(
