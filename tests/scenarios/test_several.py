@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from offpolicy import evaluate
+from offpolicy.estimate import values
+from offpolicy.rows import stack
 from policies.ranking import RankingPolicy
-from policies.registry import named_policy
+from policies.registry import load_policy, named_policy
 from scenarios.config import Estimation
-from scenarios.evaluate import Evaluation, Wishes, evaluate_native
+from scenarios.evaluate import Evaluation, Wishes
+from scenarios.evidence import join_log
 from scenarios.progress import SilentProgress
 from scenarios.several import Loggers, evaluate_several
 from simenv.catalogue import PublicCatalogue
 from simenv.errors import UserError
-from simenv.log import write_log
+from simenv.log import Log, write_log
 from simenv.play import shopper_range
 from simenv.world import World
 from tests.scenarios.conftest import SEED
@@ -64,19 +67,18 @@ def in_one_folder(folder: Path, *logs: Path) -> Path:
 
 def test_the_naive_estimate_is_that_of_each_log_by_its_rows(log_folder: Path, other_folder: Path) -> None:
     both = by_name(judged(log_folder, other_folder))
+    policy = load_policy("uniform", Log.open(log_folder).catalogue(), 3)
     alone = [
-        evaluate_native(
-            log, "uniform", estimators=["ips"], level=0.95, seed=3, progress=SilentProgress(), wishes=Wishes()
-        ).rows[0]
+        join_log(Log.open(log), {"uniform": policy}, None, Estimation(), 3, lambda rows: None).evidence["uniform"]
         for log in (log_folder, other_folder)
     ]
-    rows = sum(one["rows"] for one in alone)
+    rows = sum(one.n_rows for one in alone)
     assert both["ips"]["rows"] == rows
-    value = sum(one["value"] * one["rows"] for one in alone) / rows
+    value = sum(values(one, ["ips"])["ips"] * one.n_rows for one in alone) / rows
     assert both["ips"]["value"] == pytest.approx(value, rel=1e-12)
-    # Shoppers of two seeds are two people: squares of sums add up, but for G / (G - 1) and the means of the two logs.
-    apart = np.sqrt(sum((one["stderr"] * one["rows"]) ** 2 for one in alone)) / rows
-    assert both["ips"]["stderr"] == pytest.approx(apart, rel=0.02)
+    # Shoppers of two seeds are two people under one id.
+    expected = evaluate(stack([alone[0], replace(alone[1], cluster=alone[1].cluster + 10**6)]), ["ips"])[0]
+    assert both["ips"]["stderr"] == pytest.approx(expected.interval.stderr, rel=1e-12)
     assert both["mixture-ips"]["effective_rows"] > both["ips"]["effective_rows"]
     assert abs(both["mixture-ips"]["mean_weight_z"]) < 4.0  # a sound log, one look
     assert both["weighted-ips"]["value"] != both["ips"]["value"]
@@ -103,7 +105,7 @@ def test_rows_of_several_loggers_in_one_folder_are_told_apart(
 def test_a_logger_that_nobody_can_ask_again_leaves_naive_and_weighted(
     log_folder: Path, tiny: World, tmp_path: Path
 ) -> None:
-    own = dataclasses.replace(sharper(tiny.catalogue.public(), 3), name="ours")
+    own = replace(sharper(tiny.catalogue.public(), 3), name="ours")
     log = write_log(tiny, "tiny", own, SEED + 3, shopper_range(40), tmp_path / "ours")
     usual = judged(log_folder, log, names=None)
     assert {"ips", "weighted-ips"} <= set(by_name(usual))
