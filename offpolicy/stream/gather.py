@@ -245,7 +245,7 @@ def _summed(
         assert write is not None
         lines = lines_of(columns, keys)
         write(lines)
-        runs, of_run = lines.sums, lines.first
+        runs, of_run = lines.sums.T, lines.first
         own, inner = loose_moments(runs[:-1].sum(axis=1), len(keys)), np.empty((0, len(runs)))
     drawn = np.empty((0, len(runs)))
     if plan.replicates:

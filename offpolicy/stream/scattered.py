@@ -26,6 +26,7 @@ Ints = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
 AT_ONCE = 1 << 26  # bytes of sums in memory
+_SHORT = 32  # rows of a cluster that are added one after another
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Lines:
 
     Attributes:
         cluster: Hash of each, ascending, each once, (g,).
-        sums: Of all columns and of rows, (P + 1, g).
+        sums: Of all columns and of rows, (g, P + 1).
         first: A row of each, (g,).
     """
 
@@ -50,14 +51,30 @@ def lines_of(columns: Floats, keys: Ints) -> Lines:
         columns: (P, n).
         keys: What each row's cluster is known by over the whole log, (n,).
     """
+    rows = np.ones((len(keys), len(columns) + 1))
+    rows[:, :-1] = columns.T
     hashed = mixed(keys)
+    order, starts = _runs(hashed)
+    return Lines(hashed[order[starts]], _summed(rows, order, starts), order[starts])
+
+
+def _runs(hashed: Hashes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The order that puts equal hashes together, as they stood, and where in it each begins."""
     order = np.argsort(hashed, kind="stable")
     ordered = hashed[order]
-    starts = np.concatenate([[0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1])
-    sums = np.empty((len(columns) + 1, len(starts)))
-    sums[-1] = np.diff(np.concatenate([starts, [len(keys)]]))
-    np.add.reduceat(columns[:, order], starts, axis=1, out=sums[:-1])
-    return Lines(ordered[starts], sums, order[starts])
+    return order, np.concatenate([[0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1])
+
+
+def _summed(rows: Floats, order: npt.NDArray[np.intp], starts: npt.NDArray[np.intp]) -> Floats:
+    """Sums of rows (n, P + 1) by runs of their order, (g, P + 1): most runs are short, and are added side by side."""
+    ends = np.append(starts[1:], len(order))
+    made = rows[order[starts]]
+    for k in range(1, min(int((ends - starts).max()), _SHORT)):
+        longer = np.flatnonzero(ends - starts > k)
+        made[longer] += rows[order[starts[longer] + k]]
+    for run in np.flatnonzero(ends - starts > _SHORT).tolist():
+        made[run] += rows[order[starts[run] + _SHORT : ends[run]]].sum(axis=0)
+    return made
 
 
 def mixed(keys: Ints) -> Hashes:
@@ -83,8 +100,7 @@ class Writer:
         """Write a chunk's lines."""
         import pyarrow as pa
 
-        flat = pa.array(np.ascontiguousarray(lines.sums.T).ravel())
-        sums = pa.FixedSizeListArray.from_arrays(flat, len(lines.sums))
+        sums = pa.FixedSizeListArray.from_arrays(pa.array(lines.sums.ravel()), lines.sums.shape[1])
         batch = pa.record_batch([pa.array(lines.cluster), sums], ["cluster", "sums"])
         if self._file is None:
             self._file = pa.ipc.new_file(str(self._draft), batch.schema)
@@ -126,22 +142,14 @@ def gone_through(paths: list[Path], loose: Moments) -> Iterator[Floats]:
     Raises:
         UserError: If the files hold other rows than were summed.
     """
-    import pyarrow as pa
-
-    rows = 0.0
-    maps = [pa.memory_map(str(path)) for path in paths]
-    try:
-        batches = [_batch(each) for one in maps for each in _batches(pa.ipc.open_file(one))]
-        width = len(loose.sums) + 1
-        n_buckets = max(sum(len(cluster) for cluster, _ in batches) * width * 8 // AT_ONCE, 1)
-        for bucket in range(n_buckets):
-            sums = _whole(batches, *(_edge(at, n_buckets) for at in (bucket, bucket + 1)))
-            if len(sums):
-                rows += float(sums[:, -1].sum())
-                yield sums
-    finally:
-        for one in maps:
-            one.close()
+    width = len(loose.sums) + 1
+    n_lines = sum(len(cluster) for path in paths for cluster, _ in _lines_in(path))
+    n_buckets, rows = max(n_lines * width * 8 // AT_ONCE, 1), 0.0
+    for bucket in range(n_buckets):
+        sums = _whole(paths, *(_edge(at, n_buckets) for at in (bucket, bucket + 1)))
+        if len(sums):
+            rows += float(sums[:, -1].sum())
+            yield sums
     if rows != loose.rows:
         raise UserError(
             f"the sums on disk are of {rows:,.0f} rows, and {loose.rows:,} were read; was the state folder changed? "
@@ -161,29 +169,30 @@ def _edge(bucket: int, n_buckets: int) -> int:
     return (bucket << 64) // n_buckets
 
 
-def _whole(batches: list[tuple[Hashes, Floats]], low: int, high: int) -> Floats:
+def _whole(paths: list[Path], low: int, high: int) -> Floats:
     """Of the clusters with hashes from `low` to `high`, the sums of each, (g, P + 1)."""
     found, lines = [], []
-    for cluster, sums in batches:
-        begin = np.searchsorted(cluster, np.uint64(low))
-        end = len(cluster) if high > 2**64 - 1 else np.searchsorted(cluster, np.uint64(high))
-        found.append(cluster[begin:end])
-        lines.append(sums[begin:end])
+    for path in paths:
+        for cluster, sums in _lines_in(path):
+            begin = np.searchsorted(cluster, np.uint64(low))
+            end = len(cluster) if high > 2**64 - 1 else np.searchsorted(cluster, np.uint64(high))
+            found.append(cluster[begin:end].copy())
+            lines.append(sums[begin:end].copy())
     hashed, every = np.concatenate(found), np.concatenate(lines)
     if not len(hashed):
         return every
-    order = np.argsort(hashed, kind="stable")  # lines of one cluster in the log's order
-    ordered = hashed[order]
-    starts = np.concatenate([[0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1])
-    made: Floats = np.add.reduceat(every[order], starts, axis=0)
-    return made
+    order, starts = _runs(hashed)  # lines of one cluster in the log's order
+    return _summed(every, order, starts)
 
 
-def _batches(file: Any) -> Iterator[Any]:
-    return (file.get_batch(at) for at in range(file.num_record_batches))
+def _lines_in(path: Path) -> Iterator[tuple[Hashes, Floats]]:
+    """Hashes and sums of each chunk in a file, mapped to memory until the next file is asked for."""
+    import pyarrow as pa
 
-
-def _batch(batch: Any) -> tuple[Hashes, Floats]:
-    sums = batch.column(1)
-    flat = sums.flatten().to_numpy()
-    return batch.column(0).to_numpy(), flat.reshape(len(sums), sums.type.list_size)
+    with pa.memory_map(str(path)) as mapped:
+        file = pa.ipc.open_file(mapped)
+        for at in range(file.num_record_batches):
+            batch = file.get_batch(at)
+            sums = batch.column(1)
+            flat = sums.flatten().to_numpy()
+            yield batch.column(0).to_numpy(), flat.reshape(len(sums), sums.type.list_size)

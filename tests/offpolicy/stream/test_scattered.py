@@ -102,9 +102,18 @@ def test_a_part_that_was_not_read_to_its_end_leaves_no_file(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_cluster_of_many_rows_is_summed_like_others() -> None:
+    keys = np.where(np.arange(3_000) % 3 == 0, 0, np.arange(3_000))
+    values = np.random.default_rng(0).random(3_000)
+    made = lines_of(values[None], keys)
+    heavy = keys[made.first] == 0
+    assert made.sums[heavy][0] == pytest.approx([values[::3].sum(), 1_000.0], rel=1e-13)  # of 1,000 numbers
+    assert np.array_equal(made.sums[~heavy][:, 0], values[made.first[~heavy]])
+
+
 def test_lines_hold_each_cluster_once_with_its_sums() -> None:
     made: Lines = lines_of(np.arange(6.0).reshape(1, 6), np.array([7, 3, 7, 7, 3, 9]))
     found = {
-        int(key): tuple(sums) for key, sums in zip(np.array([7, 3, 7, 7, 3, 9])[made.first], made.sums.T, strict=True)
+        int(key): tuple(sums) for key, sums in zip(np.array([7, 3, 7, 7, 3, 9])[made.first], made.sums, strict=True)
     }
     assert found == {7: (5.0, 3.0), 3: (5.0, 2.0), 9: (5.0, 1.0)}
