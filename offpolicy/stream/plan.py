@@ -23,7 +23,7 @@ IN_ONE_PASS = ("t", "normal", "bootstrap")  # intervals that sums alone give
 OF_ALL_ROWS = (
     "length", "mixture", "second_moment", "balanced", "embedding", "q_robust", "q_within",
 )  # columns that are made of a whole log  # fmt: skip
-BESIDE = ("placebo", "score_residual", "features", "q_logged", "actions")  # that an audit looks at, where a log has them
+BESIDE = ("placebo", "score_residual", "features", "q_logged", "actions")  # that an audit looks at, where they are
 
 Family = tuple[Callable[[Evidence], Terms], object, float | None]
 

@@ -17,7 +17,7 @@ from offpolicy.diagnostics import Diagnostics, standardised
 from offpolicy.estimator import Estimator
 from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm
-from offpolicy.single.cuts import embedded
+from offpolicy.rivals import OF_KINDS
 from offpolicy.statistics import gradient_of, value_of
 from offpolicy.stream import columns
 from offpolicy.stream.findings import Sheet, of_log, of_weights
@@ -83,7 +83,7 @@ class Sums:
                 unsupported=plain.unsupported,
                 lost_weight=1.0 - made.mean_weight / plain.mean_weight if plain.mean_weight > 0.0 else 0.0,
             )
-        if self.gathered.facts.has_actions and one.formula is not dm and one.terms is not embedded:
+        if self.gathered.facts.has_actions and one.formula is not dm and one.terms not in OF_KINDS:
             made = replace(made, beyond_support=self.gathered.beyond / self.gathered.moments.rows)
         return made
 

@@ -78,7 +78,7 @@ def single(n_rows: int = 3_000) -> Evidence:
     )
 
 
-SINGLE = ["ips", "snips", "dm", "dr", "sndr", "clipped-ips:3", "sg-ips", "switch-dr:2", "dros", "switch"]
+SINGLE = ["ips", "snips", "dm", "dr", "sndr", "clipped-ips:3", "sg-ips", "switch-dr:2", "dros", "switch", "cab:5"]
 SLATES = [
     "ips", "snips", "dm", "dr", "rips", "snrips", "cascade-dr", "cascade-sndr", "ips-item", "snips-item", "dr-item",
     "clipped-dr:1.5",
