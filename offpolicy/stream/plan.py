@@ -21,7 +21,7 @@ from simenv.errors import UserError
 
 IN_ONE_PASS = ("t", "normal", "bootstrap")  # intervals that sums alone give
 OF_ALL_ROWS = (
-    "length", "mixture", "second_moment", "balanced", "embedding", "q_robust", "q_within",
+    "length", "mixture", "second_moment", "balanced", "embedding", "q_robust", "q_within", "time",
 )  # columns that are made of a whole log  # fmt: skip
 BESIDE = ("placebo", "score_residual", "features", "q_logged", "actions")  # that an audit looks at, where they are
 

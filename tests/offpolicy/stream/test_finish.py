@@ -152,6 +152,7 @@ def test_a_placebo_that_some_rows_lack_is_no_placebo() -> None:
         (["dros:slope"], "t", "2 passes, one to choose and one to estimate"),
         (["fqe"], "t", "whole sessions or of all rows"),
         (["stable-ips"], "t", "whole sessions or of all rows"),
+        (["recent-ips"], "t", "needs time, which is made of"),
         (["ips"], "betting", "not made of sums"),
         (["ips"], "bca", "not made of sums"),
         (["isp"], "t", "there is no estimator .isp."),
