@@ -32,10 +32,17 @@ NAMES = ["ips", "mixture-ips", "weighted-ips"]
 
 
 @pytest.fixture(scope="session")
+def first_folder(tiny: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 shoppers under the production ranker."""
+    policy, out = named_policy("production", tiny.catalogue.public()), tmp_path_factory.mktemp("logs") / "first"
+    return write_log(tiny, "tiny", policy, SEED, shopper_range(60), out)
+
+
+@pytest.fixture(scope="session")
 def other_folder(tiny: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """100 other shoppers, with ids that the first log has too, under another ranker."""
+    """40 other shoppers, with ids that the first log has too, under another ranker."""
     policy, out = named_policy("lexical", tiny.catalogue.public()), tmp_path_factory.mktemp("logs") / "other"
-    return write_log(tiny, "tiny", policy, SEED + 1, shopper_range(100), out)
+    return write_log(tiny, "tiny", policy, SEED + 1, shopper_range(40), out)
 
 
 def sharper(catalogue: PublicCatalogue, n_slots: int) -> RankingPolicy:
@@ -65,12 +72,12 @@ def in_one_folder(folder: Path, *logs: Path) -> Path:
     return folder
 
 
-def test_the_naive_estimate_is_that_of_each_log_by_its_rows(log_folder: Path, other_folder: Path) -> None:
-    both = by_name(judged(log_folder, other_folder))
-    policy = load_policy("uniform", Log.open(log_folder).catalogue(), 3)
+def test_the_naive_estimate_is_that_of_each_log_by_its_rows(first_folder: Path, other_folder: Path) -> None:
+    both = by_name(judged(first_folder, other_folder))
+    policy = load_policy("uniform", Log.open(first_folder).catalogue(), 3)
     alone = [
         join_log(Log.open(log), {"uniform": policy}, None, Estimation(), 3, lambda rows: None).evidence["uniform"]
-        for log in (log_folder, other_folder)
+        for log in (first_folder, other_folder)
     ]
     rows = sum(one.n_rows for one in alone)
     assert both["ips"]["rows"] == rows
@@ -84,48 +91,48 @@ def test_the_naive_estimate_is_that_of_each_log_by_its_rows(log_folder: Path, ot
     assert both["weighted-ips"]["value"] != both["ips"]["value"]
 
 
-def test_loggers_that_rank_alike_weigh_a_row_as_one(log_folder: Path, tiny: World, tmp_path: Path) -> None:
+def test_loggers_that_rank_alike_weigh_a_row_as_one(first_folder: Path, tiny: World, tmp_path: Path) -> None:
     policy = named_policy("production", tiny.catalogue.public())
-    again = write_log(tiny, "tiny", policy, SEED + 2, shopper_range(40), tmp_path / "again")
-    found = by_name(judged(log_folder, again))
+    again = write_log(tiny, "tiny", policy, SEED + 2, shopper_range(20), tmp_path / "again")
+    found = by_name(judged(first_folder, again))
     # logged scores are float32: log-probabilities agree to some 1e-6
     assert found["mixture-ips"]["value"] == pytest.approx(found["ips"]["value"], rel=1e-5)
 
 
 def test_rows_of_several_loggers_in_one_folder_are_told_apart(
-    log_folder: Path, other_folder: Path, tmp_path: Path
+    first_folder: Path, other_folder: Path, tmp_path: Path
 ) -> None:
-    apart = by_name(judged(log_folder, other_folder, names=["mixture-ips"]))
-    mixed = in_one_folder(tmp_path / "mixed", log_folder, other_folder)
+    apart = by_name(judged(first_folder, other_folder, names=["mixture-ips"]))
+    mixed = in_one_folder(tmp_path / "mixed", first_folder, other_folder)
     together = judged(mixed, names=["mixture-ips"])
     assert by_name(together)["mixture-ips"]["value"] == pytest.approx(apart["mixture-ips"]["value"], rel=1e-12)
     assert any("'lexical'" in note and "'production'" in note for note in together.notes)
 
 
 def test_a_logger_that_nobody_can_ask_again_leaves_naive_and_weighted(
-    log_folder: Path, tiny: World, tmp_path: Path
+    first_folder: Path, tiny: World, tmp_path: Path
 ) -> None:
     own = replace(sharper(tiny.catalogue.public(), 3), name="ours")
-    log = write_log(tiny, "tiny", own, SEED + 3, shopper_range(40), tmp_path / "ours")
-    usual = judged(log_folder, log, names=None)
+    log = write_log(tiny, "tiny", own, SEED + 3, shopper_range(20), tmp_path / "ours")
+    usual = judged(first_folder, log, names=None)
     assert {"ips", "weighted-ips"} <= set(by_name(usual))
     assert "mixture-ips" not in by_name(usual)
     assert any("--logger ours=MODEL_FOLDER" in note for note in usual.notes)
     with pytest.raises(UserError, match=r"'mixture-ips' is refused: .*its logger 'ours'"):
-        judged(log_folder, log)
+        judged(first_folder, log)
     with pytest.raises(UserError, match="policy 'lexical' is not the logger 'ours' as it was: row 0"):
-        judged(log_folder, log, ours="lexical")
-    assert "mixture-ips" in by_name(judged(log_folder, log, ours="tests.scenarios.test_several:sharper"))
+        judged(first_folder, log, ours="lexical")
+    assert "mixture-ips" in by_name(judged(first_folder, log, ours="tests.scenarios.test_several:sharper"))
 
 
 def test_a_logger_that_wrote_nothing_and_logs_of_two_markets_are_refused(
-    log_folder: Path, other_folder: Path, tmp_path: Path
+    first_folder: Path, other_folder: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=r"--logger 'linear' wrote no row; .* lexical, production"):
-        judged(log_folder, other_folder, linear="uniform")
+        judged(first_folder, other_folder, linear="uniform")
     copy = tmp_path / "copy"
     shutil.copytree(other_folder, copy)
     table = pq.read_table(copy / "catalogue.parquet")
     pq.write_table(table.take(list(range(table.num_rows))[::-1]), copy / "catalogue.parquet")
     with pytest.raises(UserError, match="have different catalogues"):
-        judged(log_folder, copy)
+        judged(first_folder, copy)
