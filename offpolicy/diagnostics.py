@@ -41,6 +41,7 @@ class Diagnostics:
         neighbours: How many times as large the variance of rows side by side is as that of independent rows.
         unseen_bias: How large the bias of what is biased by design may be, in half-widths of its interval.
         foreseen_rows: Effective rows that the policies foretell whatever the log holds; inf where not known.
+        foreseen_carriers: Rewarded rows that the policies foretell to carry the variance; inf where not known.
         unsupported: Pieces (whole slates, or slots) that have weight 0 in every row.
     """
 
@@ -57,6 +58,7 @@ class Diagnostics:
     neighbours: float = 1.0
     unseen_bias: float = 0.0
     foreseen_rows: float = float("inf")
+    foreseen_carriers: float = float("inf")
 
 
 def diagnose(terms: Terms, by: Clusters) -> Diagnostics:

@@ -74,6 +74,8 @@ class Estimator:
         never_trust: Why no estimate of it may be called `trust`; empty where it may.
         slotwise: Whether it assumes that the reward of a slot depends on its own item and place alone.
         prefixwise: Whether it assumes that the reward of a slot does not depend on what stands below it.
+        only_rival: Whether nothing in a log but its rival can contradict what it assumes; item-position and prefix
+            weights have the placebo.
         rival: Estimator of the same value that assumes less, which may have a rival of its own; where one of these is
             usable and disagrees, the assumption is wrong. Empty if there is none.
         against: Turns its statistics into those of the difference to the logger.
@@ -94,6 +96,7 @@ class Estimator:
     never_trust: str = ""
     slotwise: bool = False
     prefixwise: bool = False
+    only_rival: bool = False
     rival: str = ""
     against: Callable[[Statistics, Evidence], Statistics] = lift
     strength: Strength | None = None
@@ -108,6 +111,11 @@ class Estimator:
         return bool(_TOTALS_OF_MODELS & set(self.needs)) or (
             self.strength is not None and self.strength.beyond is not None
         )
+
+    @property
+    def is_untested(self) -> bool:
+        """Whether its bias is known by its rival alone: by design, or for want of any other test."""
+        return bool(self.never_trust) or self.only_rival
 
     def cut(self, evidence: Evidence) -> Terms:
         """The evidence cut into terms, their weights reshaped where this estimator does that.

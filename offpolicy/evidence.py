@@ -95,6 +95,7 @@ class Evidence:
         second_moment: E[w^2] of the row's stratum, (N,), made of propensities and not of what was drawn.
         foreseen: E_target[w | context] by family of weights ("joint", "prefix", "item_position"), (N,) each, mean over
             pieces: what the weights of the target's own slates are, seen in the log or not; inf beyond support.
+        foreseen_square: The same of E_target[w^2 | context].
         max_weight: Largest weight of a whole row that the policies allow, whatever is logged; None where not known.
         cluster: Identifier of the independent unit each row belongs to, (N,) integers.
         cluster_name: What a cluster is. "row" must be declared and says that rows are taken for independent; "shopper"
@@ -155,6 +156,7 @@ class Evidence:
     slot_range: tuple[float, float] | None = None
     max_weight: float | None = None
     foreseen: Mapping[str, Floats] = field(default_factory=dict)  # (N,) each
+    foreseen_square: Mapping[str, Floats] = field(default_factory=dict)  # (N,) each
     propensity_kind: PropensityKind = "exact"
     propensity_error: float | None = None
     unit: str = "search"
@@ -206,7 +208,7 @@ def check_evidence(evidence: Evidence) -> None:
     if evidence.mixture is not None:
         _check_propensity("mixture", evidence.mixture, Conditional, shape, has_shown=True)
     _check_context(evidence, shape[0])
-    for name, column in evidence.foreseen.items():
+    for name, column in (*evidence.foreseen.items(), *evidence.foreseen_square.items()):
         if column.shape != shape[:1] or not column.min() >= 0.0:
             raise UserError(f"foreseen '{name}' has shape {column.shape}; expected {shape[:1]} weights of at least 0.")
     _check_bounds(evidence)

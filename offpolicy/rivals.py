@@ -24,7 +24,7 @@ from offpolicy.single.cuts import embedded, within
 from offpolicy.statistics import Scores, scores
 from offpolicy.terms import Terms, direct
 from offpolicy.verdict import THRESHOLDS, WORDS, judge
-from offpolicy.warrant import foreseen_rows, neighbours, unseen_bias, variance_share
+from offpolicy.warrant import foreseen_carriers, foreseen_rows, neighbours, unseen_bias, variance_share
 
 OF_KINDS = (embedded, within)  # cuts that need the logger to show every kind of action, not every action
 
@@ -109,26 +109,29 @@ def warranted(one: Estimator, own: Scores, bench: Bench, half_width: float = mat
         bench: What estimates share.
         half_width: Of its interval; where it is not given, the bias by design is not asked for.
     """
-    _, seen = bench.cut(one)
+    terms, seen = bench.cut(one)
     # Reshaped weights are smaller than the policies foretell, and a model needs none.
     is_plain = one.strength is None and one.formula is not dm
-    foreseen = foreseen_rows(bench.evidence, one.terms.__name__) if is_plain else None
+    family = one.terms.__name__
+    foreseen = foreseen_rows(bench.evidence, family) if is_plain else None
+    carried = foreseen_carriers(bench.evidence, family, terms.reward) if is_plain else None
     return replace(
         seen,
         variance_share=variance_share(own.influence, bench.by),
         neighbours=neighbours(own.influence) if bench.evidence.cluster_name == "row" else 1.0,
         foreseen_rows=math.inf if foreseen is None else foreseen,
+        foreseen_carriers=math.inf if carried is None else carried,
         unseen_bias=0.0 if math.isnan(half_width) else _unseen(one, own, bench, half_width),
     )
 
 
 def _unseen(one: Estimator, own: Scores, bench: Bench, half_width: float) -> float:
-    """How large the bias by design may be, in half-widths; inf where its rival is itself refused.
+    """How large an untested bias may be, in half-widths; inf where its rival is itself refused.
 
     0 where there is none to ask: also where the logger left nothing to chance, so that all weights are 1 and mean
     nothing.
     """
-    if not one.never_trust or not one.rival or ESTIMATORS[one.rival].missing(bench.evidence):
+    if not one.is_untested or not one.rival or ESTIMATORS[one.rival].missing(bench.evidence):
         return 0.0
     if not bench.evidence.logger.logp.any():
         return 0.0

@@ -79,7 +79,7 @@ class SlateQScorer:
         made, net = [], copy.deepcopy(self.net).double()
         with torch.no_grad():
             for first in range(0, len(page), CHUNK):
-                features = self.pages(page_tensors(take(page, slice(first, first + CHUNK)))).double()
+                features = self.pages(page_tensors(take(page, slice(first, first + CHUNK))), torch.float64)
                 made.append(slate_scores(net.worth(features), self.settings["serve"]).numpy())
         return np.concatenate(made)
 

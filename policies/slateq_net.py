@@ -32,10 +32,6 @@ class PageFeatures:
         wide = slate[:, :, None].expand(-1, -1, self.items.shape[2])
         return PageFeatures(self.items.gather(1, wide), self.context, self.here.gather(1, slate))
 
-    def double(self) -> PageFeatures:
-        """The same in float64."""
-        return PageFeatures(self.items.double(), self.context.double(), self.here)
-
 
 class SearchPages(nn.Module):
     """Features of the search market's pages: those of every candidate, and as context their mean over the page."""
@@ -46,11 +42,11 @@ class SearchPages(nn.Module):
         self.feature_map = FeatureMap(catalogue)
         self.n_items = self.n_context = len(self.feature_map.feature_names)
 
-    def forward(self, page: Mapping[str, Tensor]) -> PageFeatures:
-        """Features of the fields of `simenv.world.Page` that features need, as tensors."""
-        items = self.feature_map(page)
+    def forward(self, page: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> PageFeatures:
+        """Features, of that type, from the fields of `simenv.world.Page` that they need, as tensors."""
+        items = self.feature_map(page).to(dtype)
         here = page["candidates"] >= 0
-        even = here.float() / here.sum(dim=1, keepdim=True).clamp(min=1)
+        even = here.to(dtype) / here.sum(dim=1, keepdim=True).clamp(min=1)
         return PageFeatures(items, torch.einsum("nc,ncf->nf", even, items), here)
 
 
@@ -144,7 +140,7 @@ class SlateValues(nn.Module):
             q=1.0 + q,
             null_v=(null_logit - peak).exp(),
             null_q=1.0 + null_q,
-            attention=self.log_attention().exp(),
+            attention=self.log_attention().exp()[: page.here.shape[1]],  # no more slots than candidates
             here=page.here,
         )
 

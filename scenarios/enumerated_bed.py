@@ -57,6 +57,8 @@ class Bed(BaseModel):
         appetite: How much shoppers differ in how readily they click: chances are multiplied by 1 - a or 1 + a.
         declared: What is taken for independent: the shopper, or wrongly the row.
         rate: What click chances are multiplied by.
+        late: The last share of the time in which rewards are still missing, all of them at its end.
+        twice: Whether each row was logged twice, under another shopper's name.
         spread: Standard deviation of the logarithm of what a click earns, whose mean is 1; 0 counts clicks.
     """
 
@@ -81,6 +83,8 @@ class Bed(BaseModel):
     appetite: float = Field(default=0.0, ge=0, lt=1)
     declared: Literal["shopper", "row"] = "shopper"
     rate: float = Field(default=0.5, gt=0, le=1)
+    late: float = Field(default=0.0, ge=0, le=1)
+    twice: bool = False
     spread: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
@@ -127,7 +131,7 @@ class Market:
         placebo: Liking of each slot's item minus its mean given the rest of the slate, (X, S, K).
         residual: Score of the slate minus its expectation under the logged propensities, (X, S).
         pseudoinverse: Weights of each target, (X, S).
-        foreseen: E_target[w] of each target by family of weights, (X,) each.
+        foreseen, foreseen_square: E_target[w] and E_target[w^2] of each target by family of weights, (X,) each.
     """
 
     slates: Ints
@@ -144,6 +148,7 @@ class Market:
     residual: Floats
     pseudoinverse: Mapping[str, Floats]
     foreseen: Mapping[str, Mapping[str, Floats]]
+    foreseen_square: Mapping[str, Mapping[str, Floats]]
 
 
 @lru_cache(maxsize=2)
@@ -187,7 +192,8 @@ def enumerated(bed: Bed) -> Market:
             name: moment_weights(logger.slate, each.slate, slates, bed.candidates) if bed.slots > 1 else each.slate
             for name, each in targets.items()
         },
-        foreseen={name: _foreseen(logger, each) for name, each in targets.items()},
+        foreseen={name: _foreseen(logger, each, 1) for name, each in targets.items()},
+        foreseen_square={name: _foreseen(logger, each, 2) for name, each in targets.items()},
     )
 
 
@@ -215,6 +221,12 @@ def one_log(bed: Bed, market: Market, rng: np.random.Generator) -> Mapping[str, 
     reward = would.astype(np.float64)
     if bed.spread:
         reward *= np.exp(bed.spread * rng.standard_normal(reward.shape) - bed.spread**2 / 2.0)
+    if bed.late:
+        missing = (time / n - (1.0 - bed.late)) / bed.late
+        reward *= rng.random(reward.shape) >= missing[:, None]
+    if bed.twice:
+        once = np.arange(n) // 2
+        at, reward, time, shopper = (context[once], slate[once]), reward[once], time[once], np.arange(n)
     is_row = bed.declared == "row"
     return {
         name: _evidence(bed, market, name, at, reward, np.arange(n) if is_row else shopper, time)
@@ -272,6 +284,7 @@ def _evidence(
         feature_names=("liking of candidate 1", "liking of candidate 2"),
         time=time,
         foreseen={family: column[context] for family, column in market.foreseen[name].items()},
+        foreseen_square={family: column[context] for family, column in market.foreseen_square[name].items()},
         cluster=cluster,
         cluster_name=bed.declared,
     )
@@ -310,11 +323,11 @@ def _clicks(bed: Bed, x: Floats, slates: Ints) -> tuple[Floats, Floats]:
     return click, click * _none_above(click) if bed.behaviour == "cascade" else click
 
 
-def _foreseen(logger: Chances, target: Chances) -> dict[str, Floats]:
-    """E_target[w] by family, the mean over slots where a family has several, (X,) each; inf beyond support."""
+def _foreseen(logger: Chances, target: Chances, power: int) -> dict[str, Floats]:
+    """E_target[w^power] by family, the mean over slots where a family has several, (X,) each; inf beyond support."""
     with np.errstate(over="ignore"):
-        prefix = np.exp(np.cumsum(target.conditional, axis=2) - np.cumsum(logger.conditional, axis=2))
-        slot = np.exp(target.marginal - logger.marginal)
+        prefix = np.exp(power * (np.cumsum(target.conditional, axis=2) - np.cumsum(logger.conditional, axis=2)))
+        slot = np.exp(power * (target.marginal - logger.marginal))
     weights = {"joint": prefix[:, :, -1], "prefix": prefix.mean(axis=2), "item_position": slot.mean(axis=2)}
     return {name: (target.slate * weight).sum(axis=1) for name, weight in weights.items()}
 

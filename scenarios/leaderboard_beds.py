@@ -50,6 +50,9 @@ _BROKEN = (
     Bed(name="revenue", about="what a click earns has a heavy tail", rows=2_000, spread=2.0),
     Bed(name="rows-not-shoppers", about="40 searches a shopper, taken for independent", rows=8_000, per_shopper=40,
         appetite=0.95, declared="row"),
+    Bed(name="delivered-twice", about="each row was logged twice, under another shopper's name", rows=6_000, slots=1,
+        candidates=20, twice=True),
+    Bed(name="late-rewards", about="in the last fifth of the time rewards had not all arrived", rows=4_000, late=0.2),
 )  # fmt: skip
 
 _PLAYED = (

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy.audit.calibration import chance_of, gaps, played
-from offpolicy.audit.finding import Finding, Outcome, outcome_of, single_look
+from offpolicy.audit.finding import Finding, Outcome, missing, outcome_of, single_look
+from offpolicy.audit.rows import arrival, repeats
 from offpolicy.audit.tail import pareto_k
 from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters, standard_error
@@ -193,9 +194,9 @@ def tail_found(k: float) -> Finding:
     """What the shape of a tail says."""
     if math.isnan(k):
         return Finding("tail", "passed", None, "the weights have no tail")
-    said = f"the tail of the weights has Pareto shape k = {k:.2f}: " + (
-        "they may have no mean" if k > 1.0 else "no sample settles their mean" if k > 0.7 else "light enough"
-    )
+    size = "they may have no mean" if k > 1.0 else "no sample settles their mean" if k > 0.7 else "light enough"
+    end = "; below 0 they have an upper end" if k < 0.0 else ""
+    said = f"the tail of the weights has Pareto shape k = {k:.2f}: {size}{end}"
     return Finding("tail", outcome_of(k, LIMITS.tail), k, said)
 
 
@@ -229,6 +230,8 @@ CHECKS: dict[str, Check] = {
         Check("score residual", score_residual, "Were slates drawn as sharply as their propensities say?"),
         Check("calibration", calibration, "Is what was to be played with probability p played that often?"),
         Check("placebo", placebo, "Is what was shown as attractive as the propensities say?"),
+        Check("repeats", repeats, "Was each row drawn, and none logged twice?"),
+        Check("arrival", arrival, "Had the rewards of the last rows arrived?"),
         Check("balance", balance, "Do the weights keep what no ranking can move?", weighs=True),
         Check("drift", drift, "Do the weights have mean 1 at all times?", weighs=True),
         Check("tail", tail, "Can a sample of this size show the mean of such weights?", weighs=True),
@@ -297,8 +300,3 @@ def _over(mean: float, stderr: float) -> float:
     if abs(mean) <= 1e-9 * max(1.0, stderr):
         return 0.0
     return mean / stderr if stderr > 0.0 else math.copysign(math.inf, mean)
-
-
-def missing(check: str, what: str) -> Finding:
-    """A check that lacks what it looks at."""
-    return Finding(check, "not checked", None, f"not checked: the evidence lacks {what}")

@@ -49,3 +49,8 @@ def single_look(strongest: float, looks: int) -> float:
     if p >= 1.0:
         return 0.0
     return abs(strongest) if p < 1e-280 else -normal.inv_cdf(p / 2.0)
+
+
+def missing(check: str, what: str) -> Finding:
+    """A check that lacks what it looks at."""
+    return Finding(check, "not checked", None, f"not checked: the evidence lacks {what}")

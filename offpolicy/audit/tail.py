@@ -1,9 +1,10 @@
 """The tail of the weights: whether their mean can be learned from a sample at all.
 
 The largest weights are fitted by a generalised Pareto distribution. Its shape k says which moments exist: below 1/2 the
-variance, below 1 the mean. Past .7 no sample of any usual size settles the mean. Vehtari, Simpson, Gelman, Yao and
-Gabry, "Pareto smoothed importance sampling" (2024); the fit is that of Zhang and Stephens, "A new and efficient
-estimation method for the generalized Pareto distribution" (2009), with the weak prior of the former.
+variance, below 1 the mean; below 0 the tail has an upper end, as weights have where a floor stands under the logger.
+Past .7 no sample of any usual size settles the mean. Vehtari, Simpson, Gelman, Yao and Gabry, "Pareto smoothed
+importance sampling" (2024); the fit is that of Zhang and Stephens, "A new and efficient estimation method for the
+generalized Pareto distribution" (2009), with the weak prior of the former.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ def tail_size(n: int) -> int:
 
 
 def pareto_k(weight: Floats) -> float:
-    """Shape of the tail of weights (N,), at least 0.
+    """Shape of the tail of weights (N,).
 
     Returns:
-        k; NaN where there are too few weights, or where the largest are all alike: they have no tail.
+        k, below 0 where the largest weights crowd towards an upper end; NaN where there are too few weights, or where
+        the largest are all alike: they have no tail.
     """
     m = tail_size(len(weight))
     if m < FEWEST:

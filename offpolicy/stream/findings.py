@@ -1,7 +1,8 @@
 """The audit of a log that was read in one pass: the checks that are made of sums, in the words of those of all rows.
 
 Where nothing is known of the whole log beforehand (`offpolicy.stream.survey`), its parts in time and its segments are
-not looked at: drift is then told as not checked, and balance is that of features alone.
+not looked at: drift is then told as not checked, and balance is that of features alone. Repeats compare rows
+wherever they stand, and arrival the last of them with those before; both are told as not checked.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy.audit import calibration, checks
-from offpolicy.audit.finding import Finding
+from offpolicy.audit.finding import Finding, missing
 from offpolicy.diagnostics import standardised
 from offpolicy.stream import columns
 from offpolicy.stream.gather import Gathered
@@ -20,6 +21,8 @@ from offpolicy.stream.plan import Plan
 
 Floats = npt.NDArray[np.float64]
 
+TOGETHER = "not checked in one pass: it compares rows wherever they stand; evaluate a part without streaming"
+LATE = "not checked in one pass: it sets the last rows of the log against those before; evaluate them without streaming"
 NO_SURVEY = "not checked: where the parts of the log's time begin was not looked up before the pass"
 
 
@@ -77,18 +80,20 @@ def of_log(sheet: Sheet, gathered: Gathered, *, is_weighted: bool = False) -> tu
     """
     absent, table = gathered.facts.absent, "the propensities of all actions"
     lost = gathered.beyond / gathered.moments.rows if gathered.facts.has_actions else None
-    residual = checks.missing("score residual", "the scores (or all actions' propensities) of the logger")
+    residual = missing("score residual", "the scores (or all actions' propensities) of the logger")
     if sheet.has(columns.RESIDUAL) and "score_residual" not in absent:
         mean, square = sheet.block(columns.RESIDUAL)
         residual = checks.residual_found(sheet.z(sheet.slopes(columns.RESIDUAL)[0]), float(mean), float(square))
-    placebo = checks.missing("placebo", "a reward model's liking of all candidates")
+    placebo = missing("placebo", "a reward model's liking of all candidates")
     if sheet.has(columns.PLACEBO) and "placebo" not in absent:
         placebo = checks.placebo_found([sheet.z(slope) for slope in sheet.slopes(columns.PLACEBO)])
     return (
-        checks.missing("support", table) if lost is None else checks.support_found(lost),
+        missing("support", table) if lost is None else checks.support_found(lost),
         residual,
-        checks.missing("calibration", table) if lost is None else _calibration(sheet, gathered),
+        missing("calibration", table) if lost is None else _calibration(sheet, gathered),
         placebo,
+        missing("repeats", table) if lost is None else Finding("repeats", "not checked", None, TOGETHER),
+        Finding("arrival", "not checked", None, LATE),
         _model(sheet, absent, is_weighted=is_weighted),
     )
 
@@ -103,7 +108,7 @@ def _calibration(sheet: Sheet, gathered: Gathered) -> Finding:
 
 def _model(sheet: Sheet, absent: tuple[str, ...], *, is_weighted: bool) -> Finding:
     if not sheet.has(columns.MODEL) or "q_logged" in absent:
-        return checks.missing("reward model", "a reward model")
+        return missing("reward model", "a reward model")
     squared, missed, plain, weighed = (float(mean) for mean in sheet.block(columns.MODEL))
     spread = squared - float(sheet.block(columns.TOTAL)[0]) ** 2
     return checks.model_found(spread if spread > 1e-13 * squared else 0.0, missed, weighed if is_weighted else plain)
@@ -145,7 +150,7 @@ def _balance(sheet: Sheet, family: int, gathered: Gathered, plan: Plan) -> list[
 
 def _drift(sheet: Sheet, family: int, plan: Plan) -> Finding:
     if not plan.survey.has_time:
-        return checks.missing("drift", "the time of each row") if plan.survey.is_made else _unsurveyed()
+        return missing("drift", "the time of each row") if plan.survey.is_made else _unsurveyed()
     name = columns.of_drift(family)
     if not sheet.has(name):
         return checks.drift_found([], [], [])

@@ -6,6 +6,7 @@ errors, lifts and the errors of all differences; sums of weights give the diagno
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ from offpolicy.stream.plan import Family, Plan
 from offpolicy.stream.scattered import Lines, lines_of
 from offpolicy.stream.weight_sums import WeightSums, merge_weights, weight_sums_of
 from offpolicy.terms import Terms
-from offpolicy.warrant import BLOCK, foreseen_of
+from offpolicy.warrant import BLOCK, foreseen_of, foreseen_square_of
 from simenv.errors import UserError
 
 Floats = npt.NDArray[np.float64]
@@ -85,7 +86,8 @@ class Gathered:
             into different pieces.
         beyond: Sum over rows of the target's probability of what the logger never plays.
         extent: Least and largest of each feature, (2, F).
-        foreseen: By family of weights, sums of the mean weight of what the target shows; NaN where not known.
+        foreseen: By family of weights, sums of the mean weight of what the target shows and of its mean square,
+            (families, 2); NaN where not known.
         expected: Sums over rows of the probability of all actions of a bin, and of its square, (2, BINS).
         largest: Sums of all columns and of rows of the clusters inside that move an estimate most, (m, P + 1).
         blocks: As `moments`, of neighbouring rows in place of clusters, where rows are taken for independent.
@@ -211,8 +213,11 @@ def _means(one: Moments, other: Moments) -> Floats:
 
 
 def _foreseen(evidence: Evidence, plan: Plan) -> Floats:
-    found = [foreseen_of(evidence, one.terms.__name__) for one in plan.families.values()]
-    return np.array([np.nan if column is None else column.sum() for column in found])
+    made: dict[str, list[float]] = {}
+    for name in dict.fromkeys(one.terms.__name__ for one in plan.families.values()):
+        found = foreseen_of(evidence, name), foreseen_square_of(evidence, name)
+        made[name] = [math.nan if column is None else float(column.sum()) for column in found]
+    return np.array([made[one.terms.__name__] for one in plan.families.values()])
 
 
 def _blocks(columns: Floats, chunk: Chunk) -> Moments | None:

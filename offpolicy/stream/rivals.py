@@ -13,22 +13,25 @@ from offpolicy.formulas import dm
 from offpolicy.stream.plan import family
 from offpolicy.stream.sums import Sums
 from offpolicy.verdict import THRESHOLDS, WORDS, judge
-from offpolicy.warrant import BLOCK, alike, in_half_widths
+from offpolicy.warrant import BLOCK, alike, carriers, in_half_widths
 
 
 def warranted(one: Estimator, sums: Sums, half_width: float = math.nan) -> Diagnostics:
     """The diagnostics of an estimator, with what its interval leaves out; see `offpolicy.rivals.warranted`."""
     gathered, seen = sums.gathered, sums.seen(one)
     is_plain = one.strength is None and one.formula is not dm
-    foreseen = math.nan
+    foreseen = square = math.nan
+    at = list(sums.plan.families).index(family(one))
     if is_plain:
-        foreseen = float(gathered.foreseen[list(sums.plan.families).index(family(one))]) / gathered.moments.rows
-    rows = gathered.moments.rows / foreseen if foreseen > 0.0 else 0.0
+        foreseen, square = (float(found) / gathered.moments.rows for found in gathered.foreseen[at])
+    rows, earned = gathered.moments.rows / foreseen if foreseen > 0.0 else 0.0, gathered.weights[at]
+    carried = math.inf if math.isnan(square) else carriers(foreseen, square, earned.squared, earned.cubed)
     return replace(
         seen,
         variance_share=_variance_share(one, sums),
         neighbours=_neighbours(one, sums),
         foreseen_rows=math.inf if math.isnan(foreseen) else rows,
+        foreseen_carriers=carried,
         unseen_bias=0.0 if math.isnan(half_width) else _unseen(one, sums, half_width),
     )
 
@@ -60,7 +63,7 @@ def _neighbours(one: Estimator, sums: Sums) -> float:
 def _unseen(one: Estimator, sums: Sums, half_width: float) -> float:
     """How large the bias by design may be, in half-widths; inf where its rival is itself refused."""
     rivals = [rival for rival in sums.plan.rivals_of(one) if rival.name == one.rival]
-    if not one.never_trust or not rivals or not sums.gathered.facts.is_random:
+    if not one.is_untested or not rivals or not sums.gathered.facts.is_random:
         return 0.0
     verdict = judge(rivals[0], sums.example, warranted(rivals[0], sums), sums.n_clusters())
     return math.inf if verdict.word == WORDS[2] else in_half_widths(*_apart(one, rivals[0], sums), half_width)

@@ -21,9 +21,9 @@ from offpolicy.stream.gather import Facts, Gathered
 from offpolicy.stream.moments import End, Moments
 from offpolicy.stream.weight_sums import WeightSums
 
-VERSION = 3
+VERSION = 4
 
-_SCALARS = ("weight", "weight_squared", "earned", "earned_squared", "row_sum", "row_max", "error")
+_SCALARS = ("weight", "weight_squared", "earned", "earned_squared", "squared", "cubed", "row_sum", "row_max", "error")
 
 
 @dataclass(frozen=True)

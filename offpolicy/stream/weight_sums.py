@@ -24,6 +24,7 @@ class WeightSums:
         rows, pieces: n and J.
         weight, weight_squared: Sums over all pieces.
         earned, earned_squared: Sums of w |r| and of its square.
+        squared, cubed: Sums of r^2 and of |r|^3, of rewards alone.
         row_sum: Sum over rows of their mean weight.
         row_max: The largest mean weight of a row.
         seen: Whether each piece has a weight above 0 in some row, (J,).
@@ -37,6 +38,8 @@ class WeightSums:
     weight_squared: float
     earned: float
     earned_squared: float
+    squared: float
+    cubed: float
     row_sum: float
     row_max: float
     seen: npt.NDArray[np.bool_]
@@ -75,6 +78,7 @@ def weight_sums_of(terms: Terms, above: float = -math.inf) -> WeightSums:
     """
     n, pieces = terms.weight.shape
     earned = terms.weight * np.abs(terms.reward)
+    squared = terms.reward * terms.reward
     row = terms.weight[:, 0] if pieces == 1 else terms.weight.mean(axis=1)
     return WeightSums(
         rows=n,
@@ -83,6 +87,8 @@ def weight_sums_of(terms: Terms, above: float = -math.inf) -> WeightSums:
         weight_squared=float(np.vdot(terms.weight, terms.weight)),
         earned=float(earned.sum()),
         earned_squared=float(np.vdot(earned, earned)),
+        squared=float(squared.sum()),
+        cubed=float(np.abs(terms.reward * squared).sum()),
         row_sum=float(row.sum()),
         row_max=float(row.max()),
         seen=terms.weight.max(axis=0) > 0.0,
@@ -100,6 +106,8 @@ def merge_weights(one: WeightSums, other: WeightSums) -> WeightSums:
         one.weight_squared + other.weight_squared,
         one.earned + other.earned,
         one.earned_squared + other.earned_squared,
+        one.squared + other.squared,
+        one.cubed + other.cubed,
         one.row_sum + other.row_sum,
         max(one.row_max, other.row_max),
         one.seen | other.seen,

@@ -1,23 +1,24 @@
 """Who plays for a trainer: one batched env runner in this process, or several in others, through Ray.
 
-Both are handed the learner's weights at every call, so that what is sampled comes from the policy as it stands.
+Both are handed the learner's weights at every call, so that what is sampled comes from the policy as it stands, and
+both can be stood where others of the same configuration stood: then every shopper, and what is drawn for them, goes on.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core import COMPONENT_RL_MODULE
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
-from policies.rllib.environment import register
 from policies.rllib.quiet import quiet
 from policies.rllib.runner import BatchedEnvRunner
 from simenv.errors import UserError
-from simenv.hashing import stream
 
 Weights = Mapping[str, Any]
 
@@ -58,15 +59,11 @@ class LocalPlayer:
 
     def standing(self) -> dict[str, Any]:
         """See `Player.standing`."""
-        runner = self.runner.standing()
-        market = None if runner is None else self.runner.env.unwrapped.standing()
-        return {"runner": runner, "market": market, "noise": self.runner.module.generator}
+        return _standing(self.runner)
 
     def go_on_from(self, standing: Mapping[str, Any]) -> None:
         """See `Player.go_on_from`."""
-        self.runner.go_on_from(standing["runner"])
-        if standing["market"] is not None:
-            self.runner.env.unwrapped.go_on_from(standing["market"])
+        _stand(self.runner, standing)
 
     def close(self) -> None:
         """See `Player.close`."""
@@ -74,24 +71,25 @@ class LocalPlayer:
 
 
 class RemotePlayers:
-    """Runners in processes of Ray's, each with shoppers of its own.
+    """Runners in processes of Ray's, each with shoppers of its own; of environment and module as for `LocalPlayer`.
 
-    Where they stand is not kept: what goes on from a checkpoint starts with new shoppers, under luck that nobody has
-    had. Which runner's episodes come first depends on nothing but their numbers, yet a runner that dies is replaced
-    and loses its own.
+    They play at the same time and answer in the order of their numbers, and where each stands is kept: a training that
+    goes on is the same to the bit as long as no runner dies. One that does is replaced, and meets shoppers that nobody
+    has met.
     """
 
-    def __init__(self, config: AlgorithmConfig, n_runners: int) -> None:
+    def __init__(self, config: AlgorithmConfig, n_runners: int, register: Callable[[], None]) -> None:
         """Nothing is started before the first play.
 
         Args:
-            config: Changed in place.
-            n_runners: At least 1.
+            config: Of a runner, not frozen; how many rows it has and which seed, from which each runner makes its own.
+            n_runners: How many processes.
+            register: Makes the environment known by its name; Ray forgets names when it ends.
         """
-        self.config, self.n_runners = config, n_runners
-        self._played = 0
+        self.config, self.n_runners, self._register = config, n_runners, register
+        self._played, self._started_ray = 0, False
+        self._to_stand: list[Mapping[str, Any]] = []  # where runners stood that are not there yet
         self._group: Any = None
-        self._started_ray = False
 
     def play(self, weights: Weights, steps: int) -> list[SingleAgentEpisode]:
         """See `Player.play`.
@@ -102,9 +100,9 @@ class RemotePlayers:
         if self._group is None:
             self._start()
         self._group.probe_unhealthy_env_runners()
-        self._group.foreach_env_runner(
-            "set_state", kwargs={"state": {COMPONENT_RL_MODULE: weights}}, local_env_runner=False
-        )
+        # By the number of steps a runner that was made anew takes luck that nobody had; see `BatchedEnvRunner`.
+        state = {COMPONENT_RL_MODULE: weights, NUM_ENV_STEPS_SAMPLED_LIFETIME: self._played}
+        self._group.foreach_env_runner("set_state", kwargs={"state": state}, local_env_runner=False)
         each = -(-steps // self.n_runners)
         found = self._group.foreach_env_runner("sample", kwargs={"num_timesteps": each}, local_env_runner=False)
         self._group.foreach_env_runner("get_metrics", local_env_runner=False)
@@ -115,12 +113,15 @@ class RemotePlayers:
         return made
 
     def standing(self) -> dict[str, Any]:
-        """See `Player.standing`."""
-        return {"played": self._played}
+        """See `Player.standing`; of the runners that answer."""
+        runners = self._to_stand
+        if self._group is not None:
+            runners = self._group.foreach_env_runner(_standing, local_env_runner=False)
+        return {"played": self._played, "runners": runners}
 
     def go_on_from(self, standing: Mapping[str, Any]) -> None:
-        """See `Player.go_on_from`."""
-        self._played = standing["played"]
+        """See `Player.go_on_from`; before the first play."""
+        self._played, self._to_stand = standing["played"], standing["runners"]
 
     def close(self) -> None:
         """See `Player.close`."""
@@ -143,9 +144,32 @@ class RemotePlayers:
                 logging_level=logging.ERROR,
             )  # fmt: skip
             self._started_ray = True
-        register()
-        config, seed = self.config, self.config.env_config["seed"]
-        config.env_runners(num_env_runners=self.n_runners)
-        config.environment(env_config={"seed": stream(seed, f"after {self._played}") % 2**31})
+        self._register()
+        self.config.env_runners(num_env_runners=self.n_runners)
         with quiet():
-            self._group = EnvRunnerGroup(config=config, local_env_runner=False)
+            self._group = EnvRunnerGroup(config=self.config, local_env_runner=False)
+        for each in self._to_stand:
+            self._group.foreach_env_runner(
+                _stand, kwargs={"standing": each}, local_env_runner=False, remote_worker_ids=[each["number"]]
+            )
+
+
+def _standing(runner: BatchedEnvRunner) -> dict[str, Any]:
+    """Where a runner, its environment and its noise stand; it may go to another process."""
+    own = runner.standing()
+    market = None if own is None else runner.env.unwrapped.standing()
+    return {
+        "number": runner.worker_index,
+        "runner": own,
+        "market": market,
+        "noise": runner.module.generator.get_state(),
+    }
+
+
+def _stand(runner: BatchedEnvRunner, standing: Mapping[str, Any]) -> None:
+    """Let a runner stand where another of the same configuration stood."""
+    held = copy.deepcopy(standing)  # what Ray hands over cannot be written into
+    runner.go_on_from(held["runner"])
+    if held["market"] is not None:
+        runner.env.unwrapped.go_on_from(held["market"])
+    runner.module.generator.set_state(held["noise"])

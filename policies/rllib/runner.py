@@ -71,6 +71,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
             UserError: where the configuration, its module or its environment asks for what this runner leaves out.
         """
         refuse_unsupported(config)
+        self._has_begun = False
         with quiet():
             super().__init__(config=_told_apart(config, kwargs.get("worker_index") or 0), **kwargs)
         if self.module is not None and self.module.is_stateful():
@@ -147,20 +148,31 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
 
     def go_on_from(self, standing: dict[str, Any] | None) -> None:
         """Stand where another runner of as many rows stood."""
-        self._needs_initial_reset = standing is None
+        self._needs_initial_reset, self._has_begun = standing is None, standing is not None
         for name, value in (standing or {}).items():
             setattr(self, name, value)
 
     def _begin(self) -> None:
         """Reset every row; seeded the first time only, as RLlib's runner does."""
-        seed = self._seed if self._needs_initial_reset else None
+        seed = self._luck() if self._needs_initial_reset else None
         observation, _ = self._try_env_reset(seed=seed)
-        self._needs_initial_reset = False
+        self._needs_initial_reset, self._has_begun = False, True
         self._record = Recording([_copied(observation)])
         self._over = np.zeros(self.num_envs, dtype=bool)
         self._ids = [uuid.uuid4().hex for _ in range(self.num_envs)]
         self._taken = [0] * self.num_envs  # steps of the row's episode in chunks that were returned
         self._earned = [0.0] * self.num_envs
+
+    def _luck(self) -> int | None:
+        """The seed of the first reset; None where the environment has its own.
+
+        RLlib tells a runner that takes the place of a dead one, or comes back from a checkpoint, how many steps there
+        were. With the seed that it was made with it would meet shoppers that were learned from already.
+        """
+        own, steps = self.config.env_config.get("seed"), self.num_env_steps_sampled_lifetime
+        own = self._seed if own is None else own
+        is_late = own is not None and steps > 0 and not self._has_begun
+        return stream(own, f"after {steps}") % 2**31 if is_late else self._seed
 
     def _decide(self, explore: bool, n_played: int) -> Outputs:
         """Actions and extra outputs for every row, from the module."""

@@ -44,7 +44,14 @@ from policies.rllib.slateq_replay import FlatReplay, Rows
 from policies.rllib.slateq_worlds import make_environment
 
 ENVIRONMENT = "simenv-slateq"
-register_env(ENVIRONMENT, make_environment)
+
+
+def register() -> None:
+    """Make ENVIRONMENT known to RLlib, in this process and, once Ray runs, in those of remote runners."""
+    register_env(ENVIRONMENT, make_environment)
+
+
+register()
 
 
 class SlateQTorchLearner(TorchLearner):  # type: ignore[misc]
@@ -169,9 +176,10 @@ class SlateQConfig(AlgorithmConfig):  # type: ignore[misc]
     @override
     def _model_config_auto_includes(self) -> dict[str, Any]:
         own: dict[str, Any] = super()._model_config_auto_includes
+        seed = self.env_config.get("seed")  # a runner's own, where there are several: or all would explore alike
         return own | {
             "world": self.env_config.get("world", "default"), "episode": self.env_config.get("episode", "shopper"),
-            "hidden": 64, "seed": self.seed or self.env_config.get("seed") or 0, "serve": self.serve,
+            "hidden": 64, "seed": seed if seed is not None else self.seed or 0, "serve": self.serve,
             "temperature": self.temperature, "floor": self.floor,
         }  # fmt: skip
 

@@ -1,21 +1,20 @@
-"""Training SlateQ in this process, without starting Ray: a batched market, a flat memory, and RLlib's learner.
+"""Training SlateQ: a batched market, a flat memory, and RLlib's learner in this process.
 
-All rows of the market step together and the learner's own module plays, so a page costs microseconds and no weights
-are handed around. The same seed gives the same weights on one machine's CPU, also where a training was killed and went
-on from a checkpoint; no global generator is seeded.
+The market is beside the learner, without Ray, or in other processes; see `policies.rllib.slateq_players`. The same seed
+gives the same weights on one machine's CPU, also where a training was killed and went on from a checkpoint; no global
+generator is seeded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from ray.rllib.core import DEFAULT_MODULE_ID
-from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.learner import Learner
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
@@ -24,7 +23,8 @@ from policies.rllib.slate_optimisers import optimiser
 from policies.rllib.slateq import ENVIRONMENT, SlateQConfig, scale_of, training_batch
 from policies.rllib.slateq_loss import known_method, slate_scores
 from policies.rllib.slateq_module import SlateQModule
-from policies.rllib.slateq_replay import FlatReplay, Rows
+from policies.rllib.slateq_players import MarketHere, MarketsElsewhere, SlateQPlayer
+from policies.rllib.slateq_replay import FlatReplay
 from policies.rllib.slateq_worlds import slateq_world
 from policies.rllib.trainer import Assignment
 from policies.settings import chosen
@@ -34,11 +34,9 @@ from simenv.catalogue import I64
 from simenv.errors import UserError
 from simenv.peers.peer_world import F64, Observation
 from simenv.peers.rankers import Ranker
-from simenv.vector_env import SearchVectorEnv
 from simenv.worlds import load_world
 
 F32 = npt.NDArray[np.float32]
-ROUNDS = 4  # pages of each shopper in a step, each followed by an update
 
 
 @dataclass(frozen=True)
@@ -94,9 +92,10 @@ class SlateQRun:
         world: A name that `policies.rllib.slateq_worlds.slateq_world` knows.
         seed: Of the shoppers' luck, the weights, the slates that are tried and what is remembered.
         pages: How many are shown; exceeded by less than a step.
-        num_envs: Shoppers side by side.
+        num_envs: Shoppers side by side, in each process that plays.
         episode: "session" or "shopper"; of the search market.
         device: "cpu" or "cuda".
+        runners: Processes that play, through Ray; 0 to play in this one, without Ray.
     """
 
     world: str
@@ -105,6 +104,7 @@ class SlateQRun:
     num_envs: int = 256
     episode: str = "shopper"
     device: str = "cpu"
+    runners: int = 0
 
 
 def slateq_config(run: SlateQRun, settings: SlateQSettings = TUNED) -> SlateQConfig:
@@ -113,7 +113,7 @@ def slateq_config(run: SlateQRun, settings: SlateQSettings = TUNED) -> SlateQCon
     config.environment(ENVIRONMENT, env_config={"world": run.world, "episode": run.episode, "seed": run.seed})
     config.env_runners(num_env_runners=0, num_envs_per_env_runner=run.num_envs)
     config.learners(num_learners=0, num_gpus_per_learner=int(run.device != "cpu"))
-    config.rl_module(model_config={"hidden": settings.hidden, "seed": run.seed})
+    config.rl_module(model_config={"hidden": settings.hidden})
     config.training(
         gamma=settings.gamma,
         lr=[[0, settings.learning_rate], [max(1, run.pages), 0.1 * settings.learning_rate]],
@@ -145,17 +145,18 @@ class SlateQTrainer:
             raise UserError(f"searches is {run.pages}; expected at least 1.")
         self.run, self.settings, self.searches = run, settings, 0
         self.world = slateq_world(run.world, run.episode)
-        self.env = self.world.make(run.num_envs, run.seed)
+        env = self.world.make(1 if run.runners else run.num_envs, run.seed)
         config = slateq_config(run, settings)
-        spaces = (self.env.single_observation_space, self.env.single_action_space)
+        spaces = (env.single_observation_space, env.single_action_space)
         with quiet():
             self.learner: Learner = config.build_learner(spaces={DEFAULT_MODULE_ID: spaces})
         self.module: SlateQModule = self.learner.module[DEFAULT_MODULE_ID].unwrapped()
-        self.obs, _ = self.env.reset()
-        width = self.obs.shape[1]
-        self.replay = FlatReplay(settings.capacity, width, self.world.n_slots, run.seed)
-        self.slate = self._explored(self.obs)
-        self.over = np.zeros(run.num_envs, dtype=bool)
+        self.player: SlateQPlayer = (
+            MarketsElsewhere(config.copy(copy_frozen=False), run.runners, self.learner)
+            if run.runners
+            else MarketHere(env, self.module)
+        )
+        self.replay = FlatReplay(settings.capacity, env.width, self.world.n_slots, run.seed)
         self.is_scaled = False
 
     @property
@@ -167,30 +168,28 @@ class SlateQTrainer:
         """See `Trainer.step`."""
         reward, n, told = 0.0, 0, {}
         with one_thread():
-            for _ in range(ROUNDS):
-                rows = self._play()
+            for rows, n_updates in self.player.pages():
                 self.replay.add(rows)
                 reward, n = reward + float(rows.reward.sum(dtype=np.float64)), n + len(rows.reward)
                 self.searches += len(rows.reward)
                 if self.searches >= self.settings.warm_up:
-                    told = self._learn()
+                    for _ in range(n_updates):
+                        told = self._learn()
         return {"reward_per_search": reward / max(n, 1), **told}
 
     def state(self) -> dict[str, Any]:
         """See `Trainer.state`. Of the search market; a peer's keeps no standing."""
         return {
-            "module": self.module, "noise": self.module.generator,
+            "module": self.module, "player": self.player.standing(),
             "optimiser": self.learner.get_optimizers_for_module(DEFAULT_MODULE_ID)[0][1],
-            "replay": self.replay.state(), "draws": self.replay.rng, "market": self._market.standing(),
-            "obs": self.obs, "slate": self.slate, "over": self.over,
+            "replay": self.replay.state(), "draws": self.replay.rng,
             "told": {"searches": self.searches, "is_scaled": self.is_scaled, "copied_at": self.learner.copied_at},
         }  # fmt: skip
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """See `Trainer.load_state`."""
         self.replay.load_state(state["replay"])
-        self._market.go_on_from(state["market"])
-        self.obs, self.slate, self.over = state["obs"], state["slate"], state["over"]
+        self.player.go_on_from(state["player"])
         told = state["told"]
         self.searches, self.is_scaled, self.learner.copied_at = told["searches"], told["is_scaled"], told["copied_at"]
 
@@ -215,27 +214,13 @@ class SlateQTrainer:
 
         return Ranker(f"SlateQ, slates by the {serve} optimiser", scores)
 
-    def shoppers(self) -> I64:
-        """See `Trainer.shoppers`: those of the search market who have arrived."""
-        rows, past = self.run.num_envs, self._market.standing().next
-        return np.sort(np.concatenate([np.arange(row, past[row], rows, dtype=np.int64) for row in range(rows)]))
-
-    @property
-    def _market(self) -> SearchVectorEnv:
-        """The search market, where that is the world: a peer's keeps no standing, and nobody goes on in it."""
-        return cast(SearchVectorEnv, self.env.market)
+    def shoppers(self) -> I64 | None:
+        """See `Trainer.shoppers`: those of the search market who have arrived; remote runners do not tell."""
+        return self.player.shoppers()
 
     def close(self) -> None:
-        """Nothing to let go of."""
-
-    def _play(self) -> Rows:
-        """Show what was chosen, choose again: the pages of all rows that were shown something."""
-        was_over = self.over
-        following, reward, terminated, truncated, _ = self.env.step(self.slate)
-        next_slate = self._explored(following)
-        rows = Rows(self.obs, self.slate, reward.astype(np.float32), terminated, following, next_slate)
-        self.obs, self.slate, self.over = following, next_slate, terminated | truncated
-        return rows if not was_over.any() else Rows(**{name: each[~was_over] for name, each in vars(rows).items()})
+        """See `Trainer.close`."""
+        self.player.close()
 
     def _learn(self) -> dict[str, float]:
         if not self.is_scaled:
@@ -246,23 +231,13 @@ class SlateQTrainer:
         own = told[DEFAULT_MODULE_ID]
         return {name: float(own[name].peek()) for name in ("choice_loss", "value_loss", "mean_value")}
 
-    def _explored(self, obs: F32) -> npt.NDArray[np.int64]:
-        seen = {Columns.OBS: torch.from_numpy(obs).to(self.module.net.scale.device)}
-        made: npt.NDArray[np.int64] = self.module.forward_exploration(seen)[Columns.ACTIONS].cpu().numpy()
-        return made
-
 
 def slateq_trainer(assignment: Assignment) -> SlateQTrainer:
     """The trainer of an assignment in the search market.
 
     Raises:
-        UserError: for an unknown setting, other processes to play, or too few searches to learn anything.
+        UserError: for an unknown setting, or too few searches to learn anything.
     """
-    if assignment.runners:
-        raise UserError(
-            f"policy 'slateq' plays in the process that learns; runners is {assignment.runners}, expected 0. To play "
-            "in others, build policies.rllib.slateq.SlateQConfig with env_runners(num_env_runners=...)."
-        )
     own = chosen("slateq", assignment.settings, vars(TUNED))
     settings = SlateQSettings(**own)
     if 0 < assignment.searches <= settings.warm_up:
@@ -270,7 +245,9 @@ def slateq_trainer(assignment: Assignment) -> SlateQTrainer:
             f"policy 'slateq' learns nothing from {assignment.searches:,} searches: its first update comes after "
             f"warm_up = {settings.warm_up:,}. Give it more searches, or a smaller warm_up in its settings."
         )
-    run = SlateQRun(assignment.world, assignment.seed, assignment.searches, device=assignment.device)
+    run = SlateQRun(
+        assignment.world, assignment.seed, assignment.searches, device=assignment.device, runners=assignment.runners
+    )
     return SlateQTrainer(run, settings)
 
 
@@ -292,4 +269,5 @@ def train_slateq(
         before = trainer.searches
         trainer.step()
         advance(trainer.searches - before)
+    trainer.close()
     return trainer

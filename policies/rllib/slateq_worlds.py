@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from simenv.errors import UserError, unknown_name
 from simenv.peers.interest_evolution import InterestEvolution
 from simenv.peers.peer_world import Observation
 from simenv.peers.vector_env import PeerVectorEnv
-from simenv.vector_env import Actions, SearchVectorEnv
+from simenv.vector_env import Actions, SearchVectorEnv, Standing
 from simenv.worlds import WORLDS, load_world
 
 F32 = npt.NDArray[np.float32]
@@ -54,7 +54,8 @@ class ToldEnv(VectorEnv[F32, Actions, npt.NDArray[Any]]):
         self.num_envs, self.metadata, self.render_mode = market.num_envs, market.metadata, None
         self.single_action_space, self.action_space = market.single_action_space, market.action_space
         self.n_slots = int(np.prod(market.single_action_space.shape or ()))
-        self.single_observation_space = spaces.Box(-np.inf, np.inf, (width + self.n_slots,), np.float32)
+        self.width = width + self.n_slots
+        self.single_observation_space = spaces.Box(-np.inf, np.inf, (self.width,), np.float32)
         self.observation_space = batch_space(self.single_observation_space, market.num_envs)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[F32, dict[str, Any]]:
@@ -69,6 +70,15 @@ class ToldEnv(VectorEnv[F32, Actions, npt.NDArray[Any]]):
         """Show a slate to every row."""
         observation, reward, terminated, truncated, info = self.market.step(actions)
         return self._told(observation, info["clicked"] & info["_clicked"][:, None]), reward, terminated, truncated, {}
+
+    def standing(self) -> Standing:
+        """See `SearchVectorEnv.standing`: of the search market; a peer's keeps none, and nobody goes on in it."""
+        return cast(SearchVectorEnv, self.market).standing()
+
+    def go_on_from(self, standing: Standing) -> None:
+        """See `SearchVectorEnv.go_on_from`."""
+        cast(SearchVectorEnv, self.market).go_on_from(standing)
+        self._seed = None
 
     def _told(self, observation: Mapping[str, npt.NDArray[Any]], clicked: npt.NDArray[np.bool_]) -> F32:
         return np.concatenate([self.flat(observation), clicked.astype(np.float32)], axis=1)

@@ -18,7 +18,7 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.learner.learner import Learner
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
-from policies.rllib.environment import make_environment, spaces_of
+from policies.rllib.environment import make_environment, register, spaces_of
 from policies.rllib.players import LocalPlayer, Player, RemotePlayers
 from policies.rllib.ppo import SEARCHES, TUNED, PPOSettings, SlatePPOConfig, ppo_config
 from policies.rllib.quiet import one_thread, quiet
@@ -152,7 +152,7 @@ def new_ppo(assignment: Assignment, settings: PPOSettings, rows: int) -> PPOTrai
     config = ppo_config(assignment.world, assignment.seed, assignment.searches, rows, settings)
     place(config, assignment.device)
     playing = config.copy(copy_frozen=False)
-    player = RemotePlayers(playing, assignment.runners) if assignment.runners else LocalPlayer(playing)
+    player = RemotePlayers(playing, assignment.runners, register) if assignment.runners else LocalPlayer(playing)
     return PPOTrainer(config, assignment.searches, player)
 
 

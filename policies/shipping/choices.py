@@ -27,7 +27,7 @@ def choice_of(policy: RankingPolicy) -> Choice:
     if policy.exploration is not None:
         return _of_scheme(policy.name, policy.exploration)
     if policy.temperature == 0:
-        return lambda g, scores, mask: _first_best(g, scores, mask)
+        return lambda g, scores, mask: first_best(g, scores, mask)
     return lambda g, scores, mask: plackett_luce(g, scores, mask, policy.temperature, policy.floor)
 
 
@@ -54,7 +54,7 @@ def _of_scheme(policy: str, scheme: Exploration) -> Choice:
     )
 
 
-def _first_best(g: Graph, scores: str, mask: str) -> str:
+def first_best(g: Graph, scores: str, mask: str) -> str:
     """1 at the best, the first of those that are; what the greedy policy shows on top."""
     best = g.op("ArgMax", scores, having={"axis": 1, "keepdims": 1, "select_last_index": 0})
     width = g.op("Gather", g.op("Shape", scores), g.ints(1))

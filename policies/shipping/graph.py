@@ -6,7 +6,7 @@ depends on which exporter a version of torch brings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ class Graph:
         """Empty."""
         self._nodes: list[onnx.NodeProto] = []
         self._numbers: list[onnx.TensorProto] = []
+        self._made = 0  # nodes so far, those inside of loops too: names are told apart by it
 
     def op(self, kind: str, *inputs: str, having: Mapping[str, Any] | None = None) -> str:
         """Add an operator of one output; returns the output's name."""
@@ -33,13 +34,38 @@ class Graph:
 
     def ops(self, kind: str, n_outputs: int, *inputs: str, having: Mapping[str, Any] | None = None) -> list[str]:
         """Add an operator of several outputs."""
-        outputs = [f"{kind}_{len(self._nodes)}_{i}" for i in range(n_outputs)]
+        outputs = [f"{kind}_{self._made}_{i}" for i in range(n_outputs)]
+        self._made += 1
         self._nodes.append(helper.make_node(kind, list(inputs), outputs, **(having or {})))
         return outputs
 
     def name(self, value: str, as_output: str) -> None:
         """Give a value the name of an output."""
+        self._made += 1
         self._nodes.append(helper.make_node("Identity", [value], [as_output]))
+
+    def repeat(self, at_most: int, start: str, body: Callable[[str], tuple[str, str]]) -> str:
+        """Add a loop over a value (N,) float64, and return what it comes to.
+
+        Args:
+            at_most: Times around.
+            start: The value before the first.
+            body: Adds one time around; from the value the next one, and whether to go on (a scalar bool).
+        """
+        outer, self._nodes = self._nodes, []
+        value, go_on = f"value_{self._made}", f"go_on_{self._made}"
+        following, more = body(value)
+        double, boolean = onnx.TensorProto.DOUBLE, onnx.TensorProto.BOOL
+        inner = helper.make_graph(
+            self._nodes, "around",
+            [helper.make_tensor_value_info(f"time_{self._made}", onnx.TensorProto.INT64, []),
+             helper.make_tensor_value_info(go_on, boolean, []), helper.make_tensor_value_info(value, double, ["N"])],
+            [helper.make_tensor_value_info(more, boolean, []), helper.make_tensor_value_info(following, double, ["N"])],
+        )  # fmt: skip
+        self._nodes = outer
+        return self.op(
+            "Loop", self.number(at_most, np.int64), self.number(True, np.bool_), start, having={"body": inner}
+        )
 
     def number(self, value: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> str:
         """Add numbers; torch tensors on the CPU are arrays too."""
@@ -59,14 +85,14 @@ class Graph:
         """The value in float32."""
         return self.op("Cast", value, having={"to": onnx.TensorProto.FLOAT})
 
-    def dot(self, x: str, vector: npt.ArrayLike) -> str:
+    def dot(self, x: str, vector: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> str:
         """Products (N, C) of x (N, C, P) with a vector (P,)."""
-        made = self.op("MatMul", x, self.number(np.asarray(vector)[:, None]))
+        made = self.op("MatMul", x, self.number(np.asarray(vector)[:, None], dtype))
         return self.op("Squeeze", made, self.ints(2))
 
-    def affine(self, x: str, weight: npt.ArrayLike, bias: npt.ArrayLike) -> str:
-        """What a layer of weight (Q, P) and bias (Q,) makes of x (N, C, P), (N, C, Q)."""
-        return self.op("Add", self.op("MatMul", x, self.number(np.asarray(weight).T)), self.number(bias))
+    def affine(self, x: str, weight: npt.ArrayLike, bias: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> str:
+        """What a layer of weight (Q, P) and bias (Q,) makes of x (.., P), (.., Q)."""
+        return self.op("Add", self.op("MatMul", x, self.number(np.asarray(weight).T, dtype)), self.number(bias, dtype))
 
     def length(self, x: str) -> str:
         """Euclidean length over the last axis of (N, C, P), (N, C)."""

@@ -26,6 +26,7 @@ from policies.shipping import networks
 from policies.shipping.export import FEATURES, MASK, Export, Input
 from policies.shipping.graph import MASKED, Graph
 from policies.shipping.id_rankers import ID_EXPORTS, ITEM, item_effect
+from policies.shipping.slate_values import slateq_scores
 from policies.slate_imitation import ImitationScorer
 from policies.slate_net import SlateScorer
 from simenv import hashing
@@ -201,11 +202,10 @@ EXPORTS: dict[str, Export] = {
     "ppo-slate": Export(_slate_net),
     "bc-slate": Export(_imitation),
     "marwil-slate": Export(_imitation),
+    "slateq": Export(slateq_scores),
     **ID_EXPORTS,
 }
-REFUSED: dict[str, str] = {
-    "slateq": "its scores come from a search for the best slate of each page, which is not written as a graph",
-}
+REFUSED: dict[str, str] = {}  # kinds that are not exported, and why
 
 
 def export_of(policy: str, scorer: Any) -> Export:

@@ -46,6 +46,8 @@ def test_a_sound_estimate_is_trusted_and_says_on_what_grounds(make_evidence: Mak
         ({"effective_rows": 99.0}, "do not use", "99 effective rows; fewer than 100"),
         ({"max_weight_share": 0.06}, "caution", "one row carries 6.0% of all weight; more than 5%"),
         ({"max_weight_share": 0.3}, "do not use", "one row carries 30.0% of all weight; more than 25%"),
+        ({"foreseen_carriers": 24.0}, "caution", "24 rewarded rows that carry the variance; fewer than 25"),
+        ({"foreseen_carriers": 0.4}, "caution", "0.4 rewarded rows that carry the variance; fewer than 25"),
         ({"weight_error": 0.02}, "caution", "an error of 2.0% on the weights"),
         ({"unsupported": 1}, "do not use", "no common support"),
     ],
@@ -114,3 +116,16 @@ def test_item_position_weights_need_the_placebo_and_are_refused_where_it_moves_r
     assert words == ["caution", "trust", "caution", "do not use"]
     joint = verdict(make_evidence(), name="dr", interference_z=9.0)
     assert joint.word == verdict(make_evidence(), name="dr").word  # whole slates assume nothing about slots
+
+
+def test_what_only_its_rival_can_test_is_trusted_no_further_than_the_rival_sees_and_never_refused_for_it(
+    make_evidence: MakeEvidence,
+) -> None:
+    found = {bias: verdict(make_evidence(), replace(SOUND, unseen_bias=bias), name="pi") for bias in (0.4, 0.6, 1.5)}
+    assert [each.word for each in found.values()] == ["trust", "caution", "caution"]
+    assert "0.6 times its interval's half-width" in found[0.6].reasons[0]
+    alone = verdict(make_evidence(), replace(SOUND, unseen_bias=float("inf")), name="pi")
+    assert alone.word == "caution"
+    assert "what it assumes has no test but its rival" in alone.reasons[0]
+    by_design = verdict(make_evidence(), replace(SOUND, unseen_bias=1.5), name="clipped-ips")
+    assert by_design.word == "do not use"

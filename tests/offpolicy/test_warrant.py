@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from offpolicy import Evidence
 from offpolicy.inference import Clusters
 from offpolicy.single.arrays import SingleActionLog, evidence_of
 from offpolicy.statistics import Scores
-from offpolicy.warrant import BLOCK, foreseen_rows, neighbours, unseen_bias, variance_share
+from offpolicy.warrant import (
+    BLOCK,
+    carriers,
+    foreseen_carriers,
+    foreseen_rows,
+    neighbours,
+    unseen_bias,
+    variance_share,
+)
 
 N = 4_000
 ROWS = Clusters(None, N, N)
@@ -55,3 +65,29 @@ def test_policies_foretell_effective_rows_though_the_log_holds_no_rare_action() 
         target,
     )
     assert foreseen_rows(never, "joint") == 0.0
+
+
+def rare_arm(share: float, n: int = N) -> Evidence:
+    """A log of a context-free logger that plays arm 0 with probability `share`; the target plays nothing else."""
+    action = (np.arange(n) >= share * n).astype(np.int64)
+    log = SingleActionLog(action=action, reward=np.ones(n), propensity=np.tile([share, 1.0 - share], (n, 1)))
+    return evidence_of(log, np.tile([1.0, 0.0], (n, 1)))
+
+
+def test_policies_foretell_the_rewarded_rows_that_carry_the_variance() -> None:
+    """Weights of 1 / s on a share s of the rows: N s rows carry all; of rewards of 0 and 1 a share of ones counts."""
+    evidence = rare_arm(0.01)
+    assert foreseen_carriers(evidence, "joint", np.ones((N, 1))) == pytest.approx(N * 0.01)
+    clicks = (np.arange(N) % 4 == 0)[:, None] * 1.0
+    assert foreseen_carriers(evidence, "joint", clicks) == pytest.approx(N * 0.01 / 4)
+    assert foreseen_carriers(evidence, "joint", 3.0 * clicks) == pytest.approx(N * 0.01 / 4)  # euros or cents
+    assert foreseen_carriers(evidence, "joint", np.zeros((N, 1))) == 0.0
+    assert foreseen_carriers(replace(evidence, actions=None), "joint", clicks) is None
+    assert carriers(math.inf, math.inf, 1.0, 1.0) == 0.0  # beyond support
+
+
+def test_carriers_are_one_over_the_squared_skewness_of_a_mean_of_rare_large_rows() -> None:
+    weight = np.random.default_rng(0).lognormal(-0.5, 1.0, 200_000)  # E[w^2] = e, E[w^3] = e^3, uncentred
+    assert carriers(math.e, math.e**3, N, N) == pytest.approx(N * math.e**-3)
+    moments = [float((weight**power).mean()) for power in (2, 3)]
+    assert moments[0] ** 3 / moments[1] ** 2 == pytest.approx(math.e**-3, rel=0.2)  # of 200,000 draws

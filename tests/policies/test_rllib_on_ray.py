@@ -1,4 +1,4 @@
-"""What needs Ray: the configuration as an algorithm, and runners in other processes."""
+"""What needs Ray: configurations as algorithms, and runners in other processes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from policies.registry import new_learner
 from simenv.errors import UserError
-from simenv.worlds import load_world
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_here")]
 
@@ -34,8 +32,12 @@ def test_the_configuration_is_an_algorithm_with_a_remote_runner() -> None:
     assert 0.0 < told["slate_kl"] < told["slate_entropy"] < np.log(8 * 7 * 6)
 
 
-def test_the_algorithm_comes_back_from_its_checkpoint(tmp_path: Path) -> None:
+def test_the_algorithm_comes_back_from_its_checkpoint_and_meets_others(tmp_path: Path) -> None:
     from ray.rllib.algorithms.algorithm import Algorithm
+
+    def luck(played: Any) -> int:
+        made: int = played.env_runner.env.unwrapped.market.luck
+        return made
 
     algorithm = config(0).build_algo()
     algorithm.train()
@@ -43,7 +45,28 @@ def test_the_algorithm_comes_back_from_its_checkpoint(tmp_path: Path) -> None:
     algorithm.stop()
     again = Algorithm.from_checkpoint(tmp_path)
     assert again.train()["training_iteration"] == 2
+    assert luck(again) != luck(algorithm)  # who was learned from is not met again
     again.stop()
+
+
+@pytest.mark.parametrize("method", ["q-learning", "sarsa"])
+def test_slateqs_configuration_is_an_algorithm_with_a_remote_runner(method: str) -> None:
+    from policies.rllib.slateq import ENVIRONMENT, SlateQConfig, register
+
+    register()  # Ray forgets names when it ends
+    made = SlateQConfig().environment(ENVIRONMENT, env_config={"world": "interest-evolution"}).debugging(seed=3)
+    made.env_runners(num_env_runners=1, num_envs_per_env_runner=64, rollout_fragment_length=8)
+    made.training(method=method, num_steps_sampled_before_learning_starts=500, train_batch_size=128)
+    algorithm = made.build_algo()
+    results = [algorithm.train() for _ in range(2)]
+    kept = algorithm.replay.size
+    algorithm.stop()
+    learned = results[-1]["learners"]["default_policy"]
+    assert np.isfinite(learned["value_loss"])
+    assert 0.0 < learned["choice_loss"] < 1.5  # nats; four ways to choose, evenly, are 1.39
+    sampled = results[-1]["env_runners"]["num_env_steps_sampled_lifetime"]
+    assert kept <= sampled
+    assert (kept == sampled) == (method == "q-learning")  # SARSA leaves out pages whose next slate is unknown
 
 
 def test_what_the_runner_leaves_out_is_refused_before_anything_starts() -> None:
@@ -53,32 +76,72 @@ def test_what_the_runner_leaves_out_is_refused_before_anything_starts() -> None:
         config(1).environment(env_config={"world": "tinny"}).build_algo()
 
 
-def test_a_training_with_a_remote_runner_learns_and_goes_on_with_the_learners_own_weights(tmp_path: Path) -> None:
-    from policies.checkpoint import read_checkpoint, write_checkpoint
+def ppo() -> Any:
     from policies.rllib.train import PPOSettings, new_ppo
     from policies.rllib.trainer import Assignment
 
-    def trainer() -> Any:
-        assignment = Assignment("ppo-slate", "tiny", 3, 600, (1.0, 0.01), runners=1)
-        return new_ppo(assignment, PPOSettings(batch=300, minibatch=128, hidden=8), rows=16)
+    assignment = Assignment("ppo-slate", "tiny", 3, 900, (1.0, 0.01), runners=1)
+    return new_ppo(assignment, PPOSettings(batch=300, minibatch=128, hidden=8), rows=16)
 
-    first, again = trainer(), trainer()
+
+def slateq() -> Any:
+    from policies.rllib.slateq_train import SlateQRun, SlateQSettings, SlateQTrainer
+
+    settings = SlateQSettings(batch=64, warm_up=200, capacity=500, copy_every=2, hidden=8)
+    return SlateQTrainer(SlateQRun("tiny", 3, 900, num_envs=32, runners=2), settings)
+
+
+@pytest.mark.parametrize("new", [ppo, slateq])
+def test_a_training_with_remote_runners_goes_on_as_if_it_had_never_stopped(new: Any, tmp_path: Path) -> None:
+    from policies.checkpoint import read_checkpoint, write_checkpoint
+
+    first, again = new(), new()
     try:
         first.step()
         write_checkpoint(tmp_path / "it.checkpoint", {}, {"trainer": first.state()})
+        stopped = first.scorer().tensors()
+        first.step()
+        first.close()
         again.load_state(read_checkpoint(tmp_path / "it.checkpoint", {}).part("trainer", again.state()))
-        weights = [each.scorer().tensors()["linear.weight"] for each in (first, again)]
+        gone_on = again.scorer().tensors()
         again.step()
-        weights.append(again.scorer().tensors()["linear.weight"])
-        learned = again.state()["net"].linear.weight.detach().numpy()
+        again.close()
     finally:
         first.close()
         again.close()
-    start = new_learner("ppo-slate", load_world("tiny").catalogue.public(), 3, seed=3)
-    assert not np.array_equal(start.tensors()["linear.weight"], weights[0])
-    np.testing.assert_array_equal(weights[0], weights[1])
-    assert not np.array_equal(weights[1], weights[2])
-    np.testing.assert_array_equal(weights[2], learned)
+    whole, made = first.scorer().tensors(), again.scorer().tensors()
+    weight = next(name for name in whole if name.endswith("weight"))
+    assert not np.array_equal(stopped[weight], whole[weight])
+    for name in whole:
+        np.testing.assert_array_equal(stopped[name], gone_on[name])
+        np.testing.assert_array_equal(whole[name], made[name])
+
+
+def test_slateq_trains_with_runners_on_the_command_line(tmp_path: Path) -> None:
+    """The same files and figures as in one process: a model that loads, event files, and no checkpoint left."""
+    from policies.persistence import load_model, read_card
+    from simenv.worlds import load_world
+    from slatelab.main import call
+
+    scenario = """
+        title = "A test"
+        question = "Does it play elsewhere?"
+        world = "tiny"
+        [[learners]]
+        policy = "slateq"
+        searches = 3000
+        settings = {hidden = 8, batch = 64, warm_up = 300, capacity = 500, copy_every = 2}
+    """
+    (tmp_path / "it.toml").write_text(scenario)
+    line = ["--quiet", "train", str(tmp_path / "it.toml"), "--policy", "slateq", "--out", str(tmp_path / "model")]
+    line += ["--runners", "1", "--checkpoint-every", "1000", "--tensorboard", str(tmp_path / "scalars")]
+    assert call(line) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["it.toml", "model", "scalars"]
+    assert len(list((tmp_path / "scalars").iterdir())) == 1
+    card = read_card(tmp_path / "model")
+    assert card["metrics"]["searches"] >= 3000
+    assert np.isfinite(card["metrics"]["value_loss"])
+    assert load_model(tmp_path / "model", load_world("tiny").catalogue.public(), 3).name == "slateq"
 
 
 def test_the_python_of_the_docs_runs(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

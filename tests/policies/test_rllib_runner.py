@@ -276,3 +276,30 @@ def test_remote_runners_meet_shoppers_of_their_own_with_noise_of_their_own() -> 
     assert len(pages[0] | pages[1] | pages[2]) == 3 * ROWS
     assert not np.array_equal(slates[1], slates[2])
     assert not np.array_equal(slates[0], slates[1])
+
+
+def first_pages(runner: Any) -> set[bytes]:
+    """What episodes began with: candidates, query and history of the tiny world, hardly ever the same twice."""
+    return {each.get_observations(0).tobytes() for each in runner.sample(num_timesteps=200) if each.t_started == 0}
+
+
+@pytest.mark.parametrize("seeded", ["world", "rllib"])
+def test_a_runner_that_takes_the_place_of_another_meets_others(seeded: str) -> None:
+    """RLlib tells it how many steps there were; without them it plays the same shoppers again."""
+    from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
+
+    def runner(steps: int) -> Any:
+        made = config()
+        if seeded == "rllib":
+            made.environment(env_config={"seed": None}).debugging(seed=3)
+        new = batched(made)
+        new.set_state({NUM_ENV_STEPS_SAMPLED_LIFETIME: steps})
+        return new
+
+    first = first_pages(runner(0))
+    assert len(first) > ROWS
+    assert first_pages(runner(0)) == first
+    late = first_pages(runner(200))
+    assert len(late & first) <= 1
+    assert first_pages(runner(200)) == late
+    assert len(first_pages(runner(400)) & late) <= 1

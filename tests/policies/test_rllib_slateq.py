@@ -167,8 +167,9 @@ def test_the_log_probability_that_it_explores_with_is_the_one_that_its_policy_re
     with torch.no_grad():
         for weight in trainer.module.net.parameters():
             weight += 0.3 * torch.randn(weight.shape, generator=trainer.module.generator)
-    page = trainer.env.market.page
-    made = trainer.module.forward_exploration({Columns.OBS: torch.from_numpy(trainer.obs)})
+    player: Any = trainer.player
+    page = player.env.market.page
+    made = trainer.module.forward_exploration({Columns.OBS: torch.from_numpy(player.obs)})
     policy = RankingPolicy("slateq", trainer.scorer(), trainer.settings.temperature, trainer.settings.floor)
     slate = made[Columns.ACTIONS].numpy().astype(np.int32)
     slate[(page.candidates < 0).all(axis=1)] = -1  # RLlib has no word for "nothing"
@@ -191,7 +192,6 @@ def test_the_shoppers_it_met_are_told() -> None:
     ("change", "message"),
     [
         ({"searches": 0}, "searches is 0"),
-        ({"runners": 2}, "runners is 2, expected 0"),
         ({"settings": {"gama": 0.5}}, "has no setting 'gama'"),
         ({"settings": {"optimiser": "optimum"}}, "Did you mean 'optimal'"),
         ({"settings": {"method": "salsa"}}, "Did you mean 'sarsa'"),

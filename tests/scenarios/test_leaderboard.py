@@ -147,6 +147,7 @@ def test_weights_and_columns_of_a_bed_have_the_means_that_theory_says() -> None:
     weight = target / logger
     assert (logger * weight).sum(axis=1) == pytest.approx(1.0)
     assert market.foreseen["far"]["joint"] == pytest.approx((logger * weight**2).sum(axis=1))
+    assert market.foreseen_square["far"]["joint"] == pytest.approx((logger * weight**3).sum(axis=1))
     assert (logger * market.residual).sum(axis=1) == pytest.approx(0.0, abs=1e-12)
     assert (logger[:, :, None] * market.placebo).sum(axis=1) == pytest.approx(0.0, abs=1e-12)
 

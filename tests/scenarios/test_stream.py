@@ -53,7 +53,8 @@ def assert_same(ours: Evaluation, whole: Evaluation) -> None:
             assert one[key] == told, (one["estimator"], key)
     for found, expected in zip(ours.audit, whole.audit, strict=True):
         assert found["check"] == expected["check"]
-        assert found["said"] == expected["said"]
+        if found["check"] not in ("repeats", "arrival"):  # told as not checked
+            assert found["said"] == expected["said"]
 
 
 @pytest.mark.parametrize("names", [NAMES, None])

@@ -66,7 +66,7 @@ def test_a_sound_log_passes_every_check_that_can_be_made() -> None:
     found = findings(log(0))
     assert set(found) == set(CHECKS)
     made = {name: one.outcome for name, one in found.items() if one.outcome != "not checked"}
-    assert set(made) == {"support", "score residual", "calibration", "balance", "drift", "tail"}
+    assert set(made) == {"support", "score residual", "calibration", "balance", "drift", "tail", "repeats", "arrival"}
     assert set(made.values()) == {"passed"}
 
 

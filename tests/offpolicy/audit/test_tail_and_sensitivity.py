@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from offpolicy.audit.checks import tail_found
 from offpolicy.audit.sensitivity import clipping, confounded, weakest_confounder
 from offpolicy.audit.tail import fitted_shape, pareto_k, tail_size
 from offpolicy.terms import Terms
@@ -25,6 +26,15 @@ def test_weights_with_a_heavy_tail_are_told_from_light_ones() -> None:
     assert pareto_k(rng.random(10_000) ** -1.2) > 1.0
     assert pareto_k(rng.exponential(size=10_000)) < 0.4
     assert pareto_k(np.exp(0.5 * rng.standard_normal(10_000))) < 0.5
+
+
+def test_weights_that_have_an_upper_end_have_a_shape_below_0_and_it_is_told() -> None:
+    """Uniform weights are generalised Pareto of shape -1; the prior of ten points in 300 draws that to -.95."""
+    k = pareto_k(np.random.default_rng(2).random(10_000))
+    assert k == pytest.approx(-0.95, abs=0.2)  # ten seeds lay between -.99 and -.81
+    assert tail_found(k).outcome == "passed"
+    assert "they have an upper end" in tail_found(k).said
+    assert "upper end" not in tail_found(0.3).said
 
 
 def test_equal_weights_and_few_weights_have_no_tail() -> None:
