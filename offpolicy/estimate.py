@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from offpolicy.audit.finding import Finding
 from offpolicy.diagnostics import Diagnostics
@@ -16,7 +17,7 @@ from offpolicy.intervals.case import Asked, Case
 from offpolicy.intervals.registry import IntervalRule, interval_rule
 from offpolicy.rivals import Bench, bench_of, shift, strongest_rival, warranted
 from offpolicy.statistics import scores, value_of
-from offpolicy.terms import Terms
+from offpolicy.terms import Terms, direct
 from offpolicy.tuning import tuned
 from offpolicy.verdict import WORDS, Verdict, judge
 from simenv.errors import UserError
@@ -107,26 +108,56 @@ def evaluate(
         UserError: If a name is unknown, a named estimator lacks a column or what its interval needs, no estimator has
             that interval, the level is out of range, or all rows belong to one cluster.
     """
+    return evaluate_by(evidence, estimators, interval_rule(interval), Asked(level, seed, replicates))
+
+
+def evaluate_by(
+    evidence: Evidence,
+    estimators: Sequence[str] | None,
+    rule: IntervalRule,
+    asked: Asked,
+    instead: Mapping[str, IntervalRule] = MappingProxyType({}),
+) -> list[Estimate]:
+    """As `evaluate`, by rules of one's own.
+
+    Args:
+        evidence: The columns.
+        estimators: As for `evaluate`.
+        rule: How intervals are made.
+        asked: Level, seed and replicates.
+        instead: Rules in its place, by name of the estimator; what such a rule promises takes the place of why an
+            estimate may never be trusted.
+
+    Raises:
+        UserError: As `evaluate`.
+    """
     chosen = _applicable(evidence) if estimators is None else [estimator(name) for name in estimators]
     for one in chosen:
         one.require(evidence)
-    rule, asked = interval_rule(interval), Asked(level, seed, replicates)
+        if _misses_the_first(one, evidence):
+            raise UserError(
+                f"'{one.name}' averages what a reward model expects, and one of the past alone expects the least there "
+                "is of the first shoppers; name 'dr', or have the model cross-fitted."
+            )
     by = clusters(evidence)
-    chosen = [tuned(one, evidence, by, level) for one in chosen]
+    chosen = [tuned(one, evidence, by, asked.level) for one in chosen]
     bench = bench_of(evidence, by)
     made = []
     refused: list[UserError] = []
     for one in chosen:
+        if one.name in instead:
+            one = replace(one, never_trust=instead[one.name].promise)
         value, paired = _cases(one, bench)
+        its = instead.get(one.name, rule)
         try:
-            ends = rule.make(value, asked), rule.make(paired, asked)
+            ends = its.make(value, asked), its.make(paired, asked)
             why = ""
         except UserError as error:
             if estimators is not None:
                 raise
             refused.append(error)
-            ends, why = (_without_ends(value), _without_ends(paired)), f"no interval '{rule.name}': {error}"
-        made.append(_estimate(value, ends, why, bench, rule, asked))
+            ends, why = (_without_ends(value), _without_ends(paired)), f"no interval '{its.name}': {error}"
+        made.append(_estimate(value, ends, why, bench, its, asked))
     if made and len(refused) == len(made):
         raise refused[0]
     return made
@@ -162,8 +193,15 @@ def _applicable(evidence: Evidence) -> list[Estimator]:
     return [
         one
         for one in ESTIMATORS.values()
-        if one.by_default and not one.missing(evidence) and not (one.terms in BY_SLOT and evidence.n_slots == 1)
+        if one.by_default
+        and not one.missing(evidence)
+        and not (one.terms in BY_SLOT and evidence.n_slots == 1)
+        and not _misses_the_first(one, evidence)
     ]
+
+
+def _misses_the_first(one: Estimator, evidence: Evidence) -> bool:
+    return one.terms is direct and evidence.q_is_past_only
 
 
 def _cases(one: Estimator, bench: Bench) -> tuple[Case, Case]:

@@ -47,6 +47,7 @@ class Strength:
         beyond: What the reward model is left with at a strength, (N,), where it takes over what weights no longer
             carry; None where the formula's own terms say all.
         remake: Makes terms of terms where a strength is of whole rows and not of weights, in place of `reshape`.
+        does: What it does to weights at `default`, in plain words.
     """
 
     reshape: Callable[[Floats, float], Floats]
@@ -57,6 +58,7 @@ class Strength:
     grid: tuple[float, ...]
     beyond: Callable[[Terms, float], Floats] | None = None
     remake: Callable[[Terms, float], Terms] | None = None
+    does: str = ""
 
 
 @dataclass(frozen=True)

@@ -50,10 +50,20 @@ _LI = "Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay and Wen 2018"
 
 _REWARD_MODEL = "the reward model is right wherever the target policy goes"
 _BIASED = "large weights are reshaped, which biases it by an amount that the log cannot tell"
-_CLIP = Strength(weights.clip, 10.0, np.inf, 0.0, np.inf, (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0))
-_SWITCH = Strength(weights.switch, 10.0, np.inf, 0.0, np.inf, (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0))
-_SHRINK = Strength(weights.shrink, 100.0, np.inf, 0.0, np.inf, (1e6, 1e5, 1e4, 1000.0, 100.0, 10.0, 1.0))
-_SUB_GAUSSIAN = Strength(weights.sub_gaussian, 0.01, 0.0, 0.0, 1.0, (1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3))
+_LARGE = (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
+_CLIP = Strength(weights.clip, 10.0, np.inf, 0.0, np.inf, _LARGE, does="weights above 10 are cut to 10")
+_SWITCH = Strength(
+    weights.switch, 10.0, np.inf, 0.0, np.inf, _LARGE,
+    does="where a weight is above 10 the reward model speaks alone, without it",
+)  # fmt: skip
+_SHRINK = Strength(
+    weights.shrink, 100.0, np.inf, 0.0, np.inf, (1e6, 1e5, 1e4, 1000.0, 100.0, 10.0, 1.0),
+    does="each weight is shrunk, the more the larger it is: none passes half the root of the number (5 at 100)",
+)  # fmt: skip
+_SUB_GAUSSIAN = Strength(
+    weights.sub_gaussian, 0.01, 0.0, 0.0, 1.0, (1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3),
+    does="each weight is shrunk a little, and none passes 1 over the number (100 at .01)",
+)  # fmt: skip
 _TABLED = replace(_SWITCH, beyond=beyond)
 _IONIDES = "Ionides 2008"
 _AGARWAL = "Agarwal, Basu, Schnabel and Joachims 2017"

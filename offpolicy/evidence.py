@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy.actions import ActionTable
+from offpolicy.audit.finding import Finding
 from simenv.errors import UserError
 from simenv.propensity import Conditional, Marginal
 
@@ -104,6 +105,8 @@ class Evidence:
         propensity_error: Calibration error of propensities that were fitted, on rows that the fit never saw: the mean
             absolute difference between predicted and observed frequency. None where they are exact.
         unit: What a row is, in the singular, for the name of the estimand.
+        log_findings: Where rows are sequences, what the audit found of the searches that they are made of: how each
+            slate was drawn is asked there, how whole sequences weigh is asked here.
 
     Raises:
         UserError: If a shape, type or range is wrong; the message names the row.
@@ -160,6 +163,7 @@ class Evidence:
     propensity_kind: PropensityKind = "exact"
     propensity_error: float | None = None
     unit: str = "search"
+    log_findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reward", np.asarray(self.reward, dtype=np.float64))

@@ -101,7 +101,10 @@ def lift_now(statistics: Statistics, evidence: Evidence) -> Statistics:
 
 def _now(terms: Callable[[Evidence], Terms], formula: Callable[[Terms], Statistics], of: Estimator) -> Estimator:
     """An estimator of the value where the log ends."""
-    half_life = Strength(as_they_are, 0.25, np.inf, 0.001, np.inf, _HALF_LIVES, remake=fade)
+    half_life = Strength(
+        as_they_are, 0.25, np.inf, 0.001, np.inf, _HALF_LIVES, remake=fade,
+        does="a row counts half as much for each quarter of the log's time that it is older",
+    )  # fmt: skip
     return replace(
         of,
         name=f"recent-{of.name}",

@@ -131,18 +131,19 @@ def fit_folds(
     return FoldModels(tuple(model for model, _ in fitted), seed, notes)
 
 
-def fit(features: npt.NDArray[np.floating], reward: Floats) -> RewardModel:
+def fit(features: npt.NDArray[np.floating], reward: Floats, times: Floats | None = None) -> RewardModel:
     """One reward model of these rows, for callers that split rows themselves.
 
     Args:
         features: (N, K, F), finite.
         reward: (N, K). Only zeros and ones make it a classifier.
+        times: How often each row counts, (N,), above 0; once where None.
 
     Raises:
         UserError: If shapes disagree or a feature is not finite.
     """
     _check(features, reward, np.zeros(len(reward), dtype=np.int64))
-    return fit_linear(features, reward, bool(np.isin(reward, (0.0, 1.0)).all()))[0]
+    return fit_linear(features, reward, bool(np.isin(reward, (0.0, 1.0)).all()), times)[0]
 
 
 def cross_fit(
@@ -187,7 +188,9 @@ def folds(cluster: Ints, n_folds: int, seed: int) -> Ints:
     return integers(absorb(stream(seed, "reward model fold"), cluster), n_folds)
 
 
-def fit_linear(features: npt.NDArray[np.floating], reward: Floats, is_binary: bool) -> tuple[RewardModel, str]:
+def fit_linear(
+    features: npt.NDArray[np.floating], reward: Floats, is_binary: bool, times: Floats | None = None
+) -> tuple[RewardModel, str]:
     """Fit one model on features (n, K, F) and rewards (n, K); says in words where it had to fall back on the mean."""
     n_rows, n_slots, n_features = features.shape
     mean = float(reward.mean())
@@ -206,12 +209,13 @@ def fit_linear(features: npt.NDArray[np.floating], reward: Floats, is_binary: bo
     design[:, :, :n_features] = (features - centre) / scale
     design[:, np.arange(n_slots), n_features + np.arange(n_slots)] = 1.0
     rows = design.reshape(n_rows * n_slots, -1)
+    count = None if times is None else np.repeat(times, n_slots)
     # A quadratic penalty of one unit on standardised features: it settles separable data and is lost in large logs.
     if is_binary:
-        fitted = LogisticRegression(C=1.0, solver="newton-cholesky", max_iter=50).fit(rows, reward.ravel() > 0.5)
+        fitted = LogisticRegression(C=1.0, solver="newton-cholesky", max_iter=50).fit(rows, reward.ravel() > 0.5, count)
         coefficients, intercept = fitted.coef_[0], float(fitted.intercept_[0])
     else:
-        ridge = Ridge(alpha=1.0).fit(rows, reward.ravel())
+        ridge = Ridge(alpha=1.0).fit(rows, reward.ravel(), count)
         coefficients, intercept = ridge.coef_, float(ridge.intercept_)
     weights = coefficients[:n_features] / scale
     return RewardModel(weights, coefficients[n_features:] + intercept - float(centre @ weights), is_binary), ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from offpolicy.audit.checks import CHECKS
+from offpolicy.audit.checks import CHECKS, of_the_log
 from offpolicy.audit.finding import Finding
 from offpolicy.diagnostics import Diagnostics, diagnose, disagreement, effective, interference_z, upward_z
 from offpolicy.estimator import Estimator
@@ -96,7 +96,7 @@ def bench_of(evidence: Evidence, by: Clusters) -> Bench:
         interference_z(evidence, by),
         upward_z(evidence, by),
         0.0 if evidence.actions is None else evidence.actions.beyond_support(),
-        tuple(check.look(evidence, direct(evidence), by) for check in CHECKS.values() if not check.weighs),
+        of_the_log(evidence, direct(evidence), by),
     )
 
 

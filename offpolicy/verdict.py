@@ -139,6 +139,7 @@ def _measured(
 ) -> Iterator[tuple[int, str]]:
     if seen.unsupported:
         yield 2, "no common support: the target policy could never have shown what the logger showed"
+    row = "row" if evidence.length is None else evidence.unit
     rank = _above(abs(seen.mean_weight_z), limits.mean_weight_z)
     if rank and abs(seen.mean_weight - 1.0) > limits.mean_weight_off:
         yield (
@@ -150,7 +151,7 @@ def _measured(
         )
     for count, limit, what in (
         (seen.effective_positives, limits.effective_positives, "effective positives"),
-        (seen.effective_rows, limits.effective_rows, "effective rows"),
+        (seen.effective_rows, limits.effective_rows, f"effective {row}s"),
         (n_clusters, limits.clusters, f"effective {evidence.cluster_name} clusters"),
     ):
         rank = _below(count, limit)
@@ -159,7 +160,7 @@ def _measured(
     rank = _above(seen.max_weight_share, limits.max_weight_share)
     if rank:
         limit_share = limits.max_weight_share[rank - 1]
-        yield rank, f"one row carries {seen.max_weight_share:.1%} of all weight; more than {limit_share:.0%}"
+        yield rank, f"one {row} carries {seen.max_weight_share:.1%} of all weight; more than {limit_share:.0%}"
     yield from _of_the_interval(seen, evidence, limits)
     rank = _above(seen.weight_error, limits.weight_error)
     if rank:

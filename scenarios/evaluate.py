@@ -12,6 +12,7 @@ import numpy as np
 
 from offpolicy.estimators import ESTIMATORS, estimator
 from offpolicy.estimators import MODEL as MODEL_COLUMNS
+from offpolicy.intervals.case import Asked
 from offpolicy.obd import read_obd
 from offpolicy.single.columns import filled
 from offpolicy.single.obd_model import with_click_rates
@@ -24,14 +25,17 @@ from scenarios.evaluation import (
     audit_rows,
     estimate_rows,
     head_of,
+    per_unit,
     plan_rows,
     segment_rows,
     weight_rows,
 )
-from scenarios.evidence import Joining, join_rewards
+from scenarios.evidence import join_rewards
 from scenarios.folder import Row
 from scenarios.held_out import unseen_half
+from scenarios.joining import MODEL_SEARCHES, Joining
 from scenarios.progress import Progress
+from scenarios.refits import Shown, read_shown, refit_rule
 from scenarios.rewards import OWN, check_rewards
 from simenv.errors import UserError
 from simenv.log import Log
@@ -54,9 +58,16 @@ PREFIXES = (
     "people read from the top. The log is asked the same way: chance must not move the rewards above."
 )
 MODEL = "The direct method (dm): the reward model is right. Its interval knows nothing of the model's error."
+REFITTED = (
+    "The direct method (dm): the reward model is right. Its interval is of the model's variance, not of its bias."
+)
 SAME_CONTEXTS = (
     "Values are per search over the logger's contexts: what deployment changes about who stays and asks again is not "
     "in them."
+)
+PAST = (
+    "The reward model of each shopper was fitted on those who came before. The log was read twice: at most "
+    f"{MODEL_SEARCHES:,} searches for the models, one for each doubling of the shoppers, then all searches."
 )
 INDEPENDENT = "Shoppers are independent of each other; standard errors are clustered by shopper."
 SHARED_STOCK = (
@@ -101,17 +112,25 @@ def evaluate_native(
         raise UserError(f"policy '{policy}' ranks by hidden truth, which a log does not hold; it cannot be judged.")
     settings = Estimation(estimators=estimators, level=level, interval=wishes.interval, replicates=wishes.replicates)
     advance = progress.task("read the log", opened.n_rows if half is None else None)
-    joining = Joining(half, settings, seed, wishes.rewards or (OWN,))
+    joining = Joining(half, settings, seed, wishes.rewards or (OWN,), wishes.reward_model == "past")
     joined = join_rewards(opened, {target.name: target}, joining, advance)
     by_reward = {
-        str(opened.manifest.get("reward", OWN)) if reward == OWN else reward: wishes.bounded(one.evidence[target.name])
+        str(opened.manifest.get("reward", OWN)) if reward == OWN else reward: per_unit(
+            wishes.bounded(one.evidence[target.name]), wishes.per, seed, estimators
+        )
         for reward, one in joined.items()
     }
     rows: list[Row] = []
     plans: list[Row] = []
+    shown: Shown | None = None
     for reward, one in by_reward.items():
         head = head_of("log", target.name, reward if wishes.rewards else None)
-        own: list[Row] = [{**head, **row} for row in estimate_rows("log", target.name, one, settings, seed, wishes.per)]
+        instead = {}
+        if wishes.refits is not None:
+            shown = shown or read_shown(opened, target, joining, one.n_rows)
+            instead = {"dm": refit_rule(one, shown, Asked(level, seed, wishes.refits), progress)}
+        made = estimate_rows("log", target.name, one, settings, seed, instead)
+        own: list[Row] = [{**head, **row} for row in made]
         rows, plans = rows + own, plans + plan_rows(one, own, wishes.width)
     beside = beyond(head_of("log", target.name, None), by_reward, rows, wishes, level)
     evidence = next(iter(by_reward.values()))
@@ -123,11 +142,15 @@ def evaluate_native(
             HIDDEN_CONFOUNDER,
             POSITIONS,
             PREFIXES,
-            MODEL,
+            MODEL if wishes.refits is None else REFITTED,
             SAME_CONTEXTS,
             *([SHARED_STOCK] if opened.shares_stock else []),
         ],
-        notes=[*notes, *dict.fromkeys(note for one in joined.values() for note in one.notes)],
+        notes=[
+            *notes,
+            *_of_models(wishes),
+            *dict.fromkeys(note for one in joined.values() for note in one.notes),
+        ],
         config={
             "log": str(log),
             "policy": policy,
@@ -136,6 +159,7 @@ def evaluate_native(
             "floor": target.floor,
             "reward_range": [end if math.isfinite(end) else None for end in evidence.reward_range or ()],
             "max_weight": evidence.max_weight,
+            "reward_model": wishes.reward_model,
             **settings.model_dump(),
         },
         hashes={"log": opened.digest, "world": opened.world_hash},
@@ -147,6 +171,7 @@ def evaluate_native(
         sensitivity=beside.sensitivity,
         quantiles=beside.quantiles,
         unanswered=beside.unanswered,
+        seeds={"folds and resampling": seed},
     )
 
 
@@ -171,6 +196,7 @@ def evaluate_open_bandit(
     """
     started, clock = _now(), time.monotonic()
     wishes.check(estimators)
+    wishes.refuse_models("leave it out, and ask for ips or snips by betting")
     if wishes.rewards:
         raise UserError("an Open Bandit log knows clicks alone; leave out --rewards.")
     evidence = wishes.bounded(replace(read_obd(log, target_table, campaign=campaign), reward_range=CLICK))
@@ -212,6 +238,14 @@ def evaluate_open_bandit(
         quantiles=beside.quantiles,
         unanswered=beside.unanswered,
     )
+
+
+def _of_models(wishes: Wishes) -> list[str]:
+    """What a reader should know of reward models that are not the usual ones, and how often the log was read."""
+    told = [PAST] if wishes.reward_model == "past" else []
+    if wishes.refits is not None:
+        told.append(f"dm's model was fitted again {wishes.refits:,} times, for which the log was read a third time.")
+    return told
 
 
 def _now() -> str:

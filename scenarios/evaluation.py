@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from offpolicy import Evidence, evaluate
+from offpolicy import Evidence
 from offpolicy.audit.checks import audit
+from offpolicy.estimate import Estimate, evaluate_by
 from offpolicy.estimators import estimator
 from offpolicy.inference import clusters
-from offpolicy.intervals.registry import interval_rule
+from offpolicy.intervals.case import Asked
+from offpolicy.intervals.registry import IntervalRule, interval_rule
 from offpolicy.objectives.segments import evaluate_segments
 from offpolicy.planning import plan_of
-from offpolicy.sequences.evaluate import UNITS, evaluate_sequences
+from offpolicy.sequences.evaluate import UNITS, names_for, sequences_for
+from offpolicy.sequences.terms import per_step
 from offpolicy.terms import joint
 from scenarios.config import Estimation
 from scenarios.folder import Row, RunSummary, begin_run, end_run, write_run, write_table
 from scenarios.headline import finding, headline
-from simenv.errors import UserError
+from simenv.errors import UserError, unknown_name
 
+REWARD_MODELS = ("folds", "past")
 BINS = np.arange(-4.0, 4.01, 0.25)  # log10 of the weights in the histogram
 
 
@@ -40,6 +45,8 @@ class Wishes:
         per: What a value is of: a search, a session or a shopper.
         rewards: What searches are judged by; the log's own reward (all of a mapping's) where empty.
         quantile: Also tell this quantile of a search's reward and the mean beyond it; None does not ask.
+        reward_model: Of whom the reward model of a shopper knows: "folds" of other shoppers, or the "past" alone.
+        refits: How often the direct method's reward model is fitted again on a resampled log; None does not ask.
     """
 
     interval: str = "t"
@@ -51,6 +58,8 @@ class Wishes:
     per: str = "search"
     rewards: tuple[str, ...] = ()
     quantile: float | None = None
+    reward_model: str = REWARD_MODELS[0]
+    refits: int | None = None
 
     def bounded(self, evidence: Evidence) -> Evidence:
         """The evidence with the declared bounds in place of those that it came with."""
@@ -71,10 +80,31 @@ class Wishes:
             )
         if len(self.rewards) > 1 and self.reward_range is not None:
             raise UserError("--reward-range is of one reward; leave it out, or give one name to --rewards.")
+        if self.reward_model not in REWARD_MODELS:
+            raise unknown_name("reward model", self.reward_model, REWARD_MODELS)
+        if self.reward_model == "past" and self.per != "search":
+            raise UserError(f"--reward-model past is per search; leave it out, or --per {self.per}.")
+        if self.refits is not None:
+            self._check_refits(estimators)
         interval_rule(self.interval)
         for name in estimators or []:
             estimator(name)
         self._check_numbers()
+
+    def refuse_models(self, do: str) -> None:
+        """Raise a `UserError` where a model of the past, or refits, are asked of a log that no model is fitted on."""
+        if self.reward_model == "past":
+            raise UserError(f"--reward-model past needs a log in SlateLab's own format; {do}.")
+        if self.refits is not None:
+            raise UserError(
+                "--refits needs a log in SlateLab's own format, where the reward model is ours; leave it out."
+            )
+
+    def _check_refits(self, estimators: Sequence[str] | None) -> None:
+        if (self.per, self.reward_model) != ("search", "folds"):
+            raise UserError("--refits is of 'dm', per search and of cross-fitted models; leave it out, or the others.")
+        if estimators is not None and "dm" not in estimators:
+            raise UserError("--refits is of 'dm', which --estimators leaves out; name it, or leave out --refits.")
 
     def _check_numbers(self) -> None:
         if self.reward_range is not None and not self.reward_range[0] < self.reward_range[1]:
@@ -102,6 +132,7 @@ class Evaluation:
         unanswered: What was asked for and has no answer, with the reason.
         assumptions, notes: Sentences for the reader.
         config, hashes: What it was made from.
+        seeds: Of the folds of reward models and of what is drawn; empty where nothing is.
         started, wall_seconds: When and how long.
     """
 
@@ -120,6 +151,7 @@ class Evaluation:
     sensitivity: Sequence[Row] = ()
     quantiles: Sequence[Row] = ()
     unanswered: Sequence[str] = ()
+    seeds: Mapping[str, int] = field(default_factory=dict)
 
     def records(self) -> list[dict[str, Any]]:
         """The estimates as flat records, in the order of the estimators."""
@@ -153,7 +185,7 @@ class Evaluation:
                 assumptions=self.assumptions,
                 notes=[*self.notes, *self.unanswered],
                 config=self.config,
-                seeds={},
+                seeds=self.seeds,
                 hashes=self.hashes,
                 started=self.started,
                 wall_seconds=self.wall_seconds,
@@ -163,33 +195,70 @@ class Evaluation:
         return out
 
 
+def per_unit(evidence: Evidence, per: str, seed: int, estimators: Sequence[str] | None) -> Evidence:
+    """Evidence on searches as evidence on what a value is asked for: itself, or on sessions or shoppers.
+
+    It holds what these estimators need; what those of every evaluation need where None.
+
+    Raises:
+        UserError: If it does not say which searches belong together.
+    """
+    return evidence if per == "search" else sequences_for(evidence, per, seed, estimators)
+
+
+def estimates(
+    evidence: Evidence, settings: Estimation, seed: int = 0, instead: Mapping[str, IntervalRule] = MappingProxyType({})
+) -> list[Estimate]:
+    """Judge evidence on searches or on sequences of them.
+
+    Args:
+        evidence: The columns.
+        settings: Which estimators and which interval.
+        seed: Of resampling.
+        instead: Rules of intervals in its place, by name of the estimator.
+    """
+    names = settings.estimators
+    if names is None and evidence.length is not None:
+        names = list(names_for(evidence))
+    asked = Asked(settings.level, seed, settings.replicates)
+    return evaluate_by(evidence, names, interval_rule(settings.interval), asked, instead)
+
+
 def estimate_rows(
-    source: str, policy: str, evidence: Evidence, settings: Estimation, seed: int = 0, per: str = "search"
+    source: str,
+    policy: str,
+    evidence: Evidence,
+    settings: Estimation,
+    seed: int = 0,
+    instead: Mapping[str, IntervalRule] = MappingProxyType({}),
 ) -> list[Row]:
-    """The estimates as rows of the table estimates.csv, reasons still a list; the seed is of resampling."""
-    if per == "search":
-        made = evaluate(evidence, settings.estimators, settings.level, settings.interval, seed, settings.replicates)
-    else:
-        made = evaluate_sequences(evidence, per, settings.estimators, settings.level, settings.interval, seed)
-    return [{"source": source, "policy": policy, **estimate.record()} for estimate in made]
+    """The estimates as rows of the table estimates.csv, reasons still a list; arguments as for `estimates`."""
+    made = estimates(evidence, settings, seed, instead)
+    return [{"source": source, "policy": policy, **one.record()} for one in made]
 
 
 def audit_rows(source: str, policy: str, evidence: Evidence) -> list[Row]:
-    """What the log itself says of its propensities, and of the weights of whole slates."""
-    found = audit(evidence, joint(evidence), clusters(evidence))
+    """What the log itself says of its propensities, and of the weights of whole slates or of sequences of them."""
+    terms = joint(evidence) if evidence.length is None else per_step(evidence)
+    found = audit(evidence, terms, clusters(evidence))
     return [{"source": source, "policy": policy, **finding.record()} for finding in found]
 
 
 def segment_rows(evidence: Evidence, rows: Sequence[Row], wishes: Wishes, level: float, seed: int) -> list[Row]:
     """Values and lifts by segment, by the estimator that is told first; empty where no segments were asked for.
 
+    Of several rewards they are of the first, which the rows then name.
+
     Raises:
         UserError: If the log has no such segments, or none large enough.
     """
     if wishes.by is None:
         return []
-    told = headline(rows) or rows[0]
-    return [one.record() for one in evaluate_segments(evidence, wishes.by, told["estimator"], level, seed).estimates]
+    first = [row for row in rows if row.get("reward") == rows[0].get("reward")]
+    told = headline(first) or first[0]
+    head = {"reward": told["reward"]} if "reward" in told else {}
+    found = evaluate_segments(evidence, wishes.by, told["estimator"], level, seed).estimates
+    return [{**head, **one.record()} for one in found]
 
 
 def plan_rows(evidence: Evidence, rows: Sequence[Row], width: float | None) -> list[Row]:
@@ -222,7 +291,10 @@ def flat(row: Row) -> Row:
 
 
 def weight_rows(source: str, policy: str, evidence: Evidence) -> list[Row]:
-    """Histograms of log10 weights, joint and item-position, as rows of weights.csv. The first bin holds all below."""
+    """Histograms of log10 weights, joint and item-position, as rows of weights.csv. The first bin holds all below.
+
+    Of sequences they are the weights of whole ones.
+    """
     kinds = {"joint": evidence.target.prefix().joint - evidence.logger.prefix().joint}
     if evidence.target_marginal is not None and evidence.logger_marginal is not None and evidence.n_slots > 1:
         kinds["item-position"] = (evidence.target_marginal.logp - evidence.logger_marginal.logp).reshape(-1)

@@ -12,20 +12,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from offpolicy import Evidence, evaluate
+from offpolicy import Evidence
 from offpolicy.readers import modelled
 from offpolicy.readers.mapped import read_mapped
 from offpolicy.readers.mapping_file import read_mapping
 from offpolicy.readers.reading import NO_WEIGHT, Caveat, Reading, runnable, with_caveats
 from offpolicy.readers.ubi import read_ubi
 from offpolicy.readers.vowpal import BUILTIN, read_dsjson
-from offpolicy.sequences.evaluate import evaluate_sequences
 from offpolicy.single.columns import filled
 from policies.registry import load_function
 from scenarios.beyond import Beyond, beyond
 from scenarios.config import Estimation
 from scenarios.evaluate import HIDDEN_CONFOUNDER
-from scenarios.evaluation import Evaluation, Wishes, audit_rows, head_of, plan_rows, segment_rows, weight_rows
+from scenarios.evaluation import (
+    Evaluation,
+    Wishes,
+    audit_rows,
+    estimates,
+    head_of,
+    per_unit,
+    plan_rows,
+    segment_rows,
+    weight_rows,
+)
 from scenarios.folder import Row
 from simenv.errors import UserError, unknown_name
 
@@ -68,7 +77,12 @@ def read_foreign(log: ForeignLog) -> Reading:
         if log.mapping is None:
             raise UserError("a table needs --mapping MAP.toml, which says what its columns are; see docs/any-log.md.")
         mapping = read_mapping(log.mapping)
-        return read_mapped(log.path, mapping, policy_function(log.policy), log.policy or "")
+        if log.policy is None or ":" in log.policy:
+            return read_mapped(log.path, mapping, policy_function(log.policy), log.policy or "")
+        from scenarios.mapped_model import model_caveats, model_function
+
+        reading = read_mapped(log.path, mapping, model_function(log.policy, mapping, log.mapping), log.policy)
+        return replace(reading, caveats=(*reading.caveats, *model_caveats(log.policy, mapping)))
     if log.mapping is not None:
         raise UserError(f"--mapping belongs to tables; a log of format {log.format} says itself what is what.")
     if not log.path.exists():
@@ -112,25 +126,19 @@ def evaluate_foreign(
     """
     started, clock = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
     wishes.check(estimators)
+    wishes.refuse_models("where a mapping's [model] columns know the past alone, write past_only = true there")
     settings = Estimation(estimators=estimators, level=level, interval=wishes.interval, replicates=wishes.replicates)
     reading = _of_rewards(read_foreign(log), wishes.rewards)
     asked = reading.estimators(settings.estimators)
-    made = {reward: filled(one, asked or (), seed) for reward, one in reading.evidence.items()}
-    reading = replace(reading, evidence=made)
-    if not reading.no_weight and reading.target_missing:
-        raise UserError(_no_target(log))
+    _refuse(log, reading, wishes)
     asked_of = _Asked(settings, asked, seed, wishes)
-    if reading.no_weight and wishes.by is not None:
-        raise UserError("segments are told by weights, and this log has none (no propensities); leave out --by.")
-    if len(reading.evidence) > 1 and wishes.reward_range is not None:
-        raise UserError(
-            f"--reward-range is the range of one reward; the log has {', '.join(reading.evidence)}. Leave only that "
-            "reward in the mapping's [rewards], or leave --reward-range out."
-        )
+    judged = {
+        name: per_unit(wishes.bounded(filled(one, asked or (), seed)), wishes.per, seed, asked)
+        for name, one in reading.evidence.items()
+    }
+    reading = replace(reading, evidence=judged)
     rows, weights, plans = (_by_model if reading.no_weight else _by_weights)(reading, _policy_name(log), asked_of)
     first = None if reading.no_weight else next(iter(reading.evidence.values()))
-    if reading.no_weight and wishes.quantile is not None:
-        raise UserError(f"{NO_WEIGHT.format(why=reading.no_weight)}; a quantile needs weights. Leave out --quantile.")
     head = head_of(reading.source, _policy_name(log), None)
     beside = Beyond() if reading.no_weight else beyond(head, reading.evidence, rows, wishes, level)
     return Evaluation(
@@ -152,6 +160,7 @@ def evaluate_foreign(
         sensitivity=beside.sensitivity,
         quantiles=beside.quantiles,
         unanswered=beside.unanswered,
+        seeds={"folds and resampling": seed},
     )  # fmt: skip
 
 
@@ -168,13 +177,10 @@ class _Asked:
         self, evidence: Evidence, caveats: Sequence[Caveat], head: Mapping[str, str], names: list[str] | None
     ) -> tuple[list[Row], list[Row]]:
         """The estimates as rows, with the caveats in their verdicts, and how many more searches each needs."""
-        settings, bounded = self.settings, self.wishes.bounded(evidence)
-        if self.wishes.per == "search":
-            made = evaluate(bounded, names, settings.level, settings.interval, self.seed, settings.replicates)
-        else:
-            made = evaluate_sequences(bounded, self.wishes.per, names, settings.level, settings.interval, self.seed)
+        settings = self.settings.model_copy(update={"estimators": names})
+        made = estimates(evidence, settings, self.seed)
         rows: list[Row] = [{**head, **one.record()} for one in with_caveats(made, caveats)]
-        return rows, plan_rows(bounded, rows, self.wishes.width)
+        return rows, plan_rows(evidence, rows, self.wishes.width)
 
 
 def _by_weights(reading: Reading, policy: str, asked: _Asked) -> tuple[list[Row], list[Row], list[Row]]:
@@ -197,6 +203,7 @@ def _by_model(reading: Reading, policy: str, asked: _Asked) -> tuple[list[Row], 
             "query, the items and clicks, and give --policy module:function that returns {'ranking': ...}."
         )
     evidence, caveats = modelled.modelled(reading, asked.seed)
+    evidence = asked.wishes.bounded(evidence)
     why = Caveat(NO_WEIGHT.format(why=reading.no_weight))
     head = {"source": reading.source, "policy": policy}
     rows, plans = asked.rows(evidence, (why, *caveats, *reading.caveats), head, asked.names or ["pbm"])
@@ -211,6 +218,27 @@ def _of_rewards(reading: Reading, names: Sequence[str]) -> Reading:
         if name not in reading.evidence:
             raise unknown_name("reward", name, reading.evidence)
     return replace(reading, evidence={name: reading.evidence[name] for name in dict.fromkeys(names)})
+
+
+def _refuse(log: ForeignLog, reading: Reading, wishes: Wishes) -> None:
+    """Refuse what this log cannot answer, before anything is computed."""
+    if not reading.no_weight and reading.target_missing:
+        raise UserError(_no_target(log))
+    if len(reading.evidence) > 1 and wishes.reward_range is not None:
+        raise UserError(
+            f"--reward-range is the range of one reward; the log has {', '.join(reading.evidence)}. Leave only that "
+            "reward in the mapping's [rewards], or leave --reward-range out."
+        )
+    if not reading.no_weight:
+        return
+    if wishes.by is not None:
+        raise UserError("segments are told by weights, and this log has none (no propensities); leave out --by.")
+    for what, option, is_asked in (
+        ("a quantile", "--quantile", wishes.quantile is not None),
+        (f"a value per {wishes.per}", "--per", wishes.per != "search"),
+    ):
+        if is_asked:
+            raise UserError(f"{NO_WEIGHT.format(why=reading.no_weight)}; {what} needs weights. Leave out {option}.")
 
 
 def _no_target(log: ForeignLog) -> str:
@@ -229,7 +257,8 @@ def policy_function(spec: str | None) -> Callable[[Any], Any] | None:
         return None
     if ":" not in spec:
         raise UserError(
-            f"policy '{spec}' cannot rank on this log: saved models and registry names read SlateLab's own columns. "
-            "Give module:function (docs/any-log.md), or name the target's columns in the mapping."
+            f"policy '{spec}' cannot rank on this log: saved models and registry names rank the candidates of a page, "
+            "which only a mapped log that is read whole can tell, by [ranker] in its mapping. Give module:function "
+            "(docs/any-log.md), or name the target's columns in the mapping."
         )
     return load_function(spec)

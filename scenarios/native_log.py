@@ -20,7 +20,8 @@ from offpolicy.stream.survey import Glance, Survey, glance_at, survey
 from policies.exploration.slotwise import AnyPolicy
 from policies.features import FeatureMap
 from scenarios.config import Estimation
-from scenarios.evidence import BATCH, evidence_of_batch, keep_half
+from scenarios.evidence import evidence_of_batch
+from scenarios.joining import BATCH, keep_half
 from scenarios.log_context import category_kind, head_of
 from scenarios.slate_models import SlateModels
 from simenv.errors import UserError

@@ -26,9 +26,10 @@ from scenarios.beyond import beyond
 from scenarios.config import Estimation
 from scenarios.evaluate import HIDDEN_CONFOUNDER, MODEL, POSITIONS, PREFIXES, SAME_CONTEXTS
 from scenarios.evaluation import Evaluation, Wishes, audit_rows, estimate_rows, head_of, segment_rows, weight_rows
-from scenarios.evidence import BATCH, Joining, join_rewards, keep_half
+from scenarios.evidence import join_rewards
 from scenarios.folder import Row
 from scenarios.held_out import unseen_half
+from scenarios.joining import BATCH, Joining, keep_half
 from scenarios.native_log import few
 from scenarios.progress import Progress
 from scenarios.rewards import OWN, check_rewards
@@ -96,8 +97,11 @@ def evaluate_several(
     started, clock = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
     wishes.check(settings.estimators)
     check_rewards(wishes.rewards)
-    if wishes.per != "search" or wishes.width is not None:
-        raise UserError("--per and --width are told of one log at a time; leave them out, or give one --log.")
+    if (wishes.per, wishes.width, wishes.reward_model, wishes.refits) != ("search", None, "folds", None):
+        raise UserError(
+            "--per, --width, --reward-model past and --refits are told of one log at a time; leave them out, or give "
+            "one --log."
+        )
     opened = [Log.open(path) for path in loggers.logs]
     _check_alike(opened)
     target = load_policy(policy, opened[0].catalogue(), opened[0].manifest["n_slots"])

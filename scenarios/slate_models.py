@@ -7,11 +7,12 @@ where it is asked for. All are cross-fitted by the same split of shoppers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from offpolicy.reward_model import FoldModels, fit_folds
+from offpolicy.reward_model import fit_folds
 from offpolicy.slates.click_model import PositionModels, fit_click_models
 from offpolicy.slates.prefix_model import PrefixModels, fit_prefix
 
@@ -20,26 +21,37 @@ I64 = npt.NDArray[np.int64]
 Features = npt.NDArray[np.float32]  # (n, K, F)
 
 
-@dataclass(frozen=True)
-class SlateModels:
-    """Reward models by fold; `clicks` is None where no estimator asks for it."""
-
-    slot: FoldModels
-    prefix: PrefixModels
-    clicks: PositionModels | None
+class SlotModels(Protocol):
+    """Reward models of slots, none of which speaks of a shopper that it was fitted on."""
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know."""
-        return (*self.slot.notes, *self.prefix.notes)
+
+    def expect(self, cluster: I64, features: npt.NDArray[np.floating], slot: int | None = None) -> F64:
+        """Expected reward of slots; arguments and shapes as `offpolicy.reward_model.FoldModels.expect`."""
+
+
+@dataclass(frozen=True)
+class SlateModels:
+    """Reward models; `prefix` is None where they know the past alone, `clicks` where no estimator asks for it."""
+
+    slot: SlotModels
+    prefix: PrefixModels | None = None
+    clicks: PositionModels | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know."""
+        return (*self.slot.notes, *(() if self.prefix is None else self.prefix.notes))
 
 
 @dataclass(frozen=True)
 class Expected:
     """What the models expect of the slots of some slates, 0 at empty ones.
 
-    slot: by item and place, (n, K). prefix: by what stands there and above, (n, K). clicks: by the click model, (n, K);
-    NaN without one.
+    slot: by item and place, (n, K). prefix: by what stands there and above, (n, K). clicks: by the click model, (n, K).
+    NaN where there is no such model.
     """
 
     slot: F64
@@ -63,7 +75,9 @@ def fit_models(
 def expect(models: SlateModels, shopper: I64, features: Features, is_filled: npt.NDArray[np.bool_]) -> Expected:
     """What the models expect of slates with these features (n, K, F), by models that never saw the shopper."""
     slot = models.slot.expect(shopper, features) * is_filled
-    prefix = models.prefix.expect(shopper, slot) * is_filled
-    if models.clicks is None:
-        return Expected(slot, prefix, np.full(slot.shape, np.nan))
-    return Expected(slot, prefix, models.clicks.expect(shopper, features) * is_filled)
+    absent = np.full(slot.shape, np.nan)
+    return Expected(
+        slot,
+        absent if models.prefix is None else models.prefix.expect(shopper, slot) * is_filled,
+        absent if models.clicks is None else models.clicks.expect(shopper, features) * is_filled,
+    )

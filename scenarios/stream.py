@@ -28,11 +28,11 @@ from policies.registry import load_policy
 from scenarios.config import Estimation
 from scenarios.evaluate import HIDDEN_CONFOUNDER, MODEL, POSITIONS, PREFIXES, SAME_CONTEXTS, SHARED_STOCK
 from scenarios.evaluation import Evaluation
-from scenarios.evidence import MODEL_SEARCHES, fitted_on, keep_half
 from scenarios.folder import Row
 from scenarios.foreign import CONTEXTS, policy_function
 from scenarios.foreign import MODEL as GIVEN_MODEL
 from scenarios.held_out import unseen_half
+from scenarios.joining import MODEL_SEARCHES, fitted_on, keep_half
 from scenarios.native_log import NativeLog, first_chunk
 from scenarios.progress import Progress
 from simenv.errors import UserError

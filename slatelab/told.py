@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from slatelab.output import interval, number, print_json, print_result, print_table, stdout_kept_clean
 
 if TYPE_CHECKING:
+    from scenarios.evaluation import Evaluation
     from scenarios.foreign import ForeignLog
 
 
@@ -23,6 +24,31 @@ def print_dry_run(log: ForeignLog, as_json: bool) -> None:
     print_table(["role", "understood as"], [[role, found] for role, found in told], wrap=["understood as"])
     for note in notes:
         print_result(f"note: {note}")
+
+
+def print_evaluation(evaluation: Evaluation, as_json: bool) -> None:
+    """Print an evaluation: estimates by reward and what belongs beside them, or all of it as one JSON object."""
+    records = evaluation.records()
+    if as_json:
+        beside = {
+            "audit": evaluation.audit,
+            "plans": evaluation.plans,
+            "segments": evaluation.segments,
+            "sensitivity": evaluation.sensitivity,
+            "quantiles": evaluation.quantiles,
+            "unanswered": evaluation.unanswered,
+        }
+        print_json({"estimates": records} | {name: list(rows) for name, rows in beside.items() if rows})
+        return
+    for reward in dict.fromkeys(record.get("reward") for record in records):
+        if reward is not None:
+            print_result(f"Reward: {reward}")
+        print_estimates([record for record in records if record.get("reward") == reward])
+    print_plans(evaluation.plans)
+    print_quantiles(evaluation.quantiles, evaluation.unanswered)
+    print_sensitivity(evaluation.sensitivity)
+    print_audit(evaluation.audit)
+    print_segments(evaluation.segments)
 
 
 def print_estimates(records: Sequence[Mapping[str, Any]]) -> None:
@@ -95,7 +121,8 @@ def print_segments(segments: Sequence[Mapping[str, Any]]) -> None:
     ]
     print_result("")
     print_table(columns, rows, right=columns[1:-1])
-    print_result(f"By {name}, by {segments[0]['estimator']}.")
+    of = f", of {segments[0]['reward']}" if "reward" in segments[0] else ""
+    print_result(f"By {name}{of}, by {segments[0]['estimator']}.")
 
 
 def print_plans(plans: Sequence[Mapping[str, Any]]) -> None:

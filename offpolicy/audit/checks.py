@@ -19,6 +19,7 @@ from offpolicy.audit.calibration import chance_of, gaps, played
 from offpolicy.audit.finding import Finding, Outcome, missing, outcome_of, single_look
 from offpolicy.audit.rows import arrival, repeats
 from offpolicy.audit.tail import pareto_k
+from offpolicy.diagnostics import effective
 from offpolicy.evidence import Evidence
 from offpolicy.inference import Clusters, standard_error
 from offpolicy.terms import Terms
@@ -31,6 +32,7 @@ UNSEEN = (
 )
 
 RARE = 50  # rows of a segment's value below which it is not looked at
+CARRYING = 500.0  # effective sequences below which the mean weight of a step is not looked at: thin evidence is told so
 BLOCKS = 8  # of time
 MOST = 100  # values of segments that are looked at, those with most rows
 
@@ -148,18 +150,24 @@ def balance_found(looks: list[tuple[str, float]]) -> Finding:
 
 
 def drift(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
-    """The mean weight is 1 at all times, not only on the whole."""
-    if evidence.time is None:
+    """The mean weight is 1 at all times, and at every step of sequences, not only on the whole."""
+    if evidence.time is None and evidence.length is None:
         return missing("drift", "the time of each row")
+    blocks = [] if evidence.time is None else time_blocks(evidence.time)
     column = terms.weight.mean(axis=1) - 1.0
-    blocks = time_blocks(evidence.time)
     parts = [np.where(block, column, 0.0) for block in blocks]
     means = [float(part.mean()) for part in parts]
     errors = [standard_error(part - mean, by) for part, mean in zip(parts, means, strict=True)]
-    return drift_found(means, errors, [float(block.mean()) for block in blocks])
+    steps = list(_step_looks(evidence, terms, by))
+    return drift_found(means, errors, [float(block.mean()) for block in blocks], steps)
 
 
-def drift_found(means: Sequence[float], errors: Sequence[float], shares: Sequence[float]) -> Finding:
+def drift_found(
+    means: Sequence[float],
+    errors: Sequence[float],
+    shares: Sequence[float],
+    steps: Sequence[tuple[str, float]] = (),
+) -> Finding:
     """What weights less 1 say, block by block of the time; none where all rows have one time.
 
     Each is measured by its own standard error, or by that of an average block where that is larger: the few large
@@ -170,19 +178,20 @@ def drift_found(means: Sequence[float], errors: Sequence[float], shares: Sequenc
         means: Sum over the block's rows over the number of all rows.
         errors: Clustered standard errors of these.
         shares: Of the rows, that the blocks have.
+        steps: Of sequences, where else was looked, and the z there.
     """
-    if not means:
-        return Finding("drift", "not checked", None, "all rows have one time")
-    average = math.sqrt(sum(error * error for error in errors) / len(errors))
-    looks = [
+    average = math.sqrt(sum(error * error for error in errors) / max(len(errors), 1))
+    of_blocks = [
         _over(mean, max(error, average * math.sqrt(len(means) * share)))
         for mean, error, share in zip(means, errors, shares, strict=True)
     ]
-    worst = max(looks, key=abs)
+    looks = [(f"in part {n} of {len(of_blocks)} of the time", z) for n, z in enumerate(of_blocks, start=1)]
+    looks += steps
+    if not looks:
+        return Finding("drift", "not checked", None, "all rows have one time")
+    where, worst = max(looks, key=lambda look: abs(look[1]))
     z = single_look(worst, len(looks))
-    block = looks.index(worst) + 1
-    said = f"weights are furthest from mean 1 in part {block} of {len(looks)} of the time (z = {z:.1f})"
-    return Finding("drift", outcome_of(z, LIMITS.z), worst, said)
+    return Finding("drift", outcome_of(z, LIMITS.z), worst, f"weights are furthest from mean 1 {where} (z = {z:.1f})")
 
 
 def tail(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
@@ -248,7 +257,15 @@ def audit(evidence: Evidence, terms: Terms, by: Clusters) -> tuple[Finding, ...]
         terms: The weights of one family, (N, J).
         by: Clusters of the same rows.
     """
-    return tuple(check.look(evidence, terms, by) for check in CHECKS.values())
+    log = iter(of_the_log(evidence, terms, by))
+    return tuple(check.look(evidence, terms, by) if check.weighs else next(log) for check in CHECKS.values())
+
+
+def of_the_log(evidence: Evidence, terms: Terms, by: Clusters) -> tuple[Finding, ...]:
+    """The checks of the log whoever weighs it, in their order; of sequences, what was found of their searches."""
+    if evidence.log_findings:
+        return evidence.log_findings
+    return tuple(check.look(evidence, terms, by) for check in CHECKS.values() if not check.weighs)
 
 
 def time_blocks(time: npt.NDArray[np.int64]) -> list[npt.NDArray[np.bool_]]:
@@ -257,6 +274,20 @@ def time_blocks(time: npt.NDArray[np.int64]) -> list[npt.NDArray[np.bool_]]:
     block = np.searchsorted(edges, time, side="left")
     found = np.unique(block)
     return [block == one for one in found] if len(found) > 1 else []
+
+
+def _step_looks(evidence: Evidence, terms: Terms, by: Clusters) -> Iterator[tuple[str, float]]:
+    """Mean of the running weights at each step that enough sequences reach and carry.
+
+    Each search by itself may be weighed right and their product wrong: where a logger repeats itself within a session
+    and logs how often it shows a slate over all sessions.
+    """
+    if evidence.length is None or terms.weight.shape[1] != evidence.n_slots:
+        return
+    for step, weight in enumerate(terms.weight.T, start=1):
+        is_there = int((evidence.length >= step).sum()) >= RARE
+        if is_there and effective(weight) >= CARRYING:
+            yield f"after {step} searches of a {evidence.unit}", _z_of(weight - 1.0, by)
 
 
 def _contexts(evidence: Evidence) -> Iterator[tuple[str, Floats]]:

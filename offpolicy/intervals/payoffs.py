@@ -11,7 +11,7 @@ A payoff is one column a cluster, X(theta) = a - theta * b, whose mean is 0 at t
     from above, any weights:  a = w (1 - r)           mean 1 - V: needs no largest weight
     from above, w <= W:       a = -w r                mean -V, and X >= -(W + theta)
     self-normalised, w <= W:  a = w r,  b = w         E[w (r - theta)] = 0
-    doubly robust, w <= W:    a = q_target + w (r - q_logged) >= -W where the model stays in [0, 1]
+    doubly robust, w <= W:    a = q_target + w (r - q_logged) >= -W where the model stays in [0, 1] (and plain weights)
     the lift over the logger: a = (w - 1) r           mean V - V_logger, at least -1
 
 and slot by slot the same with the range of one slot (`slot_range`).
@@ -266,8 +266,8 @@ def _doubly_robust(rows: _Rows) -> tuple[tuple[Payoff, ...], tuple[Payoff, ...]]
     if not case.evidence.q_is_past_only:
         raise UserError(
             f"estimator '{case.estimator.name}' needs a reward model that was fitted on earlier rows only: "
-            "cross-fitted folds know the rows to come, and a bet must not. Make the columns with "
-            "offpolicy.intervals.past.past_only, or ask for ips or snips."
+            "cross-fitted folds know the rows to come, and a bet must not. On the command line add --reward-model past "
+            "(in Python offpolicy.intervals.past.past_only), or ask for ips or snips."
         )
     if case.estimator.strength is not None or not rows.is_bounded or math.isinf(rows.bound):
         missing = [
@@ -288,4 +288,7 @@ def _doubly_robust(rows: _Rows) -> tuple[tuple[Payoff, ...], tuple[Payoff, ...]]
     spread = (1.0 + 2.0 * rows.bound + c) * most
     below = Payoff(gain, rows.n, ((rows.bound + c) * most, most), spread, (-c, 1.0))
     above = Payoff(-gain, rows.n, ((1.0 + rows.bound) * most, most), spread, (-1.0, c), -1.0)
-    return (below,), (above,)
+    # The least payoff with a model is that of the largest weight there may be, so that where it is huge next to nothing
+    # may be staked; plain weights bet on the same value and have no such floor, so the money is split.
+    plain_below, plain_above = _weighted(rows)
+    return (below, *plain_below), (above, *plain_above)

@@ -231,6 +231,7 @@ def _evidence(
             target_marginal=None if target_marginal is None else Marginal(target_marginal),
             q_logged=q_logged,
             q_target=q_target,
+            q_is_past_only=mapping.model_is_past_only and q_target is not None,
             actions=table,
             score_residual=None if table is None else score_residual(table),
             features=None if context.features is None else context.features[page],

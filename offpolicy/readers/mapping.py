@@ -72,6 +72,21 @@ class ActionColumns:
 
 
 @dataclass(frozen=True)
+class RankerColumns:
+    """Where a saved model finds what it ranks from.
+
+    Attributes:
+        catalogue: A file of items, beside the mapping file.
+        roles: By role the columns that hold it (or the one column of lists), or the number that it is in every row.
+        held_out: Whether it is declared that a model learned from none of the log's shoppers.
+    """
+
+    catalogue: str
+    roles: Mapping[str, tuple[str, ...] | float]
+    held_out: bool = False
+
+
+@dataclass(frozen=True)
 class LogMapping:
     """Columns to roles.
 
@@ -86,6 +101,8 @@ class LogMapping:
         time, query, logger, segments, features: Columns; None or empty where not known.
         action: What was shown: one column a slot.
         model_logged, model_target: A reward model's expectation of each logged slot, and of the page under the target.
+        model_is_past_only: Whether that model knew of earlier shoppers alone, in the order of the log.
+        ranker: What saved models rank from; None where it is not said.
         loggers: Probability of the logged page under each of several loggers, by the logger's name.
         examination: Chance that a slot is looked at, relative to the first, for click models.
         unit: What a row of the evidence is, in the singular.
@@ -112,6 +129,8 @@ class LogMapping:
     action: tuple[str, ...] = ()
     model_logged: tuple[str, ...] = ()
     model_target: str | None = None
+    model_is_past_only: bool = False
+    ranker: RankerColumns | None = None
     loggers: Mapping[str, str] | None = None
     examination: tuple[float, ...] = ()
     unit: str = "search"

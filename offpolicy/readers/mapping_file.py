@@ -7,12 +7,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from offpolicy.readers.mapping import KINDS, LAYOUTS, SCALES, ActionColumns, Chance, Kind, Layout, LogMapping, Scale
+from offpolicy.readers.mapping import (
+    KINDS,
+    LAYOUTS,
+    SCALES,
+    ActionColumns,
+    Chance,
+    Kind,
+    Layout,
+    LogMapping,
+    RankerColumns,
+    Scale,
+)
 from simenv.errors import UserError, unknown_name
 
 TOP = (
     "layout", "unit", "reward_range", "max_weight", "independent_rows", "estimated_propensities", "kind_is_certain",
     "examination", "columns", "rewards", "propensity", "target", "actions", "model", "loggers",
+    "ranker",
+)  # fmt: skip
+RANKER_ROLES = (
+    "candidates", "query", "query_terms", "locale", "device", "visit", "day", "time", "search", "page", "history",
+    "history_weight", "last_brand", "discount", "recent", "recent_bought", "recent_age",
 )  # fmt: skip
 ROLES = ("shopper", "session", "page", "slot", "time", "query", "logger", "action", "segments", "features")
 
@@ -43,9 +59,10 @@ def mapping_of(given: Mapping[str, Any]) -> LogMapping:
     """
     _known("key", given, TOP)
     layout = cast(Layout, _word(given, "layout", LAYOUTS))
-    roles, model = _section(given, "columns", ROLES), _section(given, "model", ("logged", "target"))
+    roles, model = _section(given, "columns", ROLES), _section(given, "model", ("logged", "target", "past_only"))
     rewards = _section(given, "rewards", None)
     loggers = _section(given, "loggers", None)
+    ranker = _section(given, "ranker", ("catalogue", "held_out", *RANKER_ROLES))
     actions = _section(given, "actions", ("values", "logger", "target", "kinds"))
     made = LogMapping(
         layout,
@@ -66,6 +83,8 @@ def mapping_of(given: Mapping[str, Any]) -> LogMapping:
         action=_names("columns.action", roles.get("action", [])),
         model_logged=_names("model.logged", model.get("logged", [])),
         model_target=_name(model, "target"),
+        model_is_past_only=_flag(model, "past_only"),
+        ranker=_ranker(ranker) if ranker else None,
         loggers={name: _names(f"loggers.{name}", value)[0] for name, value in loggers.items()} or None,
         examination=_numbers(given, "examination"),
         unit=_text(given, "unit", "action" if layout == "single" else "search"),
@@ -152,6 +171,22 @@ def _actions(section: Mapping[str, Any]) -> ActionColumns:
     if len(made.kinds) not in (0, n):
         raise UserError(f"[actions] has {n} values and {len(made.kinds)} kinds; expected one kind an action, or none.")
     return made
+
+
+def _ranker(section: Mapping[str, Any]) -> RankerColumns:
+    if "catalogue" not in section or "candidates" not in section:
+        raise UserError(
+            "[ranker] needs catalogue (a Parquet file of the items) and candidates (columns of item numbers)."
+        )
+    roles: dict[str, tuple[str, ...] | float] = {}
+    for role in RANKER_ROLES:
+        found = section.get(role)
+        number = _number(section, role) if type(found) in (int, float) else None
+        if number is not None:
+            roles[role] = number
+        elif found is not None:
+            roles[role] = _names(f"ranker.{role}", found)
+    return RankerColumns(_text(section, "catalogue", ""), roles, _flag(section, "held_out"))
 
 
 def _known(what: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:

@@ -225,7 +225,10 @@ def _understood(
         ("slots", f"{n_slots}; from {counts[0]} to {counts[-1]} actions"),
         (
             "cluster",
-            f"{len({event.shopper for event in events}):,} shoppers" if named else "rows are declared independent",
+            f"{len({event.shopper for event in events}):,} shoppers"
+            if named
+            else "each event by itself: nothing names a shopper, so events are assumed independent, which no data here "
+            "can check and which forbids 'trust'; --shopper c.PATH names one",
         ),
         ("reward", f"{total.mean():.4g} an event (negative cost), from {total.min():g} to {total.max():g}"),
         ("propensity", f"conditional, from {p.min():.3g} to {p.max():.3g}"),

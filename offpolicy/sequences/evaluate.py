@@ -31,6 +31,7 @@ def evaluate_sequences(
     level: float = 0.95,
     interval: str = "t",
     seed: int = 0,
+    replicates: int = 1000,
 ) -> list[Estimate]:
     """Estimate what the target policy earns over whole sequences of searches.
 
@@ -42,13 +43,24 @@ def evaluate_sequences(
         level: Of the intervals.
         interval: Name in `offpolicy.intervals.registry.INTERVALS`.
         seed: Of cross-fitting and of intervals that resample.
+        replicates: B, of a bootstrap.
 
     Raises:
         UserError: If the evidence lacks sessions, the unit is unknown, or as `offpolicy.evaluate`.
     """
-    whole = sequences_of(evidence, unit, seed, by_state=bool(BY_STATE & set(estimators or ())))
-    names = (DEFAULT if whole.fitted is None else WITH_MODEL) if estimators is None else estimators
-    return evaluate(whole, names, level, interval, seed)
+    whole = sequences_for(evidence, unit, seed, estimators)
+    names = names_for(whole) if estimators is None else estimators
+    return evaluate(whole, names, level, interval, seed, replicates)
+
+
+def names_for(whole: Evidence) -> tuple[str, ...]:
+    """The estimators of sequences that such evidence can feed."""
+    return DEFAULT if whole.fitted is None else WITH_MODEL
+
+
+def sequences_for(evidence: Evidence, unit: str, seed: int, estimators: Sequence[str] | None) -> Evidence:
+    """As `sequences_of`, with what these estimators need; those of every evaluation where None."""
+    return sequences_of(evidence, unit, seed, by_state=bool(BY_STATE & set(estimators or ())))
 
 
 def sequences_of(evidence: Evidence, unit: str, seed: int = 0, *, by_state: bool = False) -> Evidence:

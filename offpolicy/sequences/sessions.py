@@ -14,7 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from offpolicy.audit.checks import of_the_log
 from offpolicy.evidence import Evidence
+from offpolicy.inference import clusters
+from offpolicy.terms import joint
 from simenv.errors import UserError
 from simenv.propensity import Conditional
 
@@ -94,12 +97,14 @@ def side_by_side(evidence: Evidence, layout: Layout, unit: str) -> Evidence:
 
     Returns:
         One row a sequence, one column a step: total reward of a step, probability of its whole slate given what went
-        before. Columns of reward models are left out: what is needed here are models of what comes later.
+        before. Columns of reward models are left out: what is needed here are models of what comes later. What stands
+        around a sequence is what stood around its first search, which nothing in the sequence has moved yet.
 
     Raises:
         UserError: If the rows of one sequence belong to several clusters.
     """
-    cluster = evidence.cluster[layout.row[:, 0]]
+    first = layout.row[:, 0]
+    cluster = evidence.cluster[first]
     apart = (evidence.cluster[np.maximum(layout.row, 0)] != cluster[:, None]) & (layout.row >= 0)
     if apart.any():
         row = int(layout.row[apart][0])
@@ -116,4 +121,9 @@ def side_by_side(evidence: Evidence, layout: Layout, unit: str) -> Evidence:
         propensity_kind=evidence.propensity_kind,
         unit=unit,
         length=layout.length,
+        features=None if evidence.features is None else evidence.features[first],
+        feature_names=evidence.feature_names,
+        segments={name: column[first] for name, column in evidence.segments.items()},
+        time=None if evidence.time is None else evidence.time[first],
+        log_findings=of_the_log(evidence, joint(evidence), clusters(evidence)),
     )

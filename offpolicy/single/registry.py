@@ -15,8 +15,14 @@ _CAB = "Su, Wang, Santacatterina and Joachims 2019"
 _SAITO = "Saito, Ren and Joachims 2023"
 _FARAJTABAR = "Farajtabar, Chow and Ghavamzadeh 2018"
 _BLENDED = "the reward model stands in for a part of the weights, and its error there biases it unseen"
-_CLIPPED = Strength(weights.clip, 10.0, np.inf, 0.0, np.inf, (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0), above)
-_STATIC = Strength(weights.scale, 0.5, 1.0, 0.0, 1.0, (0.9, 0.75, 0.5, 0.25, 0.1), rest)
+_CLIPPED = Strength(
+    weights.clip, 10.0, np.inf, 0.0, np.inf, (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0), above,
+    does="weights above 10 are cut to 10, and the reward model speaks for what was cut",
+)  # fmt: skip
+_STATIC = Strength(
+    weights.scale, 0.5, 1.0, 0.0, 1.0, (0.9, 0.75, 0.5, 0.25, 0.1), rest,
+    does="half of the value is by weights, the rest is the reward model's",
+)  # fmt: skip
 
 SINGLE_ACTIONS = (
     Estimator(

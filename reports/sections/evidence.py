@@ -23,10 +23,11 @@ def audit_section(table: pd.DataFrame) -> Section:
 
 
 def by_segment_section(table: pd.DataFrame) -> Section:
-    """Values and lifts by segment."""
+    """Values and lifts by segment; of several rewards, those of the one that is told first."""
+    of = f": {table['reward'].iloc[0]}" if "reward" in table else ""
     return Section(
         "by-segment",
-        f"By {table['column'].iloc[0]}",
+        f"By {table['column'].iloc[0]}{of}",
         "Who looks at many segments finds one that moved by luck: intervals of lifts hold all at once, and p-values "
         "are corrected for their number. Each verdict is made from the rows of its segment alone.",
         None,

@@ -5,8 +5,8 @@
 """
 
 from simenv.log.batch import LogBatch
-from simenv.log.read import Log, RowGroup
+from simenv.log.read import Log, RowGroup, read_catalogue
 from simenv.log.schema import SCHEMA_VERSION
 from simenv.log.write import write_log
 
-__all__ = ["SCHEMA_VERSION", "Log", "LogBatch", "RowGroup", "write_log"]
+__all__ = ["SCHEMA_VERSION", "Log", "LogBatch", "RowGroup", "read_catalogue", "write_log"]

@@ -162,10 +162,7 @@ class Log:
         path = self.folder / CATALOGUE_FILE
         if not path.is_file():
             raise UserError(f"'{self.folder}' has no {CATALOGUE_FILE}; features of its items cannot be made.")
-        table = pq.read_table(path)
-        names = ("category", "department", "brand", "colour", *ATTRIBUTES, "price", "price_z", "rating", "popularity")
-        columns = {name: table[name].combine_chunks().to_numpy(zero_copy_only=False) for name in names}
-        return PublicCatalogue(style=_matrix(table["style"].combine_chunks()), **columns)
+        return read_catalogue(path)
 
     def batches(
         self,
@@ -336,6 +333,24 @@ def _batch(rows: pa.RecordBatch, first: int, log: Log, want_query: bool) -> LogB
         house_purchased=maybe("house_purchased", np.bool_, log.n_house),
         ad_revenue=maybe("ad_revenue", np.float64, log.n_house),
     )
+
+
+def read_catalogue(path: Path) -> PublicCatalogue:
+    """The public catalogue in a Parquet file as a log holds it: row i is item i.
+
+    Raises:
+        UserError: where it cannot be read, or lacks a column.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"catalogue '{path}' cannot be read ({error}); expected a Parquet file.") from error
+    names = ("category", "department", "brand", "colour", *ATTRIBUTES, "price", "price_z", "rating", "popularity")
+    lacking = [name for name in (*names, "style") if name not in table.column_names]
+    if lacking:
+        raise UserError(f"catalogue '{path}' lacks {', '.join(lacking)}; expected the columns of docs/log-schema.md.")
+    columns = {name: table[name].combine_chunks().to_numpy(zero_copy_only=False) for name in names}
+    return PublicCatalogue(style=_matrix(table["style"].combine_chunks()), **columns)
 
 
 def _matrix(column: pa.FixedSizeListArray) -> npt.NDArray[Any]:

@@ -58,7 +58,9 @@ def _estimators() -> dict[str, str]:
     for name, one in ESTIMATORS.items():
         when = "with --per session or shopper; " if "length" in one.needs else ""
         when = when or ("" if one.by_default else "when named; ")
-        told[name] = f"{when}assumes: {one.assumption} ({one.paper})"
+        words = "" if one.strength is None else one.strength.does
+        does = f"{words}; `{name}:NUMBER` sets another; " if words else ""
+        told[name] = f"{when}{does}assumes: {one.assumption} ({one.paper})"
     return told
 
 

@@ -17,7 +17,8 @@ from policies.registry import named_policy
 from scenarios.beyond import GAMMAS, beyond, sensitivity_rows
 from scenarios.config import Estimation
 from scenarios.evaluation import Wishes, estimate_rows
-from scenarios.evidence import Joining, join_log, join_rewards
+from scenarios.evidence import join_log, join_rewards
+from scenarios.joining import Joining
 from scenarios.rewards import OWN, REWARDS
 from simenv.errors import UserError
 from simenv.log import Log
@@ -79,8 +80,10 @@ def test_rewards_have_records_of_their_own_and_panels_of_their_own(
 ) -> None:
     out = tmp_path / "run"
     line = ["evaluate", "--log", str(log_folder), "--policy", "lexical", "--rewards", "clicks, purchases", "--quiet"]
-    assert call([*line, "--estimators", "snips,dr-item", "--width", ".1", "--json", "--out", str(out)]) == 0
+    line += ["--estimators", "snips,dr-item", "--by", "visitor"]
+    assert call([*line, "--width", ".1", "--json", "--out", str(out)]) == 0
     told = json.loads(capsys.readouterr().out)
+    assert {one["reward"] for one in told["segments"]} == {"clicks"}
     assert [(one["reward"], one["estimator"]) for one in told["estimates"]] == [
         ("clicks", "snips"), ("clicks", "dr-item"), ("purchases", "snips"), ("purchases", "dr-item")]  # fmt: skip
     assert [one["reward"] for one in told["plans"]] == ["clicks", "clicks", "purchases", "purchases"]
@@ -88,7 +91,11 @@ def test_rewards_have_records_of_their_own_and_panels_of_their_own(
     with (out / "tables" / "estimates.csv").open(newline="") as file:
         assert {row["source"] for row in csv.DictReader(file)} == {"log, clicks", "log, purchases"}
     assert call(["report", str(out)]) == 0
-    assert "How far the number bends" in (out / "report.html").read_text()
+    drawn = (out / "report.html").read_text()
+    assert "How far the number bends" in drawn
+    assert "By visitor: clicks" in drawn
+    assert call(line) == 0
+    assert "By visitor, of clicks, by" in capsys.readouterr().out
 
 
 def test_the_terminal_says_how_far_the_number_bends(log_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from policies.registry import named_policy
+from scenarios import refits
 from scenarios.evaluate import SHARED_STOCK, evaluate_native
 from scenarios.headline import finding
 from scenarios.progress import SilentProgress
@@ -204,3 +205,79 @@ def test_a_log_of_shoppers_who_share_stock_says_so(log_folder: Path, tmp_path: P
         for log in (shared, log_folder)
     ]
     assert [SHARED_STOCK in each for each in told] == [True, False]
+
+
+def test_a_reward_model_of_the_past_lets_doubly_robust_values_be_bet_on(
+    log_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["evaluate", "--log", str(log_folder), "--policy", "lexical", "--interval", "sequence", "--quiet"]
+    assert call([*line, "--estimators", "dr"]) == 2
+    assert "add --reward-model past" in capsys.readouterr().err
+    out = tmp_path / "run"
+    assert call([*line, "--reward-model", "past", "--json", "--out", str(out)]) == 0
+    by_name = {one["estimator"]: one for one in json.loads(capsys.readouterr().out)["estimates"]}
+    assert by_name["dr"]["low"] < by_name["dr"]["value"] < by_name["dr"]["high"] < 3.0
+    assert not {"dm", "cascade-dr"} & set(by_name)  # the first 200 shoppers have no model to average
+    run = json.loads((out / "run.json").read_text())
+    assert any("read twice" in note for note in run["notes"])
+    assert run["seeds"] == {"folds and resampling": 0}
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--reward-model", "path"], "Did you mean 'past'?"),
+        (["--reward-model", "past", "--estimators", "dm"], "of the first shoppers"),
+        (["--reward-model", "past", "--rewards", "clicks", "--per", "session"], "is per search"),
+        (["--reward-model", "past", "--stream"], "--reward-model past and --refits need all rows"),
+    ],
+)
+def test_what_a_reward_model_of_the_past_cannot_do_is_refused(
+    log_folder: Path, options: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["evaluate", "--log", str(log_folder), "--policy", "lexical", "--quiet", *options]) == 2
+    assert complaint in " ".join(capsys.readouterr().err.split())
+
+
+def test_values_of_sessions_are_audited_as_sessions(log_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["evaluate", "--log", str(log_folder), "--policy", "lexical", "--per", "session", "--json", "--quiet"]
+    assert call(line) == 0
+    told = json.loads(capsys.readouterr().out)
+    by_check = {one["check"]: one for one in told["audit"]}
+    assert by_check["placebo"]["outcome"] != "not checked"  # asked of the searches
+    assert by_check["balance"]["outcome"] != "not checked"  # asked of whole sessions
+    by_name = {one["estimator"]: one for one in told["estimates"]}
+    assert by_name["pdis"]["rows"] < Log.open(log_folder).n_rows
+    assert any("effective sessions" in reason for reason in by_name["pdis"]["reasons"])
+
+
+def test_the_direct_method_may_be_fitted_again_and_then_knows_its_variance(
+    log_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["evaluate", "--log", str(log_folder), "--policy", "lexical", "--estimators", "dm,ips", "--json", "--quiet"]
+    assert call(line) == 0
+    before = {one["estimator"]: one for one in json.loads(capsys.readouterr().out)["estimates"]}
+    assert call([*line, "--refits", "100"]) == 0
+    after = {one["estimator"]: one for one in json.loads(capsys.readouterr().out)["estimates"]}
+    assert after["ips"] == before["ips"]
+    assert after["dm"]["value"] == before["dm"]["value"]
+    assert after["dm"]["low"] < after["dm"]["value"] < after["dm"]["high"]
+    assert after["dm"]["high"] - after["dm"]["low"] > 1.5 * (before["dm"]["high"] - before["dm"]["low"])
+    assert after["dm"]["interval"] == "refit bootstrap, variance only"
+    assert after["dm"]["verdict"] != "trust"
+    assert any("knows nothing of the model's bias" in reason for reason in after["dm"]["reasons"])
+    assert not any("ignores the model's error" in reason for reason in after["dm"]["reasons"])
+
+
+def test_refits_hold_all_features_and_so_are_for_small_logs(
+    log_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refits, "REFIT_SEARCHES", 50)
+    line = ["evaluate", "--log", str(log_folder), "--policy", "lexical", "--quiet", "--refits", "100"]
+    for options, complaint in (
+        ([], "of at most 50; this log has"),
+        (["--estimators", "ips"], "which --estimators leaves out"),
+        (["--per", "session"], "--refits is of 'dm', per search"),
+    ):
+        assert call([*line, *options]) == 2
+        assert complaint in " ".join(capsys.readouterr().err.split())

@@ -122,7 +122,7 @@ def test_without_weights_a_click_model_answers_and_is_not_trusted(
         ("--log log.csv --mapping map.toml", "no target policy is given"),
         ("--log log.csv --mapping nowhere.toml", "mapping 'nowhere.toml' does not exist"),
         ("--log nowhere.csv --mapping map.toml", "does not exist; expected a log"),
-        ("--log log.csv --mapping map.toml --policy linear", "policy 'linear' cannot rank on this log"),
+        ("--log log.csv --mapping map.toml --policy linear", "mapping does not say what stood on it. Add [ranker]"),
         ("--log log.csv --mapping map.toml --policy nowhere:f", "policy 'nowhere:f' cannot be loaded"),
         ("--log log.csv --mapping map.toml --policy foreign_policy:np", "is a module; expected a function"),
         ("--log log.csv --dry-run", "give --mapping MAP.toml"),
@@ -224,3 +224,18 @@ target = ["q0", "q1", "q2", "q3"]
     assert all(name in told for name in names)
     assert call([*start[:4], str(tmp_path / "nameless.toml"), "--estimators", "offcem"]) == 2
     assert "offpolicy.single.kinds" in capsys.readouterr().err
+
+
+def test_a_models_word_may_be_bet_with_where_the_mapping_says_that_it_knew_the_past_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = TARGET + '[model]\nlogged = "p"\ntarget = "q"\n'
+    (folder / "folds.toml").write_text(MAP + model)
+    (folder / "past.toml").write_text(MAP + model + "past_only = true\n")
+    line = "--log log.csv --estimators dr --interval betting --reward-range 0,1 --max-weight 3 --json --mapping"
+    assert "fitted on earlier rows only" in run(f"{line} folds.toml", capsys)[2]
+    code, out, _ = run(f"{line} past.toml", capsys)
+    assert code == 0
+    (one,) = json.loads(out)["estimates"]
+    assert 0.0 < one["low"] < one["high"] <= 1.0
+    assert "write past_only = true there" in run(f"{line} past.toml --reward-model past", capsys)[2]

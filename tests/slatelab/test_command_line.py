@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import typer
 
+from offpolicy import ESTIMATORS
 from simenv.errors import UserError
 from slatelab import main, output
 from slatelab.main import VERBS, call
@@ -233,3 +234,10 @@ def test_reasons_are_told_once_for_all_estimators_that_share_them(capsys: pytest
     shown = capsys.readouterr().out
     assert "ips, snips: do not use: 4.8 effective positives\n" in shown
     assert "10,000 rows; 99.5% intervals (betting), errors clustered by shopper" in shown
+
+
+def test_the_list_of_estimators_says_in_words_what_reshaping_does(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["list", "estimators", "--json"]) == 0
+    about = {one["name"]: one["about"] for one in json.loads(capsys.readouterr().out)["estimators"]}
+    assert "weights above 10 are cut to 10; `clipped-ips:NUMBER` sets another" in about["clipped-ips"]
+    assert all(one.strength.does for one in ESTIMATORS.values() if one.strength is not None)

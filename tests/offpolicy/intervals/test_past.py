@@ -11,7 +11,7 @@ import pytest
 from offpolicy import Evidence
 from offpolicy.intervals.betting import betting
 from offpolicy.intervals.case import Asked, Case
-from offpolicy.intervals.past import past_only
+from offpolicy.intervals.past import fit_past, past_only
 from simenv.errors import UserError
 
 MakeLog = Callable[..., Evidence]
@@ -52,3 +52,33 @@ def test_a_doubly_robust_bet_with_the_past_covers_and_beats_plain_weights(
         ratios.append((found.high - found.low) / (plain.high - plain.low))
     assert covered >= 35
     assert np.mean(ratios) < 1.0
+
+
+def test_a_huge_bound_costs_a_doubly_robust_bet_no_more_than_half_its_money(
+    make_log: MakeLog, make_case: MakeCase
+) -> None:
+    """Where weights may reach 1,000, bets with the model stake next to nothing; the other half bets as plain weights.
+
+    A limit at half the money is that of 2.5% at 1.25%: 1.06 times as wide in a normal tail; twice that is allowed.
+    """
+    rng = np.random.default_rng(0)
+    log = make_log(np.where(rng.random(2_000) < 0.5, 1.6, 0.4), (rng.random(2_000) < 0.3) * 1.0, 1_000.0)
+    q = {"q_logged": np.full((2_000, 1), 0.3), "q_target": np.full(2_000, 0.3)}
+    found = betting(make_case(replace(log, **q, q_is_past_only=True), "dr"), Asked())
+    plain = betting(make_case(log), Asked())
+    assert found.high - found.low < 1.12 * (plain.high - plain.low)
+    with pytest.raises(UserError, match="--reward-model past"):
+        betting(make_case(replace(log, **q), "dr"), Asked())
+
+
+def test_who_was_not_seen_when_models_were_fitted_came_later_and_has_the_last() -> None:
+    rng = np.random.default_rng(0)
+    features, cluster = rng.standard_normal((300, 2, 3)), rng.permutation(300) + 1_000
+    models = fit_past(features, (rng.random((300, 2)) < 0.5) * 1.0, cluster, first=100)
+    assert len(models.models) == 4  # of nobody, 100, 200 and all 300: doubled, a log of 400 would need no more
+    assert (models.block_of(np.array([7, 2_000])) == 3).all()
+    assert (models.block_of(cluster[[0, 99, 100, 199, 200, 299]]) == [0, 0, 1, 1, 2, 2]).all()
+    assert (models.expect(cluster[:100], features[:100]) == 0.0).all()
+    assert models.expect(cluster[100:], features[100:, 0], slot=1) == pytest.approx(
+        models.expect(cluster[100:], features[100:, [0, 0]])[:, 1]
+    )

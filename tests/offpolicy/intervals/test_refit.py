@@ -29,8 +29,10 @@ def test_refitting_covers_where_the_model_is_right_and_a_frozen_model_has_no_wid
         def refit(weight: Floats, arm: npt.NDArray[np.bool_] = arm, reward: Floats = reward) -> Floats:
             return np.full(len(weight), (weight * arm) @ reward / (weight @ arm))
 
-        found = refit_bootstrap(refit, Clusters(None, 400, 400), 400, Asked(replicates=200, seed=seed))
+        found, lift = refit_bootstrap(refit, Clusters(None, 400, 400), reward, Asked(replicates=200, seed=seed))
         covered += found.low <= 0.4 <= found.high
+        assert lift.value == pytest.approx(found.value - reward.mean())
+        assert lift.stderr < found.stderr  # what the logger earned is drawn with it
         assert 0.1 < found.high - found.low < 0.3  # 100 rows of arm 1: 2 * 1.96 * .049 = .19
     assert covered >= 33  # 36 or more are expected; of 40 with 92%, fewer than 33 occur once in 100
     assert "bias" in VARIANCE_ONLY
@@ -56,4 +58,4 @@ def test_the_direct_methods_own_interval_knows_nothing_and_its_verdict_says_so(m
 
 def test_a_refit_of_the_wrong_shape_is_refused() -> None:
     with pytest.raises(UserError, match=r"refit gave \(3,\); expected one finite number for each of 10 rows"):
-        refit_bootstrap(lambda weight: weight[:3], Clusters(None, 10, 10), 10, Asked())
+        refit_bootstrap(lambda weight: weight[:3], Clusters(None, 10, 10), np.zeros(10), Asked())
