@@ -31,7 +31,8 @@ class MyopicOracle:
 
     def score(self, page: Page, truth: Truth | None) -> F32:
         """The number of slots from an item's own down to the last; below 1 for what is not on the best page."""
-        return _best_page(_required(truth), 0.0)
+        known = _required(truth)
+        return page_of_worth(known, known.value)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class PleasingOracle:
 
     def score(self, page: Page, truth: Truth | None) -> F32:
         """See `MyopicOracle.score`."""
-        return _best_page(_required(truth), self.weight)
+        known = _required(truth)
+        return page_of_worth(known, known.value + self.weight * known.satisfaction if self.weight else known.value)
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,14 @@ def slate_scores(slate: npt.NDArray[np.int32], worth: npt.NDArray[np.floating]) 
     return score
 
 
+def page_of_worth(known: Truth, worth: npt.NDArray[np.floating]) -> F32:
+    """Scores (N, C) that show the best page where a click on each candidate is worth that much, (N, C)."""
+    look = Appeal(known.attraction, known.satisfaction)
+    best = best_slate(known.click_model, look, worth, known.n_slots, known.taken)
+    return slate_scores(best.slate, known.attraction * worth)
+
+
 def _required(truth: Truth | None) -> Truth:
     if truth is None:
         raise UserError("the oracle ranks by hidden truth, which a log does not hold; it can be played, not judged.")
     return truth
-
-
-def _best_page(known: Truth, weight: float) -> F32:
-    worth = known.value + weight * known.satisfaction if weight else known.value
-    look = Appeal(known.attraction, known.satisfaction)
-    best = best_slate(known.click_model, look, worth, known.n_slots, known.taken)
-    return slate_scores(best.slate, known.attraction * worth)

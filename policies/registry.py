@@ -126,7 +126,7 @@ POLICIES: dict[str, Entry] = {
         "policies.from_logs.learner:PlackettLuceGradient", learns=True,
     ),
     "ppo-slate": Entry(
-        "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.01, "policies.slate_net:SlateScorer",
+        "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.0001, "policies.slate_net:SlateScorer",
         learns=True, trained_by="policies.rllib.train:ppo_trainer", acts=True,
     ),
     "bc-slate": Entry(
@@ -137,6 +137,11 @@ POLICIES: dict[str, Entry] = {
         "shows what went well of what a log's ranker showed, by RLlib's MARWIL", 1.0, 0.01,
         "policies.slate_imitation:MARWIL_SLATE", learns=True,
         trained_by="policies.rllib.offline_training:offline_trainer",
+    ),
+    "slateq-offline": Entry(
+        "SlateQ from a log: long-term values, with doubt about what nobody tried", 0.3, 0.0001,
+        "policies.slateq_offline:OfflineSlateQScorer", learns=True,
+        trained_by="policies.rllib.slateq_offline_training:offline_slateq_trainer",
     ),
     "slateq": Entry(
         "SlateQ: item-wise long-term values and a choice model, trained by RLlib in the market", 0.3, 0.0001,

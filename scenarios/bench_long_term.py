@@ -53,7 +53,7 @@ BANDITS: dict[str, dict[str, Any]] = {
     "linear": {},
 }
 # Large batches and a lambda_ below 1: what a shopper brings much later is mostly luck.
-PPO: dict[str, Any] = {"batch": 2048, "minibatch": 1024, "learning_rate": 0.01}
+PPO: dict[str, Any] = {"batch": 2048, "minibatch": 1024, "learning_rate": 0.01, "floor": 0.01}
 LEARNERS: dict[str, dict[str, Any]] = {
     FUTURE: {**PPO, "gamma": 0.95, "lambda_": 0.9},
     NO_FUTURE: {**PPO, "gamma": 0.0},

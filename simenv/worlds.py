@@ -125,7 +125,11 @@ WORLDS: dict[str, WorldParams] = {
     ),
     "long-term": dataclasses.replace(
         _DEFAULT,
-        question=("QUESTION"),
+        question=(
+            "Satisfaction brings back and purchases sate: does a policy that learns for thirty days beat one that "
+            "learns for the click? The myopic oracle earns 12.1 clicks a shopper, the best index that adds "
+            "satisfaction 13.7; PPO with a future 8.0, the best bandit 7.5 (+0.50 +-0.12, 95%, five seeds)."
+        ),
         attraction=Attraction(quality=0.0),
         conversion=Conversion(cart_base=-6.0, cart_quality=3.5, buy_base=3.0),
         shoppers=Shoppers(mean_gap_days=1.5, horizon_days=30),

@@ -33,7 +33,7 @@ from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from typing_extensions import override
 
 from policies.rllib.module import SlateModule
-from policies.rllib.offline_data import Batches, Logged, Reading, Span, log_layout
+from policies.rllib.offline_data import Batches, Logged, Reading, Span, log_layout, windows
 from policies.rllib.offline_learner import SlateMARWILLearner
 from simenv.errors import UserError
 from simenv.log.read import Log
@@ -186,7 +186,7 @@ class SlateLogData(OfflineData):  # type: ignore[misc]
     def __init__(self, config: SlateMARWILConfig) -> None:
         """Open the log that the configuration names; RLlib's own reader is not set up, so Ray need not run."""
         self.config = config
-        self.batches = Batches(config.log(), config.reading(), config.train_batch_size_per_learner)
+        self.batches = Batches(config.log(), config.reading(), windows, config.train_batch_size_per_learner)
         self.iter_batches_kwargs: dict[str, Any] = {}
 
     @override
@@ -203,7 +203,7 @@ class SlateLogData(OfflineData):  # type: ignore[misc]
         return learner_batch(pages, self.batches)
 
 
-def learner_batch(pages: Logged, batches: Batches) -> MultiAgentBatch:
+def learner_batch(pages: Logged, batches: Batches[Logged]) -> MultiAgentBatch:
     """Pages as RLlib's learners take them; returns in units of their spread."""
     columns = {
         Columns.OBS: pages.observation,

@@ -7,10 +7,10 @@ shuffled or left out. Memory holds a window of some 32,768 rows, whatever the le
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import Literal, get_args
+from typing import Generic, Literal, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +80,9 @@ class Logged:
         return len(self.row)
 
 
+Pages = TypeVar("Pages", bound=Logged)
+
+
 def log_layout(log: Log) -> PageLayout:
     """Where each field of the log's pages lies in a flat observation."""
     return layout_of(len(log.catalogue().category), log.manifest["n_candidates"], log.manifest["n_style"])
@@ -100,7 +103,21 @@ def windows(log: Log, reading: Reading, batch: int = BATCH) -> Iterator[Logged]:
             does not end.
     """
     layout = log_layout(log)
-    half = reading.half
+    for rows in whole_stays(log, reading.half, batch):
+        yield _logged(rows, layout, reading)
+
+
+def whole_stays(log: Log, half: int | None, batch: int = BATCH) -> Iterator[LogBatch]:
+    """The log in its order, some `batch` rows at once; a shopper is never split between two of them.
+
+    Args:
+        log: The log.
+        half: Only the shoppers of that half; all where None.
+        batch: Rows read at once.
+
+    Raises:
+        UserError: as `windows`.
+    """
     keep = None if half is None else (lambda shopper: in_half(shopper, half))
     batches = log.batches(keep, batch)
     rows, held = next(batches, None), None
@@ -114,40 +131,48 @@ def windows(log: Log, reading: Reading, batch: int = BATCH) -> Iterator[Logged]:
         else:
             _refuse_cut_off(joined, np.arange(cut) == cut - 1)
         if cut:
-            yield _logged(take(joined, slice(0, cut)), layout, reading)
+            yield take(joined, slice(0, cut))
 
 
-def shuffled(pages: Logged, seed: int, epoch: int) -> Logged:
+def shuffled(pages: Pages, seed: int, epoch: int) -> Pages:
     """The same pages in the order in which a pass learns from them: a function of seed, pass and row."""
     return take(pages, np.argsort(hashing.absorb(hashing.stream(seed, f"pass {epoch}"), pages.row), kind="stable"))
 
 
-class Batches:
+class Batches(Generic[Pages]):
     """A log in batches of about a size, pass after pass; where it stands can be kept and gone on from."""
 
-    def __init__(self, log: Log, reading: Reading, size: int, passes: int | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        reading: Reading,
+        read: Callable[[Log, Reading], Iterator[Pages]],
+        size: int,
+        passes: int | None = None,
+    ) -> None:
         """Start at the beginning.
 
         Args:
             log: The log.
             reading: Whose pages, and what is counted.
+            read: Its windows, as `windows` gives them.
             size: Pages in a batch, about: a window is dealt out evenly, so that no batch is a small rest.
             passes: How often the log is read; again and again where None.
 
         Raises:
             UserError: where nothing of the log is to be learned from.
         """
-        self.log, self.reading, self.size, self.passes = log, reading, size, passes
+        self.log, self.reading, self.size, self.passes, self._read = log, reading, size, passes, read
         self._met: I64 = np.empty(0, dtype=np.int64)
         self._begin(0, 0)
-        first = next(windows(log, reading), None)
+        first = next(read(log, reading), None)
         if first is None or not len(first):
             raise UserError(f"log '{log.folder}' holds no page to learn from on half {reading.half} of its shoppers.")
         spread = float(first.returns.std())
         # Returns in these units, so that one learning rate serves clicks and euros: of the first window, for all.
         self.mean, self.spread = float(first.returns.mean()), spread if spread > 0.0 else 1.0
 
-    def next(self) -> Logged | None:
+    def next(self) -> Pages | None:
         """The next batch, or None where the last pass is over."""
         while not self._batches:
             if self.passes is not None and self._pass >= self.passes:
@@ -179,10 +204,10 @@ class Batches:
 
     def _begin(self, passes: int, skipped: int) -> None:
         self._pass, self._window, self._dealt = passes, 0, 0
-        self._windows = islice(windows(self.log, self.reading), skipped, None)
-        self._batches: list[Logged] = []
+        self._windows = islice(self._read(self.log, self.reading), skipped, None)
+        self._batches: list[Pages] = []
 
-    def _deal(self, window: Logged, dealt: int) -> None:
+    def _deal(self, window: Pages, dealt: int) -> None:
         self._met = np.union1d(self._met, window.shopper)
         mixed = shuffled(window, self.reading.seed, self._pass)
         edges = np.linspace(0, len(mixed), max(1, round(len(mixed) / self.size)) + 1).astype(int)

@@ -17,7 +17,7 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
 from policies.rllib.offline import SlateBCConfig, SlateMARWILConfig, learner_batch, log_spaces
-from policies.rllib.offline_data import Batches, count_pages
+from policies.rllib.offline_data import Batches, count_pages, windows
 from policies.rllib.quiet import one_thread, quiet
 from policies.rllib.train import place
 from policies.rllib.trainer import Assignment
@@ -42,11 +42,11 @@ class OfflineTrainer:
         Raises:
             UserError: for settings that do not go together, or where there is nothing to learn from.
         """
-        with quiet(), _without_news_of_the_stack():
+        with quiet(), without_news_of_the_stack():
             config.validate()
             self._log, passes = config.log(), settings["passes"]
             self._imitation, self._settings = imitation, settings
-            self._batches = Batches(self._log, config.reading(), config.train_batch_size_per_learner, passes)
+            self._batches = Batches(self._log, config.reading(), windows, config.train_batch_size_per_learner, passes)
             self.searches, self.budget = 0, passes * count_pages(self._log, config.half)
             if self.budget < 1:
                 raise UserError(f"passes is {passes}; expected at least 1.")
@@ -127,7 +127,7 @@ def offline_trainer(assignment: Assignment) -> OfflineTrainer:
 
 
 @contextmanager
-def _without_news_of_the_stack() -> Iterator[None]:
+def without_news_of_the_stack() -> Iterator[None]:
     """Keep RLlib 2.60 from telling, of offline algorithms alone, that its new API stack is now the default."""
     logger = logging.getLogger("ray.rllib.algorithms.algorithm_config")
 

@@ -40,8 +40,8 @@ class PPOSettings:
         epochs: Passes over a batch.
         clip: Range of the ratio of slates.
         hidden: Width of the network.
-        floor: Of the policy that plays and learns; to be wrapped with the same or less. A policy that learned without
-            one becomes so sharp that a floor put on later takes over its lower slots.
+        floor: Of the policy that plays and learns; to be wrapped with the same or less. Scores grow apart until the
+            lower slots weigh less than any large floor, which then fills them: see docs/rllib.md.
     """
 
     gamma: float = 0.0
@@ -52,7 +52,7 @@ class PPOSettings:
     epochs: int = 2
     clip: float = 0.2
     hidden: int = 64
-    floor: float = 0.01
+    floor: float = 1e-4
 
 
 TUNED = PPOSettings()

@@ -9,9 +9,12 @@ What comes out is RLlib's contract: `SingleAgentEpisode`s with observations, act
 module and their look-back, ended episodes first in the order in which they ended, then a chunk of each that goes on
 under the same id at the next call. Equal to `SingleAgentEnvRunner` on the same seed; tests hold the two together.
 
+A module with a state (`is_stateful()`) is handed it as RLlib's connectors do: observations with a time axis of one,
+under STATE_IN what it gave out as STATE_OUT at the row's page before, its own start where an episode starts.
+
 What it cannot do is refused (`refuse_unsupported`): connectors of one's own between environment and module, callbacks
-for episodes and steps, modules with a state, environments that do not reset at the next step. Infos are dropped, and
-durations of episodes are not measured.
+for episodes and steps, environments that do not reset at the next step. Infos are dropped, and durations of episodes
+are not measured.
 """
 
 from __future__ import annotations
@@ -46,12 +49,13 @@ from ray.rllib.utils.metrics import (
 from ray.rllib.utils.numpy import convert_to_numpy
 from typing_extensions import override
 
+from policies.rllib.module_state import first_state, next_state, with_state, without_time
 from policies.rllib.quiet import quiet
 from policies.rllib.recording import Outputs, Recording, Stacked
 from simenv.errors import UserError
 from simenv.hashing import stream
 
-STANDING = ("_record", "_over", "_ids", "_taken", "_earned", "_ended", "num_env_steps_sampled_lifetime")
+STANDING = ("_record", "_over", "_state", "_ids", "_taken", "_earned", "_ended", "num_env_steps_sampled_lifetime")
 EPISODE_CALLBACKS = ("on_episode_created", "on_episode_start", "on_episode_step", "on_episode_end")
 
 
@@ -62,6 +66,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
     _needs_initial_reset: bool
     _record: Recording
     _over: npt.NDArray[np.bool_]  # (N,) rows whose next step only starts an episode
+    _state: Any  # arrays (N, ...): what a module with a state is handed next; None of one without
 
     @override
     def __init__(self, *, config: AlgorithmConfig, **kwargs: Any) -> None:
@@ -74,8 +79,6 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
         self._has_begun = False
         with quiet():
             super().__init__(config=_told_apart(config, kwargs.get("worker_index") or 0), **kwargs)
-        if self.module is not None and self.module.is_stateful():
-            raise _unsupported("a module with a state (`is_stateful()`)")
         if self.env is not None:
             _check_environment(self.env, self.config)
         window = self.config.metrics_num_episodes_for_smoothing / (self.config.num_env_runners or 1)
@@ -159,6 +162,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
         self._needs_initial_reset, self._has_begun = False, True
         self._record = Recording([_copied(observation)])
         self._over = np.zeros(self.num_envs, dtype=bool)
+        self._state = first_state(self.module, self.num_envs)
         self._ids = [uuid.uuid4().hex for _ in range(self.num_envs)]
         self._taken = [0] * self.num_envs  # steps of the row's episode in chunks that were returned
         self._earned = [0.0] * self.num_envs
@@ -182,6 +186,8 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
                 lambda value: torch.from_numpy(value).to(device), self._record.observations[-1]
             )
         }
+        if self._state is not None:
+            batch = with_state(batch, self._state, device)
         n_runners = self.config.num_env_runners or 1
         at = (self.num_env_steps_sampled_lifetime // n_runners + n_played) * n_runners
         with torch.no_grad(), self.metrics.log_time(RLMODULE_INFERENCE_TIMER):
@@ -189,7 +195,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
             if Columns.ACTIONS not in made:
                 _draw(module, made, explore)
         outputs: Outputs = convert_to_numpy(made)  # 64 bits become 32, as everywhere in RLlib
-        return outputs
+        return outputs if self._state is None else without_time(outputs)
 
     def _step(self, outputs: Outputs) -> bool:
         """Let every row play, and write it down; False where the environment failed and was made anew."""
@@ -207,6 +213,9 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
         record.terminated.append(np.array(terminated, dtype=bool))
         record.truncated.append(np.array(truncated, dtype=bool))
         self._over = record.terminated[-1] | record.truncated[-1]
+        if self._state is not None:
+            first = first_state(self.module, self.num_envs)
+            self._state = next_state(outputs.get(Columns.STATE_OUT), first, record.played[-1])
         record.outputs.append({Columns.ACTIONS: actions, **outputs})
         return True
 
@@ -232,7 +241,10 @@ class BatchedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
         back = min(steps.past, taken)
         span, n = slice(first - back, last + 1), last + 1 - first
         seen = slice(first - back, last + 2)
-        extra = {name: _buffer(value[row, span], back) for name, value in steps.extra.items()}
+        extra = {
+            name: _buffer(tree.map_structure(lambda each: each[row, span], value), back)
+            for name, value in steps.extra.items()
+        }
         extra[WEIGHTS_SEQ_NO] = _buffer(np.full(back + n, self._weights_seq_no), back)
         chunk = SingleAgentEpisode(
             id_=self._ids[row],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,8 +16,9 @@ from typing_extensions import override
 
 from policies.rllib.distribution import slate_distribution
 from policies.rllib.slateq_loss import Transitions, slate_scores
-from policies.rllib.slateq_worlds import slateq_world
+from policies.rllib.slateq_worlds import SlateQWorld, slateq_log_world, slateq_world
 from policies.slateq_net import SlateValues
+from simenv.log.read import Log
 
 SLATE, NEXT_SLATE = Columns.ACTIONS, "next_actions"
 
@@ -23,15 +26,16 @@ SLATE, NEXT_SLATE = Columns.ACTIONS, "next_actions"
 class SlateQModule(TorchRLModule, InferenceOnlyAPI, TargetNetworkAPI):  # type: ignore[misc]
     """A stateless slate policy.
 
-    `model_config`: world, episode, hidden (width), seed (of the weights and of the slates that it explores with),
-    serve (an optimiser), temperature and floor. Observations are those of `policies.rllib.slateq_worlds.ToldEnv`.
+    `model_config`: world and episode, or log (a folder); hidden (width), seed (of the weights and of the slates that it
+    explores with), serve (an optimiser), temperature and floor. Observations are those of
+    `policies.rllib.slateq_worlds.ToldEnv`.
     """
 
     @override
     def setup(self) -> None:
         """Build the networks; the weights and the noise come from local generators."""
         settings = self.model_config
-        self.world = world = slateq_world(settings["world"], settings["episode"])
+        self.world = world = _world(settings)
         self.pages = world.pages
         self.net = SlateValues(world.shape(settings["hidden"]), torch.Generator().manual_seed(settings["seed"]))
         self.generator = torch.Generator().manual_seed(settings["seed"] + 1)
@@ -96,3 +100,10 @@ class SlateQModule(TorchRLModule, InferenceOnlyAPI, TargetNetworkAPI):  # type: 
             next_page=self.pages(following),
             next_slate=batch[NEXT_SLATE].long(),
         )
+
+
+def _world(settings: Mapping[str, Any]) -> SlateQWorld:
+    """Of a log where one is named."""
+    if "log" in settings:
+        return slateq_log_world(Log.open(Path(settings["log"])))
+    return slateq_world(settings["world"], settings["episode"])

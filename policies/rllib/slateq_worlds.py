@@ -20,8 +20,10 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor, nn
 
 from policies.rllib.environment import PageLayout, page_layout
+from policies.rllib.offline_data import log_layout
 from policies.slateq_net import PageFeatures, SearchPages, Shape
 from simenv.errors import UserError, unknown_name
+from simenv.log.read import Log
 from simenv.peers.interest_evolution import InterestEvolution
 from simenv.peers.peer_world import Observation
 from simenv.peers.vector_env import PeerVectorEnv
@@ -177,6 +179,19 @@ def slateq_world(name: str, episode: str = "shopper") -> SlateQWorld:
         pages.n_context,
         falls=True,
     )
+
+
+def slateq_log_world(log: Log) -> SlateQWorld:
+    """The market of a log as SlateQ sees it; nobody plays there."""
+    layout, pages = log_layout(log), SearchPages(log.catalogue())
+
+    def make(num_envs: int, seed: int | None) -> ToldEnv:
+        raise UserError(f"log '{log.folder}' is no market to play in; learn from it by SlateCQLConfig.")
+
+    return SlateQWorld(
+        FlatSearchPages(pages, layout), layout.flat, make, log.manifest["n_slots"], pages.n_items, pages.n_context,
+        falls=True,
+    )  # fmt: skip
 
 
 def _interest_evolution(world: InterestEvolution) -> SlateQWorld:

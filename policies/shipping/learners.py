@@ -203,9 +203,9 @@ EXPORTS: dict[str, Export] = {
     "bc-slate": Export(_imitation),
     "marwil-slate": Export(_imitation),
     "slateq": Export(slateq_scores),
+    "slateq-offline": Export(slateq_scores),
     **ID_EXPORTS,
 }
-REFUSED: dict[str, str] = {}  # kinds that are not exported, and why
 
 
 def export_of(policy: str, scorer: Any) -> Export:
@@ -216,7 +216,9 @@ def export_of(policy: str, scorer: Any) -> Export:
     """
     kind = getattr(scorer, "kind", "")
     if kind not in EXPORTS:
-        why = REFUSED.get(kind, f"no graph is written for a {type(scorer).__name__}")
-        raise UserError(f"policy '{policy}' cannot be exported: {why}. What can: {', '.join(EXPORTS)}.")
+        raise UserError(
+            f"policy '{policy}' cannot be exported: no graph is written for a {type(scorer).__name__}. What can: "
+            f"{', '.join(EXPORTS)}."
+        )
     made = EXPORTS[kind]
     return replace(made, inputs={**made.inputs, "item": ITEM}) if scorer.settings.get("item_effects") else made

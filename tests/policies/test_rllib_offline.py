@@ -168,10 +168,10 @@ def test_a_log_whose_returns_nobody_knows_is_refused(folder: Path, tmp_path: Pat
 
 
 def test_each_pass_has_every_page_once_in_an_order_of_its_own(folder: Path) -> None:
-    from policies.rllib.offline_data import Batches, Reading
+    from policies.rllib.offline_data import Batches, Reading, windows
 
     log = Log.open(folder)
-    batches = Batches(log, Reading(seed=4), 64, passes=2)
+    batches = Batches(log, Reading(seed=4), windows, 64, passes=2)
     seen = []
     while (batch := batches.next()) is not None:
         assert 32 <= len(batch) <= 96  # dealt out evenly
@@ -189,7 +189,7 @@ def test_the_loss_is_rllibs_own_where_no_weight_reaches_the_clip(folder: Path) -
     from ray.rllib.core import DEFAULT_MODULE_ID
 
     from policies.rllib.offline import SlateMARWILConfig, learner_batch, log_spaces
-    from policies.rllib.offline_data import Batches
+    from policies.rllib.offline_data import Batches, windows
 
     found = {}
     for name, learner_class, clip in (("ours", None, 1e9), ("theirs", MARWILTorchLearner, 1e9), ("clipped", None, 1.0)):
@@ -197,7 +197,7 @@ def test_the_loss_is_rllibs_own_where_no_weight_reaches_the_clip(folder: Path) -
         if learner_class is not None:
             config.training(learner_class=learner_class)
         learner = config.build_learner(spaces={DEFAULT_MODULE_ID: log_spaces(config.log())})
-        batches = Batches(config.log(), config.reading(), 128)
+        batches = Batches(config.log(), config.reading(), windows, 128)
         for _ in range(2):
             pages = batches.next()
             assert pages is not None
@@ -271,8 +271,10 @@ def test_the_python_of_the_docs_runs(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (Path(__file__).parents[2] / "docs" / "offline-rl.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     shutil.copytree(folder, tmp_path / "logs" / "production")
     monkeypatch.chdir(tmp_path)
-    exec(code, {})
-    assert "MultiDiscrete([7 7 7])" in capsys.readouterr().out
+    assert len(blocks) == 2
+    for code in blocks:
+        exec(code, {})
+    assert capsys.readouterr().out.count("MultiDiscrete([7 7 7])") == 2

@@ -144,6 +144,24 @@ def test_slateq_trains_with_runners_on_the_command_line(tmp_path: Path) -> None:
     assert load_model(tmp_path / "model", load_world("tiny").catalogue.public(), 3).name == "slateq"
 
 
+def test_slateq_from_a_log_is_an_algorithm(tmp_path: Path) -> None:
+    from policies.registry import named_policy
+    from policies.rllib.slateq_offline import SlateCQLConfig
+    from simenv.log.write import write_log
+    from simenv.play import shopper_range
+
+    world = load_world("tiny")
+    production = named_policy("production", world.catalogue.public())
+    folder = write_log(world, "tiny", production, 5, shopper_range(100), tmp_path / "log")
+    made = SlateCQLConfig().offline_data(input_=folder).training(alpha=0.5, train_batch_size_per_learner=64)
+    algorithm = made.rl_module(model_config={"hidden": 8}).build_algo()
+    told = [algorithm.train()["learners"]["default_policy"] for _ in range(2)]
+    algorithm.save_to_path(tmp_path / "algorithm")
+    algorithm.stop()
+    assert told[0]["choice_loss"] != told[1]["choice_loss"]
+    assert np.isfinite(told[1]["penalty"])
+
+
 def test_the_python_of_the_docs_runs(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = re.findall(r"```python\n(.*?)```", (repository / "docs" / "rllib.md").read_text("utf-8"), flags=re.DOTALL)
     assert len(code) >= 2

@@ -43,7 +43,10 @@ def batched(made: Any) -> Any:
 
 def columns(episode: Any) -> dict[str, Any]:
     """All that an episode holds, its look-back too, but its id."""
-    extra = {name: episode.extra_model_outputs[name].data for name in sorted(episode.extra_model_outputs)}
+    extra = {}
+    for name in sorted(episode.extra_model_outputs):
+        data = episode.extra_model_outputs[name].data
+        extra |= {f"{name}.{key}": data[key] for key in data} if isinstance(data, dict) else {name: data}
     buffers = {"observations": episode.observations, "actions": episode.actions, "rewards": episode.rewards}
     return {
         **{name: buffer.data for name, buffer in buffers.items()},
@@ -246,12 +249,110 @@ def test_it_refuses_what_it_leaves_out() -> None:
         counting_runner(AutoresetMode.SAME_STEP)
 
 
-def test_it_refuses_a_module_with_a_state(monkeypatch: pytest.MonkeyPatch) -> None:
+def remembering(horizon: int = 1) -> Any:
+    """A configuration whose module has a state: what it has seen in an episode, folded, tilts its scores."""
+    from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+
     from policies.rllib.module import SlateModule
 
-    monkeypatch.setattr(SlateModule, "is_stateful", lambda _: True)
-    with pytest.raises(UserError, match="a module with a state"):
-        batched(config())
+    class Remembers(SlateModule):
+        """h' = .5 h + observation, a little; scores are those of `SlateModule`, tilted by h from place to place."""
+
+        def get_initial_state(self) -> dict[str, Any]:
+            return {"seen": torch.full((4,), 0.25), "steps": torch.zeros(1)}
+
+        def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+            obs, state = batch["obs"], batch["state_in"]
+            n, length = obs.shape[:2]
+            made = super()._forward({"obs": obs.flatten(end_dim=1)})
+            seen, steps, tilts = state["seen"], state["steps"], []
+            for t in range(length):
+                seen, steps = 0.5 * seen + 0.01 * obs[:, t, :4], steps + 1.0
+                tilts.append(seen.sum(dim=1, keepdim=True) + 0.1 * steps)
+            place = torch.linspace(0.0, 1.0, made["action_dist_inputs"].shape[1])
+            scores = made["action_dist_inputs"].unflatten(0, (n, length)) + torch.stack(tilts, dim=1) * place
+            return {
+                "action_dist_inputs": scores,
+                "embeddings": made["embeddings"].unflatten(0, (n, length)),
+                "state_out": {"seen": seen, "steps": steps},
+            }
+
+        def _forward_inference(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+            made = self._forward(batch)
+            del made["embeddings"]
+            return made
+
+        def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+            made = self._forward_inference(batch)
+            distribution = self.action_dist_cls(made["action_dist_inputs"])
+            made["actions"] = distribution.sample(generator=self.generator)
+            return made | {"action_logp": distribution.logp(made["actions"])}
+
+        def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> Any:
+            return self.net.value(self._forward(batch)["embeddings"] if embeddings is None else embeddings)
+
+    made = config(horizon=horizon)
+    settings = {"world": "tiny", "hidden": 8, "floor": 0.01, "seed": 1, "max_seq_len": 3}
+    return made.rl_module(rl_module_spec=RLModuleSpec(module_class=Remembers, model_config=settings))
+
+
+def test_a_module_with_a_state_is_handed_what_rllibs_runner_hands_it() -> None:
+    """To the byte, the state itself among what is compared; episodes go over calls, and start anew within them."""
+
+    def play(make: Callable[[Any], Any]) -> list[list[Any]]:
+        runner = make(remembering(horizon=3))
+        runner.env.action_space.seed(3)
+        made = sampled(runner, [1, 90, 90, 16])
+        made.append(runner.sample(num_episodes=5, explore=True))
+        made.append(runner.sample(num_timesteps=40, explore=False, force_reset=True))
+        made.append(runner.sample(num_timesteps=40, random_actions=True, force_reset=True, explore=True))
+        return [*made, runner.sample(num_timesteps=90, force_reset=True, explore=True)]
+
+    mine, theirs = play(batched), play(stock)
+    assert differences(mine, theirs) == set()
+    steps = np.concatenate([chunk.get_extra_model_outputs("state_out")["steps"] for chunk in chain(*mine[:4])])
+    assert steps.max() > 4
+    for chunk in chain(*mine[:4]):
+        found = chunk.get_extra_model_outputs("state_out")["steps"][:, 0]
+        np.testing.assert_array_equal(found, chunk.t_started + 1 + np.arange(len(chunk)))
+
+
+@pytest.mark.parametrize("fault", ["episodes go on with the state of others", "a step late"])
+def test_the_comparison_finds_a_state_that_is_wrong(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from policies.rllib import runner as module
+
+    right, given_before = module.next_state, []
+
+    def wrong(given: Any, first: Any, went_on: np.ndarray) -> Any:
+        given_before.append(given)
+        return given if fault.startswith("episodes") else right(given_before[-2:][0], first, went_on)
+
+    monkeypatch.setattr(module, "next_state", wrong)
+    mine, theirs = (sampled(make(remembering()), [90, 90]) for make in (batched, stock))
+    assert differences(mine, theirs) & {"state_out.steps", "number of chunks", "length"}
+
+
+def test_a_module_with_a_state_learns_and_goes_on_from_where_it_stood() -> None:
+    """RLlib's learner cuts and pads what the runner returns; a runner that takes over plays the same to the byte."""
+    import json
+
+    from policies.training_state import packed, put_back
+
+    made = remembering()
+    runner, other = batched(made), batched(made)
+    learner = made.build_learner(spaces=runner.get_spaces())
+    before = learner.module["default_policy"].unwrapped().net.linear.weight.detach().clone()
+    episodes = runner.sample(num_timesteps=200)
+    learner.update(episodes=episodes, num_epochs=1, minibatch_size=32, shuffle_batch_per_epoch=False)
+    assert not torch.equal(before, learner.module["default_policy"].unwrapped().net.linear.weight)
+    runner.set_state({"rl_module": learner.module.get_state()})
+    other.set_state({"rl_module": learner.module.get_state()})
+    arrays: dict[str, Any] = {}
+    node = json.loads(json.dumps(packed(runner.standing(), arrays)))
+    other.go_on_from(put_back(node, arrays))
+    other.env.unwrapped.go_on_from(runner.env.unwrapped.standing())
+    other.module.generator.set_state(runner.module.generator.get_state())
+    assert differences(sampled(other, [90]), sampled(runner, [90])) == set()
 
 
 def test_a_callback_after_sampling_is_called_and_leaves_the_generators_alone() -> None:

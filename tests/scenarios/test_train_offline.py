@@ -1,4 +1,4 @@
-"""Imitation from a log by `slatelab train`: what it says, what it keeps, and whom nobody judges it on."""
+"""Imitation and SlateQ from a log by `slatelab train`: what it says, what it keeps, and whom nobody judges it on."""
 
 from __future__ import annotations
 
@@ -29,17 +29,16 @@ def folder(tiny: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_log(tiny, "tiny", production, 8, shopper_range(150), tmp_path_factory.mktemp("offline") / "log")
 
 
+@pytest.mark.parametrize("policy", ["marwil-slate", "slateq-offline"])
 def test_a_model_from_a_log_says_of_whom_it_learned_and_is_judged_on_the_others(
-    folder: Path, tiny: World, tmp_path: Path
+    folder: Path, tiny: World, tmp_path: Path, policy: str
 ) -> None:
     """From `slatelab train` to a policy that ranks, with event files and no checkpoint left over."""
     import ray
 
     out, log = tmp_path / "model", Log.open(folder)
     keeping = Keeping(200, tmp_path / "events")
-    train_policy(
-        "quick", "marwil-slate", out, seed=1, log=folder, device="cpu", progress=SilentProgress(), keeping=keeping
-    )
+    train_policy("quick", policy, out, seed=1, log=folder, device="cpu", progress=SilentProgress(), keeping=keeping)
     card = json.loads((out / "card.json").read_text(encoding="utf-8"))
     shoppers = log.shoppers()
     assert card["learned_from"]["log_hash"] == log.digest

@@ -10,9 +10,11 @@ import pytest
 from scipy import stats
 
 from policies.baselines import Production
+from policies.persistence import load_model
 from policies.ranking import RankingPolicy
 from policies.registry import named_policy
 from simenv.play import play, shopper_range
+from simenv.truth import gap_closed, on_logger_contexts
 from simenv.world import World
 from simenv.worlds import load_world
 
@@ -30,7 +32,8 @@ def test_ppo_beats_production_by_a_quarter_within_forty_thousand_searches() -> N
 
     The bound was set below a run that reached 1.39 times production's value after 40,000 searches.
     """
-    from policies.rllib.train import TUNED, train_ppo
+    from policies.rllib.ppo import TUNED
+    from policies.rllib.train import train_ppo
 
     world = load_world("default")
     scorer = train_ppo("default", seed=11, searches=40_000, device="cpu")
@@ -46,54 +49,30 @@ def test_ppo_beats_production_by_a_quarter_within_forty_thousand_searches() -> N
     assert low > 0.0
 
 
-# Position bias, 50 candidates, 5 slots; queries say all that is wanted, and nothing that draws clicks is hidden: the
-# oracle's ranking can be learned.
-SAID = """
-base = "impersonal"
-
-[attraction]
-quality = 0.0
-bait = 0.0
-
-[queries]
-misspelling_rate = 0.0
-switch_language = 0.0
-nothing_found = 0.0
-generalise = 0.0
-"""
-KIND = """
-[queries.{name}]
-share = {share}
-wants = [{brand}, 0.3, 0.0, 0.0, 0.0, 0.0]
-says_category = 1.0
-says_brand = 1.0
-says_attribute = 1.0
-adds = [0.0, 0.0, 0.0, 0.0]
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.ray
-def test_ppo_goes_nine_tenths_of_the_way_from_random_to_the_oracle(tmp_path: Path) -> None:
-    """Ranked by score, 100,000 searches, about 26 CPU-seconds of 120; seeds 0 to 2 come to 0.93."""
-    from policies.rllib.train import train_ppo
+def test_ppo_as_saved_and_played_goes_nine_tenths_of_the_way_from_random_to_the_oracle(
+    repository: Path, tmp_path: Path
+) -> None:
+    """What `slatelab train docs/ppo.toml` saves, drawn from as a shop would, on the pages that random slates lead to.
 
-    path = tmp_path / "said.toml"
-    kinds = {"navigational": (0.2, 1.0), "focused": (0.6, 0.3), "exploratory": (0.2, 0.0)}
-    path.write_text(
-        SAID + "".join(KIND.format(name=name, share=share, brand=brand) for name, (share, brand) in kinds.items())
-    )
-    world = load_world(str(path))
+    About 54 CPU-seconds of 120; this seed came to 0.933 (standard error 0.006), two others to 0.938 and 0.931.
+    """
+    from scenarios.progress import SilentProgress
+    from scenarios.train import train_policy
+
+    docs, out = repository / "docs", tmp_path / "ppo"
     start = time.process_time()
-    scorer = train_ppo(str(path), seed=0, searches=100_000, device="cpu")
+    train_policy(
+        str(docs / "ppo.toml"), "ppo-slate", out, seed=0, log=None, device="cpu", progress=SilentProgress()
+    )  # fmt: skip
     assert time.process_time() - start < 120
+    world = load_world(str(docs / "position-bias.toml"))
     catalogue = world.catalogue.public()
-    random, oracle, learned = (
-        value_per_search(world, policy, 900)
-        for policy in (
-            named_policy("uniform", catalogue),
-            named_policy("oracle", catalogue),
-            RankingPolicy("ppo-slate", scorer, temperature=0.0),
-        )
-    )
-    assert (learned - random) / (oracle - random) > 0.9
+    random, oracle = named_policy("uniform", catalogue), named_policy("oracle", catalogue)
+    learned = load_model(out, catalogue, world.params.n_slots)
+    assert learned.temperature > 0  # it draws; it does not only rank
+    values = on_logger_contexts(world, random, {"oracle": oracle, learned.name: learned}, 900, shopper_range(500))
+    share, stderr = gap_closed(values, "uniform", "oracle", learned.name)
+    print(f"{share:.3f} +- {stderr:.3f} of the way")
+    assert share > 0.9
