@@ -122,7 +122,8 @@ def evaluate(
     refuse_unheard(log_format, mapping, shopper, examination, out)
     asked = Asked(
         logs=tuple(logs), loggers=tuple(loggers or ()), log_format=log_format, mapping=mapping,
-        policy=policy, shopper=shopper, examination=numbers_in(examination), target_table=target_table, campaign=campaign,
+        policy=policy, shopper=shopper, examination=numbers_in(examination), target_table=target_table,
+        campaign=campaign,
         estimators=names_in(estimators), level=level, seed=seed, is_dry_run=is_dry_run, is_stream=is_stream,
         workers=workers, state=state,
     )  # fmt: skip
