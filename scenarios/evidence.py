@@ -29,7 +29,7 @@ from scenarios.batch_columns import (
 )
 from scenarios.config import Estimation
 from scenarios.joining import BATCH, Joining, keep_half, models_of, range_of_slot
-from scenarios.log_context import FEATURES, Around, around, with_context
+from scenarios.log_context import FEATURES, Around, around, segments, with_context
 from scenarios.progress import Advance
 from scenarios.rewards import OWN, rewarded
 from scenarios.slate_models import SlateModels
@@ -127,6 +127,8 @@ def evidence_of_batch(
 ) -> Evidence:
     """The evidence of some rows alone, for passes that keep sums and no columns; bounds of weights are not in it.
 
+    Its segment "category" tells the head of these rows, not of all.
+
     Args:
         batch: The rows.
         target: The policy; it may not see truth.
@@ -147,7 +149,14 @@ def evidence_of_batch(
     made = _evidence(row, gains, answer, expected, target, max(stated, error))
     beside = around(batch)
     residual = None if np.isnan(beside.residual).any() else beside.residual
-    return replace(made, score_residual=residual, features=beside.features, feature_names=FEATURES)
+    return replace(
+        made,
+        score_residual=residual,
+        features=beside.features,
+        feature_names=FEATURES,
+        segments=segments(beside),
+        time=beside.day,
+    )
 
 
 def _evidence(

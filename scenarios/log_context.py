@@ -88,20 +88,27 @@ def segments(whole: Around) -> dict[str, npt.NDArray[np.str_]]:
     "category" tells searches for the categories that together make up half of all searches (head) from those for others
     (tail) and from those in which no category was recognised.
     """
-    found, codes, count = np.unique(whole.category, return_inverse=True, return_counts=True)
-    count = np.where(found < 0, 0, count)
-    order = np.argsort(-count, kind="stable")
-    before = np.cumsum(count[order]) - count[order]
-    is_head = np.zeros(len(found), dtype=bool)
-    is_head[order] = before < HEAD * count.sum()
-    kind = np.where(found < 0, "not recognised", np.where(is_head, "head", "tail"))
     return {
         "locale": np.array(load_lexicon().locales)[whole.locale],
         "device": np.array(DEVICES)[whole.device],
         "visitor": np.where(whole.visit > 0, "returning", "new"),
         "page": np.where(whole.page > 0, "later", "first"),
-        "category": kind[codes],
+        "category": category_kind(whole.category, head_of(*np.unique(whole.category, return_counts=True))),
     }
+
+
+def head_of(category: I64, count: I64) -> I64:
+    """Of categories, each once, and their searches, those that make up half of all; -1 stands for none."""
+    count = np.where(category < 0, 0, count)
+    order = np.argsort(-count, kind="stable")
+    before = np.cumsum(count[order]) - count[order]
+    made: I64 = category[order][before < HEAD * count.sum()]
+    return made
+
+
+def category_kind(category: I64, head: I64) -> npt.NDArray[np.str_]:
+    """Of each search's category whether it is of the head, of the tail, or was not recognised, (N,)."""
+    return np.where(category < 0, "not recognised", np.where(np.isin(category, head), "head", "tail"))
 
 
 def score_residual(batch: LogBatch) -> F64:

@@ -10,35 +10,33 @@ import datetime
 import hashlib
 import importlib
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 from offpolicy.audit.finding import Finding
 from offpolicy.estimate import Estimate
+from offpolicy.evidence import Evidence
 from offpolicy.readers.mapping_file import read_mapping
 from offpolicy.stream.finish import audit, finish
-from offpolicy.stream.gather import Chunk
 from offpolicy.stream.mapped_log import NOT_SEEN, open_mapped
-from offpolicy.stream.parts import Part, Source, read_all
+from offpolicy.stream.parts import Source, read_all
 from offpolicy.stream.plan import Plan, check_names, plan_of
+from offpolicy.stream.survey import Survey
 from policies.exploration.slotwise import AnyPolicy
 from policies.features import FeatureMap
 from policies.registry import load_policy
 from scenarios.config import Estimation
 from scenarios.evaluate import HIDDEN_CONFOUNDER, MODEL, POSITIONS, PREFIXES, SAME_CONTEXTS, SHARED_STOCK
 from scenarios.evaluation import Evaluation
-from scenarios.evidence import evidence_of_batch
 from scenarios.folder import Row
 from scenarios.foreign import CONTEXTS, policy_function
 from scenarios.foreign import MODEL as GIVEN_MODEL
 from scenarios.held_out import unseen_half
-from scenarios.joining import BATCH, MODEL_SEARCHES, fitted_on, keep_half
+from scenarios.joining import MODEL_SEARCHES, fitted_on, keep_half
+from scenarios.native_log import NativeLog, first_chunk
 from scenarios.progress import Progress
-from scenarios.slate_models import SlateModels
 from simenv.errors import UserError
-from simenv.log import Log, RowGroup
+from simenv.log import Log
 
 
 @dataclass(frozen=True)
@@ -52,53 +50,6 @@ class Streaming:
 
     workers: int | None = 0
     state: Path | None = None
-
-
-@dataclass(frozen=True)
-class NativeLog:
-    """SlateLab's own log in parts, joined to a policy chunk by chunk.
-
-    Attributes:
-        log: The log.
-        target: The policy.
-        half: The shoppers that it may be judged on; all where None.
-        models: Reward models that never saw the shoppers they speak of.
-        settings, seed: As for `scenarios.evidence.join_log`.
-        policy_digest: Of the policy's files or source.
-    """
-
-    log: Log
-    target: AnyPolicy
-    half: int | None
-    models: SlateModels
-    settings: Estimation
-    seed: int
-    policy_digest: str
-
-    @cached_property
-    def parts(self) -> tuple[Part, ...]:
-        """Row groups."""
-        made, in_file = [], dict.fromkeys(self.log.parts, 0)
-        for group in self.log.row_groups():
-            made.append(Part(group.file, group.number or 0, group.rows, group.first, in_file[group.file]))
-            in_file[group.file] += group.rows
-        return tuple(made)
-
-    @property
-    def digest(self) -> str:
-        """Of the log, the policy and all that the models depend on."""
-        told = (self.log.digest, self.policy_digest, self.half, self.settings.folds, self.settings.target_slates)
-        return hashlib.sha256(repr((*told, self.seed, self.settings.estimators)).encode()).hexdigest()
-
-    def chunks(self, part: Part) -> Iterator[Chunk]:
-        """The rows of a row group as evidence."""
-        group = RowGroup(part.file, part.group, part.rows, part.first)
-        for batch in self.log.rows_of(group, keep_half(self.half), BATCH, self.target.reads_query):
-            yield Chunk(evidence_of_batch(batch, self.target, self._features, self.models, self.settings, self.seed))
-
-    @cached_property
-    def _features(self) -> FeatureMap:
-        return FeatureMap(self.log.catalogue())
 
 
 def evaluate_stream(
@@ -153,10 +104,10 @@ class _Pass:
     progress: Progress
     streaming: Streaming
 
-    def plan(self, first: Chunk) -> Plan:
-        """What to sum up, by what columns the first rows have."""
+    def plan(self, first: Evidence, survey: Survey) -> Plan:
+        """What to sum up, by what columns the first rows have and what is known of the whole log."""
         replicates = self.settings.replicates if self.settings.interval == "bootstrap" else 0
-        return plan_of(first.evidence, self.settings.estimators, replicates, self.seed)
+        return plan_of(first, self.settings.estimators, replicates, self.seed, survey)
 
     def estimates(self, source: Source, plan: Plan) -> _Read:
         """Read the log, on workers or here."""
@@ -207,14 +158,14 @@ def _native(asked: _Pass) -> Evaluation:
         )
     models = fitted_on(opened, FeatureMap(opened.catalogue()), keep_half(half), asked.settings, asked.seed)
     source = NativeLog(opened, target, half, models, asked.settings, asked.seed, _digest_of(asked.policy, target))
-    plan = asked.plan(_first(source))
+    plan = asked.plan(first_chunk(source).evidence, source.survey())
     read = asked.estimates(source, plan)
     head = {"source": "log", "policy": target.name}
     rows: list[Row] = [{**head, **one.record()} for one in read.estimates]
     shared = [SHARED_STOCK] if opened.shares_stock else []
     passes = (
         f"The log was read twice: at most {MODEL_SEARCHES:,} searches for the reward models, then all rows once, in "
-        f"{len(source.parts):,} parts. Calibration, drift and balance over segments were not checked."
+        f"{len(source.parts):,} parts; days and segments were looked up before."
     )
     return replace(
         asked.evaluation(target.name, rows),
@@ -238,7 +189,7 @@ def _mapped(asked: _Pass) -> Evaluation:
         allowed = replace(asked, settings=asked.settings.model_copy(
             update={"estimators": reading.estimators(asked.settings.estimators)}
         ))  # fmt: skip
-        plan = allowed.plan(Chunk(reading.evidence[reward]))
+        plan = allowed.plan(reading.evidence[reward], source.survey())
         read = allowed.estimates(source, plan)
         head = {"source": asked.log.name, "policy": name, **({"reward": reward} if len(mapping.rewards) > 1 else {})}
         rows += [{**head, **one.record()} for one in read.estimates]
@@ -251,13 +202,6 @@ def _mapped(asked: _Pass) -> Evaluation:
         notes=[f"The log was read{several}.", NOT_SEEN, *notes],
         audit=found,
     )
-
-
-def _first(source: NativeLog) -> Chunk:
-    for part in source.parts:
-        for chunk in source.chunks(part):
-            return chunk
-    raise UserError(f"no row of '{source.log.folder}' is left to evaluate on; all of it was learned from.")
 
 
 def _digest_of(policy: str, target: AnyPolicy) -> str:

@@ -19,7 +19,8 @@ Format = Literal["native", "obd", "mapped", "dsjson", "ubi"]
 class Asked:
     """The options of the command line that say what is judged, and on which log."""
 
-    log: Path
+    logs: tuple[Path, ...]
+    loggers: tuple[str, ...]
     log_format: Format | None
     mapping: Path | None
     policy: str | None
@@ -34,6 +35,16 @@ class Asked:
     is_stream: bool
     workers: int | None
     state: Path | None
+
+    @property
+    def log(self) -> Path:
+        """The log, or the first of several."""
+        return self.logs[0]
+
+    @property
+    def is_several(self) -> bool:
+        """Whether rows of several loggers are judged together."""
+        return len(self.logs) > 1 or bool(self.loggers)
 
 
 def names_in(text: str | None) -> list[str] | None:
@@ -89,6 +100,8 @@ def foreign_of(asked: Asked) -> ForeignLog | None:
     from simenv.errors import UserError
 
     _refuse_open_bandit(asked)
+    if asked.is_several:
+        raise _only_native()
     match asked.log_format:
         case "mapped" | "dsjson" | "ubi":
             return ForeignLog(
@@ -105,6 +118,8 @@ def foreign_of(asked: Asked) -> ForeignLog | None:
 
 def judge(context: typer.Context, asked: Asked, foreign: ForeignLog | None, wishes: Wishes) -> Evaluation:
     """Have the evaluation made by whoever reads such a log."""
+    if asked.is_several:
+        return _several(context, asked, wishes)
     if asked.is_stream or asked.workers is not None or asked.state is not None:
         return _streamed(context, asked, wishes)
     if foreign is not None:
@@ -147,6 +162,42 @@ def _streamed(context: typer.Context, asked: Asked, wishes: Wishes) -> Evaluatio
             progress=progress,
             streaming=Streaming(asked.workers or 0, asked.state),
         )
+
+
+def _several(context: typer.Context, asked: Asked, wishes: Wishes) -> Evaluation:
+    """Evaluate a policy on SlateLab's own logs of several loggers."""
+    from scenarios.config import Estimation
+    from scenarios.progress import progress_on_stderr
+    from scenarios.several import Loggers, evaluate_several
+    from simenv.errors import UserError
+
+    if asked.is_stream or asked.workers is not None or asked.state is not None:
+        raise UserError("--stream reads one log; give one --log and no --logger, or leave out --stream.")
+    if asked.log_format not in (None, "native"):
+        raise _only_native()
+    _refuse_open_bandit(asked)
+    if asked.policy is None:
+        raise UserError("native logs need --policy: a registry name, a saved model's folder, or module:function.")
+    bad = [pair for pair in asked.loggers if not all(pair.partition("="))]
+    if bad:
+        raise UserError(f"--logger is '{bad[0]}'; expected NAME=POLICY, the name as in the log's column 'policy'.")
+    pairs = (pair.partition("=") for pair in asked.loggers)
+    loggers = Loggers(asked.logs, {name: spec for name, _, spec in pairs})
+    settings = Estimation(
+        estimators=asked.estimators, level=asked.level, interval=wishes.interval, replicates=wishes.replicates
+    )
+    with progress_on_stderr(context.obj) as progress:
+        return evaluate_several(loggers, asked.policy, settings, asked.seed, progress, wishes)
+
+
+def _only_native() -> Exception:
+    """The complaint about several logs of another make."""
+    from simenv.errors import UserError
+
+    return UserError(
+        "several --log, and --logger, are for SlateLab's own logs. In a table name each row's logger instead: "
+        "columns.logger and [loggers] of the mapping (docs/any-log.md)."
+    )
 
 
 def _native(context: typer.Context, asked: Asked, wishes: Wishes) -> Evaluation:

@@ -9,13 +9,13 @@ of such weights can be learned from a sample (tail). What no check can see is na
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from offpolicy.actions import ActionTable
+from offpolicy.audit.calibration import chance_of, gaps, played
 from offpolicy.audit.finding import Finding, Outcome, missing, outcome_of, single_look
 from offpolicy.audit.rows import arrival, repeats
 from offpolicy.audit.tail import pareto_k
@@ -34,7 +34,7 @@ UNSEEN = (
 RARE = 50  # rows of a segment's value below which it is not looked at
 CARRYING = 500.0  # effective sequences below which the mean weight of a step is not looked at: thin evidence is told so
 BLOCKS = 8  # of time
-_BINS = 10  # of propensities
+MOST = 100  # values of segments that are looked at, those with most rows
 
 
 @dataclass(frozen=True)
@@ -103,28 +103,19 @@ def calibration(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     table = evidence.actions
     if table is None:
         return missing("calibration", "the propensities of all actions")
-    surplus, expected = _surplus(table)
-    looks = [_z_of(column, by) for column, sure in zip(surplus, expected, strict=True) if sure > 0.0]
-    gaps = [float(column.sum()) / sure for column, sure in zip(surplus, expected, strict=True) if sure > 0.0]
-    z = single_look(max(looks, key=abs), len(looks))
-    gap = max(gaps, key=abs)
+    seen = played(table)
+    expected = seen.expected.mean(axis=0)
+    errors = [standard_error(column - column.mean(), by) for column in seen.surplus.T]
+    chance = chance_of(expected, (seen.expected**2).mean(axis=0), len(table.action))
+    return calibration_found(gaps(seen.surplus.mean(axis=0), np.array(errors), expected, chance))
+
+
+def calibration_found(looks: list[tuple[float, float]]) -> Finding:
+    """What the z and the relative gap of each bin of propensities say."""
+    z = single_look(max((one for one, _ in looks), key=abs), len(looks))
+    gap = max((one for _, one in looks), key=abs)
     said = f"actions are played up to {abs(gap):.1%} {'more' if gap > 0 else 'less'} often than logged (z = {z:.1f})"
     return Finding("calibration", outcome_of(z, LIMITS.z), gap, said)
-
-
-def _surplus(table: ActionTable) -> tuple[Floats, Floats]:
-    """By bins of propensities as full as each other: how much more often than expected, (B, N), and expected, (B,).
-
-    Rows and bins are counted together, so the table is looked at once whatever the number of bins.
-    """
-    edges = np.quantile(table.logger, np.linspace(0.0, 1.0, _BINS + 1))
-    n_rows, bins = len(table.action), np.searchsorted(edges[1:-1], table.logger, side="right")  # (N, A)
-    place = bins + _BINS * np.arange(n_rows)[:, None]
-    summed = np.bincount(place.ravel(), weights=table.logger.ravel(), minlength=_BINS * n_rows)
-    due = summed.astype(np.float64, copy=False).reshape(n_rows, _BINS)
-    surplus = -due
-    surplus[np.arange(n_rows), bins[np.arange(n_rows), table.action]] += 1.0
-    return np.ascontiguousarray(surplus.T), due.sum(axis=0)
 
 
 def support(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
@@ -152,7 +143,7 @@ def balance_found(looks: list[tuple[str, float]]) -> Finding:
     """What the z of several things, by their names, say."""
     if not looks:
         return missing("balance", "features of the context, or segments")
-    name, worst = max(looks, key=lambda look: abs(look[1]))
+    name, worst = max(looks, key=lambda look: round(abs(look[1]), 6))  # two halves of a log weigh the same: the first
     z = single_look(worst, len(looks))
     said = f"of {len(looks)} things that no ranking can move, weighting moves {name} most (z = {z:.1f})"
     return Finding("balance", outcome_of(z, LIMITS.z), worst, said)
@@ -163,11 +154,39 @@ def drift(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     if evidence.time is None and evidence.length is None:
         return missing("drift", "the time of each row")
     blocks = [] if evidence.time is None else time_blocks(evidence.time)
-    of_blocks = _block_looks(terms.weight.mean(axis=1) - 1.0, blocks, by)
-    looks = [
-        *((f"in part {n} of {len(of_blocks)} of the time", z) for n, z in enumerate(of_blocks, start=1)),
-        *_step_looks(evidence, terms, by),
+    column = terms.weight.mean(axis=1) - 1.0
+    parts = [np.where(block, column, 0.0) for block in blocks]
+    means = [float(part.mean()) for part in parts]
+    errors = [standard_error(part - mean, by) for part, mean in zip(parts, means, strict=True)]
+    steps = list(_step_looks(evidence, terms, by))
+    return drift_found(means, errors, [float(block.mean()) for block in blocks], steps)
+
+
+def drift_found(
+    means: Sequence[float],
+    errors: Sequence[float],
+    shares: Sequence[float],
+    steps: Sequence[tuple[str, float]] = (),
+) -> Finding:
+    """What weights less 1 say, block by block of the time; none where all rows have one time.
+
+    Each is measured by its own standard error, or by that of an average block where that is larger: the few large
+    weights that a block happened to miss are missing from its own standard error, too. By that alone, 2 to 4% of sound
+    logs with lognormal weights were strained.
+
+    Args:
+        means: Sum over the block's rows over the number of all rows.
+        errors: Clustered standard errors of these.
+        shares: Of the rows, that the blocks have.
+        steps: Of sequences, where else was looked, and the z there.
+    """
+    average = math.sqrt(sum(error * error for error in errors) / max(len(errors), 1))
+    of_blocks = [
+        _over(mean, max(error, average * math.sqrt(len(means) * share)))
+        for mean, error, share in zip(means, errors, shares, strict=True)
     ]
+    looks = [(f"in part {n} of {len(of_blocks)} of the time", z) for n, z in enumerate(of_blocks, start=1)]
+    looks += steps
     if not looks:
         return Finding("drift", "not checked", None, "all rows have one time")
     where, worst = max(looks, key=lambda look: abs(look[1]))
@@ -257,20 +276,6 @@ def time_blocks(time: npt.NDArray[np.int64]) -> list[npt.NDArray[np.bool_]]:
     return [block == one for one in found] if len(found) > 1 else []
 
 
-def _block_looks(column: Floats, blocks: Sequence[npt.NDArray[np.bool_]], by: Clusters) -> list[float]:
-    """Mean of a column (N,) over each block by its standard error, or by that of an average block where that is larger.
-
-    The few large weights that a block happened to miss are missing from its own standard error, too: by that alone,
-    2 to 4% of sound logs with lognormal weights were strained.
-    """
-    parts = [np.where(block, column, 0.0) for block in blocks]
-    means = [float(part.mean()) for part in parts]
-    own = [standard_error(part - mean, by) for part, mean in zip(parts, means, strict=True)]
-    average = math.sqrt(sum(error * error for error in own) / max(len(own), 1))
-    shares = [math.sqrt(len(own) * float(block.mean())) for block in blocks]
-    return [_over(mean, max(error, average * share)) for mean, error, share in zip(means, own, shares, strict=True)]
-
-
 def _step_looks(evidence: Evidence, terms: Terms, by: Clusters) -> Iterator[tuple[str, float]]:
     """Mean of the running weights at each step that enough sequences reach and carry.
 
@@ -291,10 +296,29 @@ def _contexts(evidence: Evidence) -> Iterator[tuple[str, Floats]]:
         for name, column in zip(evidence.feature_names, evidence.features.T, strict=True):
             if column.min() < column.max():
                 yield f"the mean of {name}", column
+    counts = {}
     for name, segment in evidence.segments.items():
-        values, codes, counts = np.unique(segment, return_inverse=True, return_counts=True)
-        for code in np.flatnonzero((counts >= RARE) & (counts <= len(segment) - RARE)):
-            yield f"the share of {name} = {values[code]}", (codes == code).astype(np.float64)
+        values, count = np.unique(segment, return_counts=True)
+        counts[name] = dict(zip(values.tolist(), count.tolist(), strict=True))
+    for name, value, _ in large_segments(counts, evidence.n_rows):
+        yield f"the share of {name} = {value}", (evidence.segments[name] == value).astype(np.float64)
+
+
+def large_segments(counts: Mapping[str, Mapping[str, int]], n_rows: int) -> list[tuple[str, str, int]]:
+    """The segments to look at: name, value and rows of those that have enough, at most MOST, by name and value.
+
+    Args:
+        counts: Rows by value, by name.
+        n_rows: N.
+    """
+    found = [
+        (name, value, own[value])
+        for name, own in counts.items()
+        for value in sorted(own)
+        if RARE <= own[value] <= n_rows - RARE
+    ]
+    largest = set(sorted(found, key=lambda one: -one[2])[:MOST])
+    return [one for one in found if one in largest]
 
 
 def _z_of(column: Floats, by: Clusters) -> float:

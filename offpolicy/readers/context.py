@@ -54,15 +54,15 @@ def read_context(pages: Pages) -> Context:
     """
     mapping = pages.mapping
     cluster, cluster_name = _cluster(pages)
-    time = None if mapping.time is None else _time(pages, mapping.time)
+    time = read_time(pages)
     stratum, names = (None, []) if mapping.logger is None else pages.ids(mapping.logger, "logger")
     segments, caveats = {}, []
     for name in mapping.segments:
-        codes, values = pages.codes(name, "segments")
+        codes, values = _segment(pages, name)
         missing = int((codes < 0).sum())
         if missing:
             caveats.append(Caveat(f"{missing:,} pages have no {name}; they are reported as {NONE_SAID}", 0))
-        segments[name] = np.array([*(str(value) for value in values), NONE_SAID])[codes]
+        segments[name] = np.array(values)[codes]
     features = None
     if mapping.features:
         features = np.stack([pages.whole(name, "features") for name in mapping.features], axis=1)
@@ -79,6 +79,32 @@ def read_context(pages: Pages) -> Context:
     )
 
 
+def read_time(pages: Pages) -> Ints | None:
+    """When each page was, (N,); None where it is not mapped.
+
+    Raises:
+        UserError: Naming file and row of what is missing or no time.
+    """
+    return None if pages.mapping.time is None else _time(pages, pages.mapping.time)
+
+
+def segment_counts(pages: Pages) -> dict[str, dict[str, int]]:
+    """How many pages have each value of each column of segments."""
+    made: dict[str, dict[str, int]] = {}
+    for name in pages.mapping.segments:
+        codes, values = _segment(pages, name)
+        own = made.setdefault(name, {})
+        for value, count in zip(values, np.bincount(codes % len(values), minlength=len(values)).tolist(), strict=True):
+            own[value] = own.get(value, 0) + count
+    return made
+
+
+def _segment(pages: Pages, name: str) -> tuple[Ints, list[str]]:
+    """The code of each page's value, (N,), -1 where there is none, and what codes stand for, the last for -1."""
+    codes, values = pages.codes(name, "segments")
+    return codes, [*(str(value) for value in values), NONE_SAID]
+
+
 def _cluster(pages: Pages) -> tuple[Ints, ClusterName]:
     if pages.mapping.shopper is not None:
         return pages.ids(pages.mapping.shopper, "shopper")[0], "shopper"
@@ -89,6 +115,9 @@ def _cluster(pages: Pages) -> tuple[Ints, ClusterName]:
 
 def _time(pages: Pages, name: str) -> Ints:
     """Time as integers: numbers as they are, dates and ISO text as microseconds since 1970."""
+    at_once = None if pages.mapping.layout == "long" else _whole_column(pages, name)
+    if at_once is not None:
+        return at_once
     codes, values = pages.ids(name, "time")
     made = np.empty(len(values), dtype=np.int64)
     for at, value in enumerate(values):
@@ -101,6 +130,18 @@ def _time(pages: Pages, name: str) -> Ints:
                 "such as 2024-12-10T00:01:29Z."
             ) from None
     return made[codes]
+
+
+def _whole_column(pages: Pages, name: str) -> Ints | None:
+    """A column of whole numbers or of timestamps, none missing, without a look at each; None for others."""
+    import pyarrow as pa
+
+    column = pages.columns.require(name, "time")
+    if column.null_count:
+        return None
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
+    return column.to_numpy().astype(np.int64) if pa.types.is_integer(column.type) else None
 
 
 def _instant(value: Any) -> int:

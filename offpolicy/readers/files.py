@@ -102,6 +102,8 @@ class Columns:
         encoded = encoded if pa.types.is_dictionary(encoded.type) else encoded.dictionary_encode()
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         values = encoded.dictionary.to_pylist()
+        if not (encoded.dictionary.null_count or pa.types.is_floating(encoded.dictionary.type)):
+            return codes, values
         unknown = np.array([value is None or value != value for value in [*values, None]], dtype=np.bool_)
         return np.where(unknown[codes], -1, codes), values  # not-a-number is nobody's name
 

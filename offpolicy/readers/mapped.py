@@ -100,7 +100,7 @@ def reading_of(
     full = with_target(table, answer)
     caveats = (*context.caveats, *unsupported(pages, full), *doubts(pages, logger, shown))
     clicks = _clicks(pages, next(iter(rewards.values())), context)
-    understood = describe(pages, shown, rewards, context, logger, target)
+    understood = () if is_part else describe(pages, shown, rewards, context, logger, target)
     no_weight = "" if is_part and logger else _no_weight(logger, shown)
     if no_weight or not target:
         return Reading(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from offpolicy.audit.calibration import BINS, played
 from offpolicy.diagnostics import placebo_products
 from offpolicy.estimator import Estimator
 from offpolicy.evidence import Evidence
@@ -22,6 +23,7 @@ PLACEBO = "placebo"
 RESIDUAL = "score residual and its square"
 MODEL = "squared reward, squared error of the model, error, weighted error"
 FEATURES = "features"
+CALIBRATION = "how often actions are played beyond their probability"
 
 
 def of_estimator(one: Estimator) -> str:
@@ -39,6 +41,16 @@ def of_balance(family: int) -> str:
     return f"balance {family}"
 
 
+def of_segments(family: int) -> str:
+    """The block of (weight - 1) in each segment that is looked at, 0 outside it."""
+    return f"segments {family}"
+
+
+def of_drift(family: int) -> str:
+    """The block of (weight - 1) in each part of the time, 0 outside it."""
+    return f"drift {family}"
+
+
 def blocks_of(evidence: Evidence, plan: Plan, terms: dict[Family, Terms]) -> dict[str, Floats]:
     """All columns of some rows in blocks by name, (columns, n) each.
 
@@ -53,12 +65,14 @@ def blocks_of(evidence: Evidence, plan: Plan, terms: dict[Family, Terms]) -> dic
         own = one.formula(terms[(one.terms, one.strength, None if one.strength is None else one.at)])
         made[of_estimator(one)] = own.columns().T if own.n_ratios else own.plain[None]
     features = evidence.features.T if evidence.features is not None else np.zeros((len(plan.features), len(total)))
+    segments, parts = _segments(evidence, plan), _parts(evidence, plan)
     for at, ((cut, strength, _), cuts) in enumerate(terms.items()):
         if strength is None:
             weight = row_weight(cuts)
             made[of_weight(at)] = weight[None]
-            if cut is not direct and plan.features:
-                made[of_balance(at)] = (weight - 1.0) * features
+            if cut is not direct:
+                looked = {of_balance(at): features, of_segments(at): segments, of_drift(at): parts}
+                made |= {name: (weight - 1.0) * columns for name, columns in looked.items() if len(columns)}
     if plan.features:
         made[FEATURES] = features
     return made | _beside(evidence, plan, total, terms)
@@ -67,6 +81,22 @@ def blocks_of(evidence: Evidence, plan: Plan, terms: dict[Family, Terms]) -> dic
 def row_weight(terms: Terms) -> Floats:
     """The mean weight of each row's pieces, (n,)."""
     return terms.weight[:, 0] if terms.weight.shape[1] == 1 else terms.weight.mean(axis=1)
+
+
+def _segments(evidence: Evidence, plan: Plan) -> Floats:
+    """Which rows are in each segment that is looked at, (segments, n)."""
+    looked = [evidence.segments[name] == value for name, value, _ in plan.survey.segments]
+    return np.array(looked, dtype=np.float64).reshape(len(looked), evidence.n_rows)
+
+
+def _parts(evidence: Evidence, plan: Plan) -> Floats:
+    """Which rows are in each part of the time, (parts, n)."""
+    n_parts = len(plan.survey.shares)
+    if not n_parts or evidence.time is None:
+        return np.zeros((n_parts, evidence.n_rows))
+    part = np.searchsorted(np.array(plan.survey.edges), evidence.time, side="left")
+    made: Floats = np.arange(n_parts)[:, None] == part
+    return made.astype(np.float64)
 
 
 def _beside(evidence: Evidence, plan: Plan, total: Floats, terms: dict[Family, Terms]) -> dict[str, Floats]:
@@ -83,6 +113,8 @@ def _beside(evidence: Evidence, plan: Plan, total: Floats, terms: dict[Family, T
     if "score_residual" in plan.beside:
         residual = np.zeros(n_rows) if evidence.score_residual is None else evidence.score_residual
         made[RESIDUAL] = np.stack([residual, residual**2])
+    if "actions" in plan.beside:
+        made[CALIBRATION] = np.zeros((BINS, n_rows)) if evidence.actions is None else played(evidence.actions).surplus.T
     if "q_logged" in plan.beside:
         left = total - (total if evidence.q_logged is None else evidence.q_logged.sum(axis=1))
         weighed = [row_weight(cuts) for (cut, strength, _), cuts in terms.items() if cut is joint and strength is None]

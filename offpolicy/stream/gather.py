@@ -7,19 +7,22 @@ errors, lifts and the errors of all differences; sums of weights give the diagno
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from offpolicy.audit.calibration import BINS, played
 from offpolicy.evidence import ClusterName, Evidence, PropensityKind
 from offpolicy.intervals.bootstrap import weighted_sums_of
 from offpolicy.readers.reading import Caveat
 from offpolicy.stream import moments
 from offpolicy.stream.columns import blocks_of
 from offpolicy.stream.largest import largest, newly_closed
-from offpolicy.stream.moments import Moments, moments_of, run_starts, run_sums
+from offpolicy.stream.moments import Moments, loose_moments, moments_of, moments_of_runs, run_starts, run_sums
 from offpolicy.stream.plan import Family, Plan
+from offpolicy.stream.scattered import Lines, lines_of
 from offpolicy.stream.weight_sums import WeightSums, merge_weights, weight_sums_of
 from offpolicy.terms import Terms
 from offpolicy.warrant import BLOCK, foreseen_of, foreseen_square_of
@@ -38,12 +41,14 @@ class Chunk:
         ends: Ids of the first and the last cluster, where `evidence.cluster` only counts them.
         keys: What the bootstrap knows clusters by, (n,); `evidence.cluster` where None.
         caveats: What a reader should know of these rows.
+        falls: Where a cluster comes up again, or clusters fall, in words; empty where they do not.
     """
 
     evidence: Evidence
     ends: tuple[int, int] | None = None
     keys: Ints | None = None
     caveats: tuple[Caveat, ...] = ()
+    falls: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class Gathered:
         extent: Least and largest of each feature, (2, F).
         foreseen: By family of weights, sums of the mean weight of what the target shows and of its mean square,
             (families, 2); NaN where not known.
+        expected: Sums over rows of the probability of all actions of a bin, and of its square, (2, BINS).
         largest: Sums of all columns and of rows of the clusters inside that move an estimate most, (m, P + 1).
         blocks: As `moments`, of neighbouring rows in place of clusters, where rows are taken for independent.
         drawn: Sums of all columns and of rows in each replicate of the bootstrap, (B, P + 1).
@@ -97,19 +103,23 @@ class Gathered:
     beyond: float
     extent: Floats
     foreseen: Floats
+    expected: Floats
     largest: Floats
     blocks: Moments | None
     drawn: Floats
     caveats: tuple[Caveat, ...]
 
 
-def gather(chunk: Chunk, plan: Plan, before: Gathered | None = None) -> Gathered:
+def gather(
+    chunk: Chunk, plan: Plan, before: Gathered | None = None, write: Callable[[Lines], None] | None = None
+) -> Gathered:
     """What is kept of a chunk, and of the rows before it.
 
     Args:
         chunk: The rows.
         plan: What to sum up.
         before: Of the rows before, in this part of the log.
+        write: Keeps the sums of clusters where a plan is of a log whose clusters stand anywhere.
 
     Raises:
         UserError: If a column is missing that the first rows had, or clusters are out of order.
@@ -122,8 +132,7 @@ def gather(chunk: Chunk, plan: Plan, before: Gathered | None = None) -> Gathered
     columns = np.concatenate(list(blocks.values()))  # (P, n)
     cuts = [one.cut for one in before.weights] if before else [-np.inf] * len(terms)
     layout = tuple((name, len(block)) for name, block in blocks.items())
-    own = moments_of(columns.T, evidence.cluster, chunk.ends)
-    inner = run_sums(columns.T, evidence.cluster)[:, 1:-1].T
+    own, inner, drawn = _summed(columns, chunk, plan, write)
     made = Gathered(
         facts=_facts(evidence, plan),
         layout=layout,
@@ -133,9 +142,10 @@ def gather(chunk: Chunk, plan: Plan, before: Gathered | None = None) -> Gathered
         beyond=0.0 if evidence.actions is None else evidence.actions.beyond_support() * evidence.n_rows,
         extent=_extent(evidence, plan),
         foreseen=_foreseen(evidence, plan),
+        expected=_expected(evidence),
         largest=largest(inner, layout, own.means if before is None else _means(before.moments, own), plan),
         blocks=_blocks(columns, chunk),
-        drawn=_drawn(columns, chunk, plan),
+        drawn=drawn,
         caveats=chunk.caveats,
     )
     return made if before is None else merge(before, made, plan)
@@ -163,6 +173,7 @@ def merge(one: Gathered, other: Gathered, plan: Plan) -> Gathered:
         beyond=one.beyond + other.beyond,
         extent=np.stack([np.minimum(one.extent[0], other.extent[0]), np.maximum(one.extent[1], other.extent[1])]),
         foreseen=one.foreseen + other.foreseen,
+        expected=one.expected + other.expected,
         largest=largest(clusters, one.layout, whole.means, plan),
         blocks=None if one.blocks is None or other.blocks is None else moments.merge(one.blocks, other.blocks),
         drawn=one.drawn + other.drawn,
@@ -216,12 +227,35 @@ def _blocks(columns: Floats, chunk: Chunk) -> Moments | None:
     return moments_of(columns.T, rows // BLOCK)
 
 
-def _drawn(columns: Floats, chunk: Chunk, plan: Plan) -> Floats:
-    if not plan.replicates:
-        return np.empty((0, len(columns) + 1))
+def _expected(evidence: Evidence) -> Floats:
+    if evidence.actions is None:
+        return np.zeros((2, BINS))
+    expected = played(evidence.actions).expected
+    return np.stack([expected.sum(axis=0), (expected**2).sum(axis=0)])
+
+
+def _summed(
+    columns: Floats, chunk: Chunk, plan: Plan, write: Callable[[Lines], None] | None
+) -> tuple[Moments, Floats, Floats]:
+    """Moments, the sums of clusters that lie wholly inside, (g, P + 1), and those of each replicate, (B, P + 1)."""
     cluster = chunk.evidence.cluster
-    keys = (cluster if chunk.keys is None else chunk.keys)[run_starts(cluster)]
-    return weighted_sums_of(run_sums(columns.T, cluster).T, keys, plan.replicates, plan.seed)
+    keys = cluster if chunk.keys is None else chunk.keys
+    if plan.survey.is_sorted:
+        if chunk.falls:
+            raise UserError(chunk.falls)
+        runs, of_run = run_sums(columns.T, cluster), run_starts(cluster)
+        own = moments_of_runs(runs, chunk.ends or (int(cluster[0]), int(cluster[-1])))
+        inner = runs[:, 1:-1].T
+    else:
+        assert write is not None
+        lines = lines_of(columns, keys)
+        write(lines)
+        runs, of_run = lines.sums.T, lines.first
+        own, inner = loose_moments(runs[:-1].sum(axis=1), len(keys)), np.empty((0, len(runs)))
+    drawn = np.empty((0, len(runs)))
+    if plan.replicates:
+        drawn = weighted_sums_of(runs.T, keys[of_run], plan.replicates, plan.seed)
+    return own, inner, drawn
 
 
 def _facts(evidence: Evidence, plan: Plan) -> Facts:

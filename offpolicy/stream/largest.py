@@ -18,6 +18,7 @@ from offpolicy.stream.plan import Plan
 Floats = npt.NDArray[np.float64]
 
 KEPT = 8  # of each estimator; where one cluster has much of the variance it is among these by any means
+_SOME = 512  # clusters that say how much is much
 
 
 def slopes_of(layout: tuple[tuple[str, int], ...], means: Floats, plan: Plan) -> Floats:
@@ -39,17 +40,20 @@ def largest(clusters: Floats, layout: tuple[tuple[str, int], ...], means: Floats
         return clusters
     influence = np.abs(slopes_of(layout, means, plan) @ clusters.T)  # (estimators, g); NaN where not defined
     influence = np.where(np.isnan(influence), -1.0, influence)
-    found = np.argpartition(influence, -KEPT, axis=1)[:, -KEPT:]
-    return np.ascontiguousarray(clusters[np.unique(found)])
+    # Few clusters of many are above the eighth of a few: only those are put in order.
+    some = np.partition(influence[:, :: max(len(clusters) // _SOME, 1)], -KEPT, axis=1)[:, -KEPT]
+    near = np.flatnonzero((influence >= some[:, None]).any(axis=0))
+    found = np.argpartition(influence[:, near], -KEPT, axis=1)[:, -KEPT:]
+    return np.ascontiguousarray(clusters[near[np.unique(found)]])
 
 
 def newly_closed(one: Moments, other: Moments) -> Floats:
     """Sums of the clusters that two neighbouring parts close by standing side by side, (0 to 2, P + 1)."""
-    chain = [(end.cluster, end.sums) for end in (one.first, one.last, other.first, other.last) if end is not None]
+    chain = [(end.cluster, end.sums) for end in (*one.ends, *other.ends)]
     merged: list[tuple[int, Floats]] = []
     for cluster, sums in chain:
         if merged and merged[-1][0] == cluster:
             merged[-1] = cluster, merged[-1][1] + sums
         else:
             merged.append((cluster, sums))
-    return np.array([sums for _, sums in merged[1:-1]]).reshape(-1, len(one.first.sums))
+    return np.array([sums for _, sums in merged[1:-1]]).reshape(-1, len(one.sums) + 1)

@@ -3,7 +3,8 @@
 Estimators are functions of means, and clustered standard errors of sums within clusters. So a part of a log is told by
 its sums, by the products of its clusters' sums, and by the clusters at its two ends, which may go on in the parts
 beside it. Parts merge: the moments of two neighbours are those of both together. Rows of a cluster must stand together,
-and clusters in the order of their ids, as SlateLab writes its logs; that is what makes one pass enough.
+and clusters in the order of their ids, as SlateLab writes its logs; where they do not, moments are *loose*, of rows
+alone, and `offpolicy.stream.scattered` puts the clusters together.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Moments:
         sums: Of the columns, (P,).
         closed: Number of clusters that lie wholly inside.
         cross: Sum over them of s s^T, s being a cluster's sums and its number of rows; (P + 1, P + 1).
-        first: The cluster of the first row.
+        first: The cluster of the first row; None in loose moments, which know no clusters.
         last: That of the last row; None where it is the same.
     """
 
@@ -50,13 +51,18 @@ class Moments:
     sums: Floats
     closed: int
     cross: Floats
-    first: End
+    first: End | None
     last: End | None
+
+    @property
+    def ends(self) -> list[End]:
+        """The clusters at both ends, none to two."""
+        return [end for end in (self.first, self.last) if end is not None]
 
     @property
     def clusters(self) -> int:
         """G, with the clusters at both ends."""
-        return self.closed + 1 + (self.last is not None)
+        return self.closed + len(self.ends)
 
     @property
     def means(self) -> Floats:
@@ -65,8 +71,7 @@ class Moments:
 
     def products(self) -> Floats:
         """Sum over all clusters of s s^T, the ends taken for whole; (P + 1, P + 1)."""
-        ends = [self.first] if self.last is None else [self.first, self.last]
-        return self.cross + sum(np.outer(end.sums, end.sums) for end in ends)
+        return self.cross + sum(np.outer(end.sums, end.sums) for end in self.ends)
 
     def covariance(self) -> Floats:
         """Clustered covariance of the columns' means, (P, P): G/(G-1) sum_g e_g e_g^T / N^2, e_g = s_g - n_g mean.
@@ -99,17 +104,25 @@ def moments_of(columns: Floats, cluster: Ints, ends: tuple[int, int] | None = No
     Raises:
         UserError: If clusters fall.
     """
-    runs = run_sums(columns, cluster)
-    inner = runs[:, 1:-1]
-    first, last = ends or (int(cluster[0]), int(cluster[-1]))
+    return moments_of_runs(run_sums(columns, cluster), ends or (int(cluster[0]), int(cluster[-1])))
+
+
+def moments_of_runs(runs: Floats, ends: tuple[int, int]) -> Moments:
+    """As `moments_of`, of the sums of neighbouring clusters, (P + 1, g), with the ids of the first and the last."""
+    inner, total = runs[:, 1:-1], runs.sum(axis=1)
     return Moments(
-        rows=len(cluster),
-        sums=columns.sum(axis=0),
+        rows=int(total[-1]),
+        sums=total[:-1],
         closed=inner.shape[1],
         cross=inner @ inner.T,
-        first=End(first, runs[:, 0].copy()),
-        last=End(last, runs[:, -1].copy()) if runs.shape[1] > 1 else None,
+        first=End(ends[0], runs[:, 0].copy()),
+        last=End(ends[1], runs[:, -1].copy()) if runs.shape[1] > 1 else None,
     )
+
+
+def loose_moments(sums: Floats, n_rows: int) -> Moments:
+    """Moments that know no clusters, of the columns' sums (P,)."""
+    return Moments(n_rows, sums, 0, np.zeros((len(sums) + 1, len(sums) + 1)), None, None)
 
 
 def run_starts(cluster: Ints) -> npt.NDArray[np.intp]:
@@ -150,19 +163,20 @@ def merge(one: Moments, other: Moments) -> Moments:
     Raises:
         UserError: If `other` begins with an earlier cluster than `one` ends with.
     """
-    left, right = one.last or one.first, other.first
-    if right.cluster < left.cluster:
+    if one.first is None or other.first is None:
+        return loose_moments(one.sums + other.sums, one.rows + other.rows)
+    chain, right = one.ends, other.first
+    if right.cluster < chain[-1].cluster:
         raise UserError(
-            f"a part of the log begins with cluster {right.cluster} after one that ended with {left.cluster}; expected "
-            "ascending order over all parts. Sort the log by its shoppers."
+            f"a part of the log begins with cluster {right.cluster} after one that ended with {chain[-1].cluster}; "
+            "expected ascending order over all parts. Sort the log by its shoppers."
         )
-    chain = [one.first, *([one.last] if one.last else [])]
-    if right.cluster == left.cluster:
-        chain[-1] = End(left.cluster, left.sums + right.sums)
+    if right.cluster == chain[-1].cluster:
+        chain[-1] = End(right.cluster, chain[-1].sums + right.sums)
     else:
         chain.append(right)
     chain += [other.last] if other.last else []
-    inner = np.array([end.sums for end in chain[1:-1]]).reshape(-1, len(one.first.sums))
+    inner = np.array([end.sums for end in chain[1:-1]]).reshape(-1, len(right.sums))
     return Moments(
         one.rows + other.rows,
         one.sums + other.sums,

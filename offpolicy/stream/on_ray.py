@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from offpolicy.stream.gather import Gathered
-from offpolicy.stream.parts import Part, Read, Source, merged, read_part
+from offpolicy.stream.parts import Kept, Part, Read, Source, kept, merged, read_part
 from offpolicy.stream.plan import Plan
 from simenv.errors import UserError
 
@@ -33,7 +33,7 @@ def read_on_ray(
         source: The log.
         plan: What to sum up.
         workers: Processes on this machine; None asks the cluster that RAY_ADDRESS names, or this machine's cores.
-        state: Folder of what was read.
+        state: Folder of what was read; workers on other machines must share it where shoppers stand in no order.
         advance: Told rows read.
 
     Raises:
@@ -52,15 +52,14 @@ def read_on_ray(
             include_dashboard=None if address else False, log_to_driver=False, logging_level=logging.ERROR,
         )  # fmt: skip
     try:
-        return merged(_results(source, plan, state, advance), plan)
+        with kept(plan, state) as keep:
+            return merged(_results(source, plan, keep, advance), plan)
     finally:
         if is_ours:
             ray.shutdown()
 
 
-def _results(
-    source: Source, plan: Plan, state: Path | None, advance: Callable[[int], None]
-) -> Iterator[tuple[Part, Read]]:
+def _results(source: Source, plan: Plan, keep: Kept, advance: Callable[[int], None]) -> Iterator[Read]:
     """What was kept of each part, in the log's order, as workers finish."""
     import ray
 
@@ -68,7 +67,7 @@ def _results(
     shared = ray.put(source)
     ahead = AHEAD * max(int(ray.cluster_resources().get("CPU", 1)), 1)
     parts = iter(source.parts)
-    running = [(part, task.remote(shared, part, plan, state)) for part in itertools.islice(parts, ahead)]
+    running = [(part, task.remote(shared, part, plan, keep)) for part in itertools.islice(parts, ahead)]
     while running:
         part, waiting = running.pop(0)
         try:
@@ -77,14 +76,14 @@ def _results(
             for _, other in running:
                 ray.cancel(other)
             raise _reason(problem) from None
-        running += [(each, task.remote(shared, each, plan, state)) for each in itertools.islice(parts, 1)]
+        running += [(each, task.remote(shared, each, plan, keep)) for each in itertools.islice(parts, 1)]
         advance(part.rows)
-        yield part, read
+        yield read
 
 
-def _task(source: Source, part: Part, plan: Plan, state: Path | None) -> Read:
+def _task(source: Source, part: Part, plan: Plan, keep: Kept) -> Read:
     os.environ["OMP_NUM_THREADS"] = "1"
-    return read_part(source, part, plan, state)
+    return read_part(source, part, plan, keep)
 
 
 def _reason(problem: Exception) -> Exception:

@@ -15,14 +15,15 @@ from offpolicy.evidence import Evidence
 from offpolicy.formulas import dm
 from offpolicy.inference import lift
 from offpolicy.slates.behaviour import adaptive
+from offpolicy.stream.survey import NOTHING, Survey
 from offpolicy.terms import Terms
 from simenv.errors import UserError
 
 IN_ONE_PASS = ("t", "normal", "bootstrap")  # intervals that sums alone give
 OF_ALL_ROWS = (
-    "length", "mixture", "second_moment", "balanced", "embedding", "q_robust", "q_within",
+    "length", "mixture", "second_moment", "balanced", "embedding", "q_robust", "q_within", "time",
 )  # columns that are made of a whole log  # fmt: skip
-BESIDE = ("placebo", "score_residual", "features", "q_logged")  # columns that an audit looks at, where a log has them
+BESIDE = ("placebo", "score_residual", "features", "q_logged", "actions")  # that an audit looks at, where they are
 
 Family = tuple[Callable[[Evidence], Terms], object, float | None]
 
@@ -38,6 +39,7 @@ class Plan:
         features: Names of the features.
         replicates: B, of a bootstrap; 0 for none.
         seed: Names its luck.
+        survey: What is known of the whole log.
     """
 
     asked: tuple[str, ...]
@@ -46,6 +48,7 @@ class Plan:
     features: tuple[str, ...] = ()
     replicates: int = 0
     seed: int = 0
+    survey: Survey = NOTHING
 
     @property
     def members(self) -> tuple[Estimator, ...]:
@@ -83,7 +86,13 @@ class Plan:
         return list(found)
 
 
-def plan_of(evidence: Evidence, estimators: list[str] | None, replicates: int = 0, seed: int = 0) -> Plan:
+def plan_of(
+    evidence: Evidence,
+    estimators: list[str] | None,
+    replicates: int = 0,
+    seed: int = 0,
+    survey: Survey = NOTHING,
+) -> Plan:
     """The plan for a log of which some rows are at hand.
 
     Args:
@@ -91,6 +100,8 @@ def plan_of(evidence: Evidence, estimators: list[str] | None, replicates: int = 
         estimators: Names; those that run by default and that the columns can feed where None.
         replicates: B, of a bootstrap; 0 for none.
         seed: Names its luck.
+        survey: What is known of the whole log; where nothing is, clusters must be in order, and time and segments are
+            not looked at.
 
     Raises:
         UserError: If a name is unknown, lacks a column, or is not made of sums.
@@ -109,7 +120,7 @@ def plan_of(evidence: Evidence, estimators: list[str] | None, replicates: int = 
     rivals = [rival.name for one in chosen for rival in _chain(one) if not rival.missing(evidence)]
     beside = tuple(name for name in BESIDE if getattr(evidence, name) is not None)
     others = tuple(name for name in dict.fromkeys(rivals) if name not in asked)
-    return Plan(asked, others, beside, evidence.feature_names, replicates, seed)
+    return Plan(asked, others, beside, evidence.feature_names, replicates, seed, survey)
 
 
 def check_names(estimators: list[str] | None, interval: str) -> None:

@@ -21,7 +21,7 @@ from offpolicy.stream.gather import Facts, Gathered
 from offpolicy.stream.moments import End, Moments
 from offpolicy.stream.weight_sums import WeightSums
 
-VERSION = 3
+VERSION = 4
 
 _SCALARS = ("weight", "weight_squared", "earned", "earned_squared", "squared", "cubed", "row_sum", "row_max", "error")
 
@@ -57,7 +57,16 @@ def load_state(folder: Path, key: str) -> Found:
 
 
 def _path(folder: Path, key: str) -> Path:
-    return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+    return folder / f"{_digest(key)}.npz"
+
+
+def lines_path(folder: Path, key: str) -> Path:
+    """Where the sums of clusters that stand anywhere are kept, see `offpolicy.stream.scattered`."""
+    return folder / f"{_digest(key)}.arrow"
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def _arrays(key: str, gathered: Gathered) -> dict[str, Any]:
@@ -77,6 +86,7 @@ def _arrays(key: str, gathered: Gathered) -> dict[str, Any]:
         "moved": gathered.moved,
         "extent": gathered.extent,
         "foreseen": gathered.foreseen,
+        "expected": gathered.expected,
         "largest": gathered.largest,
         "drawn": gathered.drawn,
     }
@@ -103,6 +113,7 @@ def _gathered(key: str, arrays: dict[str, Any]) -> Gathered:
         beyond=said["beyond"],
         extent=arrays["extent"],
         foreseen=arrays["foreseen"],
+        expected=arrays["expected"],
         largest=arrays["largest"],
         blocks=_moments("blocks ", said["blocks"], arrays) if said["blocks"] else None,
         drawn=arrays["drawn"],
@@ -112,21 +123,16 @@ def _gathered(key: str, arrays: dict[str, Any]) -> Gathered:
 
 def _told(moments: Moments) -> dict[str, Any]:
     """What of moments is no array; ids may be longer than any number type, so they are text."""
-    last = None if moments.last is None else str(moments.last.cluster)
-    return {"rows": moments.rows, "closed": moments.closed, "first": str(moments.first.cluster), "last": last}
+    ends = [str(end.cluster) for end in moments.ends]
+    return {"rows": moments.rows, "closed": moments.closed, "ends": ends}
 
 
 def _sums(name: str, moments: Moments) -> dict[str, Any]:
-    made = {f"{name}sums": moments.sums, f"{name}cross": moments.cross, f"{name}first": moments.first.sums}
-    return made if moments.last is None else made | {f"{name}last": moments.last.sums}
+    ends = np.array([end.sums for end in moments.ends]).reshape(-1, len(moments.sums) + 1)
+    return {f"{name}sums": moments.sums, f"{name}cross": moments.cross, f"{name}ends": ends}
 
 
 def _moments(name: str, said: dict[str, Any], arrays: dict[str, Any]) -> Moments:
-    return Moments(
-        said["rows"],
-        arrays[f"{name}sums"],
-        said["closed"],
-        arrays[f"{name}cross"],
-        End(int(said["first"]), arrays[f"{name}first"]),
-        None if said["last"] is None else End(int(said["last"]), arrays[f"{name}last"]),
-    )
+    ends = [End(int(cluster), sums) for cluster, sums in zip(said["ends"], arrays[f"{name}ends"], strict=True)]
+    first, last = [*ends, None, None][:2]
+    return Moments(said["rows"], arrays[f"{name}sums"], said["closed"], arrays[f"{name}cross"], first, last)

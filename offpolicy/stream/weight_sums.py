@@ -29,7 +29,7 @@ class WeightSums:
         row_max: The largest mean weight of a row.
         seen: Whether each piece has a weight above 0 in some row, (J,).
         error: Sum over rows of the relative error that marginals state.
-        top: The largest mean weights of rows, descending, at most LARGEST + 1 of them.
+        top: The largest mean weights of rows, in any order, at most LARGEST + 1 of them.
     """
 
     rows: int
@@ -57,14 +57,15 @@ class WeightSums:
     @property
     def cut(self) -> float:
         """No weight up to this can be among the largest of these rows and any others."""
-        return float(self.top[-1]) if len(self.top) > LARGEST else -math.inf
+        return float(self.top.min()) if len(self.top) > LARGEST else -math.inf
 
     def pareto_k(self) -> float:
         """Shape of the tail of the rows' weights; NaN where there is none, or too few weights."""
         m = min(tail_size(self.rows), len(self.top) - 1)  # of more rows than LARGEST is made for, a thinner tail
         if m < FEWEST:
             return math.nan
-        excess = self.top[:m][::-1] - self.top[m]
+        top = np.sort(self.top)[::-1]
+        excess = top[:m][::-1] - top[m]
         return fitted_shape(excess[excess > 0.0])
 
 
@@ -111,12 +112,10 @@ def merge_weights(one: WeightSums, other: WeightSums) -> WeightSums:
         max(one.row_max, other.row_max),
         one.seen | other.seen,
         one.error + other.error,
-        _largest(np.concatenate([one.top, other.top])),
+        _largest(np.concatenate([one.top, other.top])) if len(other.top) else one.top,
     )
 
 
 def _largest(row: Floats) -> Floats:
     keep = LARGEST + 1
-    if len(row) > keep:
-        row = np.partition(row, len(row) - keep)[len(row) - keep :]
-    return np.sort(row)[::-1]
+    return np.partition(row, len(row) - keep)[len(row) - keep :] if len(row) > keep else row

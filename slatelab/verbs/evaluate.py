@@ -14,7 +14,10 @@ from slatelab.told import print_dry_run, print_evaluation
 
 def evaluate(
     context: typer.Context,
-    log: Annotated[Path, typer.Option(help="The log: a file, or a folder of files.")],
+    logs: Annotated[
+        list[Path],
+        typer.Option("--log", help="The log: a file, or a folder of files. Several native ones are judged together."),
+    ],
     log_format: Annotated[
         Literal["native", "obd", "mapped", "dsjson", "ubi"] | None,
         typer.Option(
@@ -31,6 +34,14 @@ def evaluate(
         typer.Option(
             help="module:function; for native logs also a registry name or a saved model's folder; for dsjson also "
             "'uniform' or 'logged-greedy'."
+        ),
+    ] = None,
+    loggers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--logger",
+            metavar="NAME=POLICY",
+            help="For native logs of several loggers: what a name in their column 'policy' is, to weigh rows by all.",
         ),
     ] = None,
     shopper: Annotated[str, typer.Option(help="For dsjson: where an event names its shopper, as c.GUser.id.")] = "",
@@ -110,8 +121,9 @@ def evaluate(
     """Estimate a policy's value from a log, with its lift over the logger, an interval and a verdict."""
     refuse_unheard(log_format, mapping, shopper, examination, out)
     asked = Asked(
-        log=log, log_format=log_format, mapping=mapping, policy=policy, shopper=shopper,
-        examination=numbers_in(examination), target_table=target_table, campaign=campaign,
+        logs=tuple(logs), loggers=tuple(loggers or ()), log_format=log_format, mapping=mapping,
+        policy=policy, shopper=shopper, examination=numbers_in(examination), target_table=target_table,
+        campaign=campaign,
         estimators=names_in(estimators), level=level, seed=seed, is_dry_run=is_dry_run, is_stream=is_stream,
         workers=workers, state=state,
     )  # fmt: skip
