@@ -14,19 +14,13 @@ here it is given.
 
 from __future__ import annotations
 
-import math
-from itertools import permutations
-
 import numpy as np
 import numpy.typing as npt
 
-from offpolicy.slates.pseudoinverse import MAX_SLATES, slate_chances
-from simenv.errors import UserError
+from offpolicy.slates.every_slate import Rows, of_logged_slates
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-_CELLS = 4_000_000  # numbers held at once
 
 
 def abstraction_weights(logger: Floats, target: Floats, group: Ints) -> Floats:
@@ -79,32 +73,18 @@ def plackett_luce_abstractions(logger: Floats, target: Floats, slate: npt.NDArra
         (N,).
 
     Raises:
-        UserError: If a page has more than MAX_SLATES slates.
+        UserError: If a page has more than `every_slate.MAX_SLATES` slates.
     """
-    made = np.ones(len(slate))
-    n_here = (logger > 0.0).sum(axis=1)
-    for m in np.unique(n_here[n_here > 0]):
-        depth = min(slate.shape[1], int(m))
-        _refuse_many(int(m), depth)
-        slates = np.array(list(permutations(range(m), depth)))  # (S, l)
-        rows = np.flatnonzero(n_here == m)
-        at_once = max(1, _CELLS // (len(slates) * (m + depth)))
-        for first in range(0, len(rows), at_once):
-            part = rows[first : first + at_once]
-            here = np.argsort(logger[part] <= 0.0, axis=1, kind="stable")[:, :m]  # (n, m) positions of candidates
-            chances = [slate_chances(np.take_along_axis(p[part], here, axis=1), slates) for p in (logger, target)]
-            group = labels_shown(np.take_along_axis(label[part], here, axis=1), slates)
-            place = (here[:, :, None] == slate[part][:, None, :depth]).argmax(axis=1)  # (n, l)
-            which = (slates[None] == place[:, None, :]).all(axis=2).argmax(axis=1)
-            made[part] = abstraction_weights(chances[0], chances[1], group)[np.arange(len(part)), which]
-    return made
 
+    def weigh(of_logger: Floats, of_target: Floats, slates: Ints, part: Rows, here: Rows) -> Floats:
+        group = labels_shown(np.take_along_axis(label[part], here, axis=1), slates)
+        return abstraction_weights(of_logger, of_target, group)
 
-def _refuse_many(n_candidates: int, depth: int) -> None:
-    count = math.perm(n_candidates, depth)
-    if count > MAX_SLATES:
-        raise UserError(
-            f"the chance of what a page is about is summed over all of its slates; a page of {n_candidates} candidates "
-            f"and {depth} slots has {count:,}, expected at most {MAX_SLATES:,}. Use 'cascade-dr' or 'dr-item', or give "
-            "the ratio yourself as the column `abstraction` of the evidence."
-        )
+    return of_logged_slates(
+        logger,
+        target,
+        slate,
+        weigh,
+        "the chance of what a page is about is summed over all of its slates",
+        "Use 'cascade-dr' or 'dr-item', or give the ratio yourself as the column `abstraction` of the evidence.",
+    )

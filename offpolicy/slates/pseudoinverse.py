@@ -14,20 +14,15 @@ recommendation" (2017).
 
 from __future__ import annotations
 
-import math
-from itertools import permutations
-
 import numpy as np
 import numpy.typing as npt
 
-from simenv.errors import UserError
+from offpolicy.slates.every_slate import Rows, of_logged_slates
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-MAX_SLATES = 1_000  # of a page, that Gamma is enumerated over
 _CUTOFF = 1e-11  # of eigenvalues of Gamma against the largest: below they are the directions that no slate has
-_CELLS = 4_000_000  # numbers held at once
 
 
 def uniform_weights(n_candidates: Ints, n_shown: Ints, at_slot: Floats, anywhere: Floats) -> Floats:
@@ -66,36 +61,21 @@ def plackett_luce_weights(logger: Floats, target: Floats, slate: npt.NDArray[np.
         (N,).
 
     Raises:
-        UserError: If a page has more than MAX_SLATES slates.
+        UserError: If a page has more than `every_slate.MAX_SLATES` slates.
     """
-    made = np.ones(len(slate))
-    n_here = (logger > 0.0).sum(axis=1)
-    for m in np.unique(n_here[n_here > 0]):
-        depth = min(slate.shape[1], int(m))
-        _refuse_many(int(m), depth)
-        slates = np.array(list(permutations(range(m), depth)))  # (S, l)
-        rows = np.flatnonzero(n_here == m)
-        at_once = max(1, _CELLS // (len(slates) * m * depth))
-        for first in range(0, len(rows), at_once):
-            part = rows[first : first + at_once]
-            here = np.argsort(logger[part] <= 0.0, axis=1, kind="stable")[:, :m]  # (n, m) positions of candidates
-            chances = [slate_chances(np.take_along_axis(p[part], here, axis=1), slates) for p in (logger, target)]
-            every = moment_weights(chances[0], chances[1], slates, int(m))  # (n, S)
-            place = (here[:, :, None] == slate[part][:, None, :depth]).argmax(axis=1)  # (n, l)
-            which = (slates[None] == place[:, None, :]).all(axis=2).argmax(axis=1)
-            made[part] = every[np.arange(len(part)), which]
-    return made
 
+    def weigh(of_logger: Floats, of_target: Floats, slates: Ints, _: Rows, here: Rows) -> Floats:
+        return moment_weights(of_logger, of_target, slates, here.shape[1])
 
-def slate_chances(weight: Floats, slates: Ints) -> Floats:
-    """P(slate) of all slates (S, l) under Plackett-Luce weights (n, m), (n, S)."""
-    chance = np.ones((len(weight), len(slates)))
-    left = np.ones((len(slates), weight.shape[1]))
-    every = np.arange(len(slates))
-    for k in range(slates.shape[1]):
-        chance *= weight[:, slates[:, k]] / np.maximum(weight @ left.T, 1e-300)
-        left[every, slates[:, k]] = 0.0
-    return chance
+    return of_logged_slates(
+        logger,
+        target,
+        slate,
+        weigh,
+        "the pseudoinverse of a Plackett-Luce logger needs the chances of all pairs of slots, here by going through "
+        "every slate of a page",
+        "Log uniformly (any size is exact there), or use 'cascade-dr' or 'dr-item'.",
+    )
 
 
 def moment_weights(logger: Floats, target: Floats, slates: Ints, n_candidates: int) -> Floats:
@@ -117,14 +97,3 @@ def moment_weights(logger: Floats, target: Floats, slates: Ints, n_candidates: i
     inverse = np.linalg.pinv(gamma, rcond=_CUTOFF, hermitian=True)
     made: Floats = np.einsum("ni,nij,sj->ns", target @ shown, inverse, shown, optimize=True)
     return made
-
-
-def _refuse_many(n_candidates: int, depth: int) -> None:
-    count = math.perm(n_candidates, depth)
-    if count > MAX_SLATES:
-        raise UserError(
-            f"the pseudoinverse of a Plackett-Luce logger needs the chances of all pairs of slots, here by going "
-            f"through every slate of a page; a page of {n_candidates} candidates and {depth} slots has {count:,}, "
-            f"expected at most {MAX_SLATES:,}. Log uniformly (any size is exact there), or use 'cascade-dr' or "
-            "'dr-item'."
-        )

@@ -16,7 +16,6 @@ Wang, Xiong, Han, Sun, Liu and Zhang, "Exponentially weighted imitation learning
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -28,12 +27,12 @@ from ray.rllib.algorithms.marwil import MARWIL, MARWILConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
-from ray.rllib.offline.offline_data import OfflineData
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from typing_extensions import override
 
+from policies.rllib.log_config import LogConfig, LogData
 from policies.rllib.module import SlateModule
-from policies.rllib.offline_data import Batches, Logged, Reading, Span, log_layout, windows
+from policies.rllib.offline_data import Batches, Logged, log_layout, windows
 from policies.rllib.offline_learner import SlateMARWILLearner
 from simenv.errors import UserError
 from simenv.log.read import Log
@@ -41,7 +40,7 @@ from simenv.log.read import Log
 DEFAULT_SLATES = {"hidden": 64, "floor": 0.01, "seed": 0}
 
 
-class SlateMARWILConfig(MARWILConfig):  # type: ignore[misc]
+class SlateMARWILConfig(LogConfig, MARWILConfig):  # type: ignore[misc]
     """MARWIL from a log of ours; `offline_data(input_=LOG)` says which, and RLlib's other methods serve as they do.
 
     `rl_module(model_config={...})` takes hidden, floor and seed of `policies.rllib.module.SlateModule`; the seed of
@@ -52,8 +51,6 @@ class SlateMARWILConfig(MARWILConfig):  # type: ignore[misc]
         """Defaults that were tuned on the world "default"."""
         super().__init__(algo_class=algo_class or SlateMARWIL)
         self.beta: float
-        self.half: int | None = None
-        self.returns: Span = "session"
         self.weight_clip = 50.0
         self.offline_data_class = SlateLogData
         self.dataset_num_iters_per_learner = 1
@@ -76,39 +73,8 @@ class SlateMARWILConfig(MARWILConfig):  # type: ignore[misc]
         return self
 
     @override
-    def offline_data(self, *, half: int | None = NotProvided, returns: Span = NotProvided, **kwargs: Any) -> Self:
-        """RLlib's settings, and ours.
-
-        Args:
-            half: Learn from that half of the shoppers alone (`policies.learning.in_half`); from all where None.
-            returns: How far a return reaches: "session" or "shopper", see `policies.rllib.offline_data.Reading`.
-            kwargs: As RLlib takes them; `input_` is the folder of a log.
-
-        Raises:
-            UserError: where `input_` is no log of ours.
-        """
-        super().offline_data(**kwargs)
-        self.half = self.half if half is NotProvided else half
-        self.returns = self.returns if returns is NotProvided else returns
-        if "input_" in kwargs:
-            self.input_ = str(kwargs["input_"])
-            of_log = log_spaces(self.log())
-            self.environment(observation_space=of_log[0], action_space=of_log[1])
-        return self
-
-    def log(self) -> Log:
-        """The log to learn from.
-
-        Raises:
-            UserError: where none was named.
-        """
-        if self.input_ == "sampler":
-            raise UserError("there is nothing to learn from; name a log by .offline_data(input_=LOG).")
-        return Log.open(Path(self.input_))
-
-    def reading(self) -> Reading:
-        """How the log is read."""
-        return Reading(self.half, self.returns, float(self.gamma), int(self.seed or 0))
+    def spaces_of(self, log: Log) -> tuple[spaces.Box, spaces.MultiDiscrete]:
+        return log_spaces(log)
 
     @override
     def get_default_learner_class(self) -> type[SlateMARWILLearner]:
@@ -180,26 +146,15 @@ class SlateBC(BC):  # type: ignore[misc]
         return SlateBCConfig()
 
 
-class SlateLogData(OfflineData):  # type: ignore[misc]
-    """Our reader in the place of RLlib's, which would go over rows one by one and forget what came after them."""
-
-    def __init__(self, config: SlateMARWILConfig) -> None:
-        """Open the log that the configuration names; RLlib's own reader is not set up, so Ray need not run."""
-        self.config = config
-        self.batches = Batches(config.log(), config.reading(), windows, config.train_batch_size_per_learner)
-        self.iter_batches_kwargs: dict[str, Any] = {}
+class SlateLogData(LogData[Logged]):
+    """A log in batches for BC and MARWIL."""
 
     @override
-    def sample(
-        self,
-        num_samples: int,
-        return_iterator: bool = False,
-        num_shards: int = 1,
-        module_state: dict[str, Any] | None = None,
-    ) -> MultiAgentBatch:
-        """The next batch; after the last one of the log the first again, in another order."""
-        pages = self.batches.next()
-        assert pages is not None  # without a number of passes there is always a next one
+    def batches_of(self, config: LogConfig) -> Batches[Logged]:
+        return Batches(config.log(), config.reading(), windows, config.train_batch_size_per_learner)
+
+    @override
+    def training_batch(self, pages: Logged) -> MultiAgentBatch:
         return learner_batch(pages, self.batches)
 
 

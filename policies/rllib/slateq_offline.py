@@ -20,8 +20,7 @@ soft maximum); SlateQ as in `policies.rllib.slateq`.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +28,6 @@ from gymnasium import spaces
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.learner.learner import Learner
-from ray.rllib.offline.offline_data import OfflineData
 from ray.rllib.policy.sample_batch import MultiAgentBatch
 from ray.rllib.utils.metrics import (
     LEARNER_RESULTS,
@@ -40,8 +38,9 @@ from ray.rllib.utils.metrics import (
 from torch import Tensor
 from typing_extensions import override
 
+from policies.rllib.log_config import LogConfig, LogData
 from policies.rllib.offline import log_spaces
-from policies.rllib.offline_data import Batches, Reading, Span
+from policies.rllib.offline_data import Batches
 from policies.rllib.slateq import SlateQ, SlateQConfig, SlateQTorchLearner, training_batch
 from policies.rllib.slateq_log import Followed, transitions
 from policies.rllib.slateq_loss import Goal, Transitions, filled_slots, losses
@@ -91,7 +90,7 @@ class SlateCQLLearner(SlateQTorchLearner):
         return total
 
 
-class SlateCQLConfig(SlateQConfig):
+class SlateCQLConfig(LogConfig, SlateQConfig):
     """Conservative SlateQ from a log of ours; `offline_data(input_=LOG)` says which.
 
     `rl_module(model_config={...})` takes hidden and seed; the seed of the order of pages is that of `debugging`.
@@ -102,8 +101,7 @@ class SlateCQLConfig(SlateQConfig):
         super().__init__(algo_class=algo_class or SlateCQL)
         self._is_online = False
         self.alpha = 0.1
-        self.half: int | None = None
-        self.returns: Span = "shopper"
+        self.returns = "shopper"
         self.offline_data_class = SlateQLogData
         self.train_batch_size_per_learner = 512
         self.target_network_update_freq = 12_800
@@ -122,40 +120,9 @@ class SlateCQLConfig(SlateQConfig):
         return self
 
     @override
-    def offline_data(self, *, half: int | None = NotProvided, returns: Span = NotProvided, **kwargs: Any) -> Self:
-        """RLlib's settings, and ours.
-
-        Args:
-            half: Learn from that half of the shoppers alone (`policies.learning.in_half`); from all where None.
-            returns: Where a life ends: "session", with the visit, or "shopper".
-            kwargs: As RLlib takes them; `input_` is the folder of a log.
-
-        Raises:
-            UserError: where `input_` is no log of ours.
-        """
-        super().offline_data(**kwargs)
-        self.half = self.half if half is NotProvided else half
-        self.returns = self.returns if returns is NotProvided else returns
-        if "input_" in kwargs:
-            self.input_ = str(kwargs["input_"])
-            seen, slates = log_spaces(self.log())
-            told = spaces.Box(-np.inf, np.inf, (seen.shape[0] + len(slates.nvec),), np.float32)
-            self.environment(observation_space=told, action_space=slates)
-        return self
-
-    def log(self) -> Log:
-        """The log to learn from.
-
-        Raises:
-            UserError: where none was named.
-        """
-        if self.input_ == "sampler":
-            raise UserError("there is nothing to learn from; name a log by .offline_data(input_=LOG).")
-        return Log.open(Path(self.input_))
-
-    def reading(self) -> Reading:
-        """How the log is read."""
-        return Reading(self.half, self.returns, float(self.gamma), int(self.seed or 0))
+    def spaces_of(self, log: Log) -> tuple[spaces.Box, spaces.MultiDiscrete]:
+        seen, slates = log_spaces(log)
+        return spaces.Box(-np.inf, np.inf, (seen.shape[0] + len(slates.nvec),), np.float32), slates
 
     @override
     def validate(self) -> None:
@@ -176,26 +143,15 @@ class SlateCQLConfig(SlateQConfig):
         return SlateCQLLearner
 
 
-class SlateQLogData(OfflineData):  # type: ignore[misc]
-    """Our reader in the place of RLlib's; Ray need not run."""
-
-    def __init__(self, config: SlateCQLConfig) -> None:
-        """Open the log that the configuration names."""
-        self.config = config
-        self.batches = Batches(config.log(), config.reading(), transitions, config.train_batch_size_per_learner)
-        self.iter_batches_kwargs: dict[str, Any] = {}
+class SlateQLogData(LogData[Followed]):
+    """A log in batches of pages and what followed them."""
 
     @override
-    def sample(
-        self,
-        num_samples: int,
-        return_iterator: bool = False,
-        num_shards: int = 1,
-        module_state: dict[str, Any] | None = None,
-    ) -> MultiAgentBatch:
-        """The next batch; after the last one of the log the first again, in another order."""
-        pages = self.batches.next()
-        assert pages is not None  # without a number of passes there is always a next one
+    def batches_of(self, config: LogConfig) -> Batches[Followed]:
+        return Batches(config.log(), config.reading(), transitions, config.train_batch_size_per_learner)
+
+    @override
+    def training_batch(self, pages: Followed) -> MultiAgentBatch:
         return training_batch(pages.rows())
 
 

@@ -7,13 +7,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from offpolicy.slates.pseudoinverse import (
-    MAX_SLATES,
-    moment_weights,
-    plackett_luce_weights,
-    slate_chances,
-    uniform_weights,
-)
+from offpolicy.slates.every_slate import MAX_SLATES, slate_chances
+from offpolicy.slates.pseudoinverse import moment_weights, plackett_luce_weights, uniform_weights
 from simenv.errors import UserError
 
 RNG = np.random.default_rng(0)
