@@ -373,11 +373,12 @@ def test_a_missing_column_is_named_with_the_nearest(tmp_path: Path, log: Any, wi
         read_mapped(put(tmp_path, log.wide()), mapping_of(wide))
 
 
-def test_the_mapping_of_the_documentation_is_one() -> None:
+def test_the_mappings_of_the_documentation_are_some() -> None:
     text = (Path(__file__).parents[3] / "docs" / "any-log.md").read_text(encoding="utf-8")
-    (toml,) = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
-    made = mapping_of(tomllib.loads(toml))
-    assert list(made.rewards) == ["clicks", "revenue"]
+    table, ranker = (tomllib.loads(toml) for toml in re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL))
+    assert list(mapping_of(table).rewards) == ["clicks", "revenue"]
+    by_model = {name: part for name, part in table.items() if name != "target"} | ranker
+    assert mapping_of(by_model).ranker is not None
     (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     names: dict[str, Any] = {}
     exec(code, names)
