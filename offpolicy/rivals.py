@@ -107,7 +107,7 @@ def warranted(one: Estimator, own: Scores, bench: Bench, half_width: float = mat
         one: The estimator.
         own: Its scores.
         bench: What estimates share.
-        half_width: Of its interval; where it is not given, the bias by design is not asked for.
+        half_width: Of the narrower of its intervals; where it is not given, the bias by design is not asked for.
     """
     terms, seen = bench.cut(one)
     # Reshaped weights are smaller than the policies foretell, and a model needs none.

@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy.evidence import Evidence
-from offpolicy.inference import Clusters, standard_error
+from offpolicy.inference import Clusters, Interval, standard_error
 from offpolicy.single.kinds import FAMILIES
 from offpolicy.statistics import Scores
 
 Floats = npt.NDArray[np.float64]
 
 BLOCK = 40  # rows side by side that are looked at as one
+_ROUNDING = 1e-9  # of a width, beside another
 _SURE = 4.0  # standard errors of a ratio of variances before it counts
 
 
@@ -57,6 +58,17 @@ def alike(together: float, alone: float, n_blocks: int) -> float:
         return 1.0
     ratio = together / alone
     return ratio if ratio > 1.0 + _SURE * math.sqrt(2.0 / n_blocks) else 1.0
+
+
+def narrower(value: Interval, lift: Interval) -> float:
+    """Half the width of the narrower of two intervals that a bias would spoil alike; 0 is of an interval of no width.
+
+    What the logger earned is not biased, so a lift has its value's bias, and where the target shows much of what the
+    logger shows the interval of the lift is the one with less room for it. A width that is rounding beside the other
+    does not count: weights that are all 1 leave a lift nothing but that.
+    """
+    of_value, of_lift = (value.high - value.low) / 2.0, (lift.high - lift.low) / 2.0
+    return of_lift if _ROUNDING * of_value < of_lift < of_value else of_value
 
 
 def unseen_bias(own: Scores, other: Scores, by: Clusters, half_width: float) -> float:

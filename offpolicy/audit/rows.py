@@ -34,15 +34,20 @@ def repeats(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     Two draws with the same table p agree with probability sum_a p_a^2. More agreeing pairs than that are rows that were
     not drawn: logged twice, or answered from a cache. An excess of D pairs among N rows makes the variance of a mean
     1 + 2 D / N times what independent rows have. Looked at among rows of the same tables and features, and again among
-    those of the same time too; a context-free logger without times cannot be asked.
+    those of the same time too; a context-free logger without times cannot be asked. What a reward model expects tells
+    contexts apart only where there are no features: cross-fitted, it expects two things of a row and of its copy under
+    another name.
     """
     table = evidence.actions
     if table is None:
         return missing("repeats", "the propensities of all actions")
-    context = _codes(_hashed(table, evidence.features))
-    contexts = [context]
+    tables = (table.logger, table.target)
+    told = [tables if evidence.features is None else (*tables, evidence.features)]
+    if evidence.features is None and table.q is not None:
+        told.append((*tables, table.q))
+    contexts = [_codes(_hashed(columns)) for columns in told]
     if evidence.time is not None:
-        contexts.append(_pairs(context, _codes(evidence.time)))
+        contexts += [_pairs(context, _codes(evidence.time)) for context in contexts]
     cluster = np.arange(evidence.n_rows) if by.codes is None else _codes(by.codes)
     return repeats_found([_excess(one, cluster, table) for one in contexts], evidence.n_rows)
 
@@ -129,10 +134,10 @@ def _codes(column: npt.NDArray[np.generic]) -> Ints:
     return made
 
 
-def _hashed(table: ActionTable, features: Floats | None) -> npt.NDArray[np.uint64]:
-    """A number for each row that is the same where tables and features are, to the bit."""
-    made = np.zeros(len(table.action), dtype=np.uint64)
-    for part in (table.logger, table.target, *(each for each in (table.q, features) if each is not None)):
+def _hashed(columns: tuple[Floats, ...]) -> npt.NDArray[np.uint64]:
+    """A number for each row that is the same where its columns, (N, any), are, to the bit."""
+    made = np.zeros(len(columns[0]), dtype=np.uint64)
+    for part in columns:
         bits = np.ascontiguousarray(part, dtype=np.float64).view(np.uint64)
         for column in bits.T:
             made = (made ^ column ^ (made >> np.uint64(29))) * _ODD  # wraps around, as a hash does

@@ -12,6 +12,7 @@ from offpolicy.audit.checks import CHECKS
 from offpolicy.audit.finding import Finding
 from offpolicy.inference import clusters
 from offpolicy.rows import take
+from offpolicy.single.columns import filled
 from offpolicy.terms import joint
 from scenarios.enumerated_bed import Bed, logs
 
@@ -42,6 +43,16 @@ def test_rows_logged_twice_are_seen_and_the_estimate_is_refused() -> None:
     (estimate,) = evaluate(evidence, ["ips"])
     assert estimate.verdict.word == "do not use"
     assert any("delivered twice" in reason for reason in estimate.verdict.reasons)
+
+
+def test_a_model_fitted_after_rows_were_logged_twice_does_not_hide_them() -> None:
+    """Row and copy have two shoppers and mostly two folds: cross-fitting expects two things of them."""
+    both = again(log(), np.arange(ROWS))
+    plain = replace(both, actions=replace(both.actions, q=None), q_logged=None, q_target=None)
+    fitted = filled(plain, ["switch"])
+    assert fitted.actions.q is not None
+    assert found("repeats", fitted) == found("repeats", plain)
+    assert found("repeats", fitted).outcome == "failed"
 
 
 def test_rows_logged_twice_under_one_shopper_are_that_shoppers() -> None:
