@@ -39,7 +39,8 @@ class Diagnostics:
         lost_weight: Share of all weight that reshaping took away.
         variance_share: The largest share of one cluster in the squared influences.
         neighbours: How many times as large the variance of rows side by side is as that of independent rows.
-        unseen_bias: How large the bias of what is biased by design may be, in half-widths of its narrower interval (value, lift).
+        unseen_bias: How large the bias of what is biased by design may be, in half-widths of its narrower interval,
+            the value's or the lift's.
         foreseen_rows: Effective rows that the policies foretell whatever the log holds; inf where not known.
         foreseen_carriers: Rewarded rows that the policies foretell to carry the variance; inf where not known.
         unsupported: Pieces (whole slates, or slots) that have weight 0 in every row.

@@ -120,7 +120,7 @@ def test_sessions_are_judged_by_it_where_a_model_is_there_and_it_is_refused_wher
 
 def test_fitted_values_are_refused_where_weights_contradict_them_or_cannot_vouch_for_them() -> None:
     """A model that does not know which slate was shown: it gives every target the value of the logger."""
-    log = play(0)
+    log = play(1)
     layout, right = lay_out(log.session, log.step), log.features(0.1)
     blind = StepFeatures(*(column.reshape(-1, LONGEST, 2).sum(axis=2) for column in (right.logged, right.target)))
     whole = replace(log.sessions(0.1), cluster_name="shopper")
