@@ -113,8 +113,8 @@ def warranted(one: Estimator, own: Scores, bench: Bench, half_width: float = mat
     # Reshaped weights are smaller than the policies foretell, and a model needs none.
     is_plain = one.strength is None and one.formula is not dm
     family = one.terms.__name__
-    foreseen = foreseen_rows(bench.evidence, family) if is_plain else None
-    carried = foreseen_carriers(bench.evidence, family, terms.reward) if is_plain else None
+    foreseen = foreseen_rows(bench.evidence, family, terms.share) if is_plain else None
+    carried = foreseen_carriers(bench.evidence, family, terms.reward, terms.share) if is_plain else None
     return replace(
         seen,
         variance_share=variance_share(own.influence, bench.by),

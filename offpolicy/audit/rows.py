@@ -47,7 +47,7 @@ def repeats(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
         told.append((*tables, table.q))
     contexts = [_codes(_hashed(columns)) for columns in told]
     if evidence.time is not None:
-        contexts += [_pairs(context, _codes(evidence.time)) for context in contexts]
+        contexts += [_codes(_pairs(context, _codes(evidence.time))) for context in contexts]
     cluster = np.arange(evidence.n_rows) if by.codes is None else _codes(by.codes)
     return repeats_found([_excess(one, cluster, table) for one in contexts], evidence.n_rows)
 

@@ -12,6 +12,7 @@ from offpolicy.audit.checks import CHECKS
 from offpolicy.audit.finding import Finding
 from offpolicy.inference import clusters
 from offpolicy.rows import take
+from offpolicy.single.arrays import SingleActionLog, evidence_of
 from offpolicy.single.columns import filled
 from offpolicy.terms import joint
 from scenarios.enumerated_bed import Bed, logs
@@ -58,6 +59,19 @@ def test_a_model_fitted_after_rows_were_logged_twice_does_not_hide_them() -> Non
 def test_rows_logged_twice_under_one_shopper_are_that_shoppers() -> None:
     """Clusters hold them together already."""
     assert found("repeats", again(log(), np.arange(ROWS), is_told_apart=False)).outcome == "passed"
+
+
+def test_many_contexts_at_many_times_take_no_more_room_than_rows() -> None:
+    """Every row has a context and a time of its own: 200,000 of each, whose pairs could be 4e10."""
+    n = 200_000
+    log = SingleActionLog(
+        action=np.zeros(n, dtype=np.int64),
+        reward=np.zeros(n),
+        propensity=np.full((n, 1), 1.0),
+        context=np.arange(n, dtype=np.float64)[:, None],
+        cluster=np.arange(n),
+    )
+    assert found("repeats", replace(evidence_of(log, np.full((n, 1), 1.0)), time=np.arange(n))).outcome == "passed"
 
 
 def test_a_few_repeated_rows_cost_little_and_are_let_pass() -> None:
