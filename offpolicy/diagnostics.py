@@ -86,7 +86,8 @@ def diagnose(terms: Terms, by: Clusters) -> Diagnostics:
 
 def disagreement(one: Scores, other: Scores, by: Clusters) -> float:
     """Standardised z of the paired difference of two estimates of one value on the same rows (Hausman, 1978)."""
-    return standardised(one.value - other.value, standard_error(one.influence - other.influence, by))
+    size = max(abs(one.value), abs(other.value), standard_error(one.influence, by))
+    return standardised(one.value - other.value, standard_error(one.influence - other.influence, by), size)
 
 
 def interference_z(evidence: Evidence, by: Clusters) -> float | None:
@@ -145,8 +146,14 @@ def effective(column: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> floa
     return float(flat.sum()) ** 2 / float(flat @ flat)
 
 
-def standardised(difference: float, stderr: float) -> float:
-    """A difference in standard errors; 0 where it is but rounding, infinite where nothing varies."""
-    if abs(difference) <= 1e-9 * max(1.0, stderr):  # rounding of weights that are all 1
+def standardised(difference: float, stderr: float, size: float = 1.0) -> float:
+    """A difference in standard errors; 0 where it is but rounding, infinite where nothing varies.
+
+    Args:
+        difference: Of two numbers.
+        stderr: Of the difference.
+        size: Of these numbers, which their rounding is a share of; 1 for weights.
+    """
+    if abs(difference) <= 1e-9 * max(size, stderr):
         return 0.0
     return difference / stderr if stderr > 0.0 else math.copysign(math.inf, difference)

@@ -111,9 +111,7 @@ def foreseen_rows(evidence: Evidence, family: str, share: Floats | None = None) 
     return evidence.n_rows / mean if mean > 0.0 else 0.0
 
 
-def foreseen_carriers(
-    evidence: Evidence, family: str, reward: Floats, share: Floats | None = None
-) -> float | None:
+def foreseen_carriers(evidence: Evidence, family: str, reward: Floats, share: Floats | None = None) -> float | None:
     """Rewarded rows that the policies foretell to carry the variance, N (E c^2)^3 / (E c^3)^2 with c = w r.
 
     It is 1 / skewness^2 of the mean: where rows that are a share s of the log carry all of the variance, N s. A

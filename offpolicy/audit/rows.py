@@ -72,7 +72,8 @@ def repeats_found(excess: list[Floats], n_rows: int) -> Finding:
 def arrival(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     """Rewards of the last eighth of the time, beyond what the model expects, against those of the eighth before.
 
-    A season that ends with the log looks the same; leaving the last rows out settles both.
+    A season that ends with the log looks the same; leaving the last rows out settles both. Where rewards are costs,
+    short is what is nearer to 0.
     """
     if evidence.time is None:
         return missing("arrival", "the time of each row")
@@ -83,10 +84,10 @@ def arrival(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     total = evidence.reward.sum(axis=1)
     rest = total if evidence.q_logged is None else total - evidence.q_logged.sum(axis=1)
     fall = _share_of(rest, before) - _share_of(rest, last)  # (N,)
-    usual = abs(float(total[before].mean()))
-    lost = float(fall.mean()) / usual if usual > 0.0 else 0.0
+    usual = float(total[before].mean())
+    lost = float(fall.mean()) / usual if usual != 0.0 else 0.0
     centred = _share_of(rest - rest[before].mean(), before) - _share_of(rest - rest[last].mean(), last)
-    z = standardised(float(fall.mean()), standard_error(centred, by))
+    z = math.copysign(1.0, usual) * standardised(float(fall.mean()), standard_error(centred, by))
     rank = min(int(z > ARRIVAL_Z[0]) + int(z > ARRIVAL_Z[1]), int(lost > ARRIVAL[0]) + int(lost > ARRIVAL[1]))
     outcomes: tuple[Outcome, ...] = ("passed", "strained", "failed")
     said = f"rewards of the last eighth of the time are {lost:.1%} short of the eighth before (z = {z:.1f})"

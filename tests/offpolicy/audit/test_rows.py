@@ -90,6 +90,8 @@ def test_rewards_that_had_not_arrived_are_seen_with_and_without_a_model() -> Non
     late = log(bed=BED.model_copy(update={"late": 0.2, "rate": 1.0}))
     assert found("arrival", late).rank > 0
     assert found("arrival", replace(late, q_logged=None, q_target=None)).rank > 0
+    costs = replace(late, reward=-late.reward, q_logged=None, q_target=None)
+    assert found("arrival", costs).rank > 0
     whole = np.quantile(late.time, 0.8)
     assert found("arrival", take(late, late.time <= whole)).outcome == "passed"
 
