@@ -1,4 +1,4 @@
-"""What must not move an estimate, nor its verdict: the unit of rewards, the order of rows, the names of shoppers, a copy.
+"""What must not move an estimate, nor its verdict: the unit of rewards, the order of rows, shoppers' names, a copy.
 
 `check_estimator` asks the formulas; here the whole of `evaluate` is asked, rivals, audit and verdict with it.
 """
