@@ -79,12 +79,14 @@ class Bench:
     def _as_they_were(self, one: Estimator, seen: Diagnostics) -> Diagnostics:
         """Only weights that nobody reshaped have mean 1 and tell of propensities and support."""
         _, plain = self.cut(replace(one, strength=None))
+        # Rows that count more or less shift the mean weight by chance; nothing is taken away.
+        is_less = one.strength is not None and one.strength.remake is None and plain.mean_weight > 0.0
         return replace(
             seen,
             mean_weight=plain.mean_weight,
             mean_weight_z=plain.mean_weight_z,
             unsupported=plain.unsupported,
-            lost_weight=1.0 - seen.mean_weight / plain.mean_weight if plain.mean_weight > 0.0 else 0.0,
+            lost_weight=1.0 - seen.mean_weight / plain.mean_weight if is_less else 0.0,
         )
 
 
