@@ -39,7 +39,8 @@ class Diagnostics:
         lost_weight: Share of all weight that reshaping took away.
         variance_share: The largest share of one cluster in the squared influences.
         neighbours: How many times as large the variance of rows side by side is as that of independent rows.
-        unseen_bias: How large the bias of what is biased by design may be, in half-widths of its interval.
+        unseen_bias: How large the bias of what is biased by design may be, in half-widths of its narrower interval,
+            the value's or the lift's.
         foreseen_rows: Effective rows that the policies foretell whatever the log holds; inf where not known.
         foreseen_carriers: Rewarded rows that the policies foretell to carry the variance; inf where not known.
         unsupported: Pieces (whole slates, or slots) that have weight 0 in every row.
@@ -85,7 +86,8 @@ def diagnose(terms: Terms, by: Clusters) -> Diagnostics:
 
 def disagreement(one: Scores, other: Scores, by: Clusters) -> float:
     """Standardised z of the paired difference of two estimates of one value on the same rows (Hausman, 1978)."""
-    return standardised(one.value - other.value, standard_error(one.influence - other.influence, by))
+    size = max(abs(one.value), abs(other.value), standard_error(one.influence, by))
+    return standardised(one.value - other.value, standard_error(one.influence - other.influence, by), size)
 
 
 def interference_z(evidence: Evidence, by: Clusters) -> float | None:
@@ -144,8 +146,14 @@ def effective(column: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> floa
     return float(flat.sum()) ** 2 / float(flat @ flat)
 
 
-def standardised(difference: float, stderr: float) -> float:
-    """A difference in standard errors; 0 where it is but rounding, infinite where nothing varies."""
-    if abs(difference) <= 1e-9 * max(1.0, stderr):  # rounding of weights that are all 1
+def standardised(difference: float, stderr: float, size: float = 1.0) -> float:
+    """A difference in standard errors; 0 where it is but rounding, infinite where nothing varies.
+
+    Args:
+        difference: Of two numbers.
+        stderr: Of the difference.
+        size: Of these numbers, which their rounding is a share of; 1 for weights.
+    """
+    if abs(difference) <= 1e-9 * max(size, stderr):
         return 0.0
     return difference / stderr if stderr > 0.0 else math.copysign(math.inf, difference)

@@ -20,6 +20,7 @@ from offpolicy.statistics import scores, value_of
 from offpolicy.terms import Terms, direct
 from offpolicy.tuning import tuned
 from offpolicy.verdict import WORDS, Verdict, judge
+from offpolicy.warrant import narrower
 from simenv.errors import UserError
 
 
@@ -224,8 +225,7 @@ def _estimate(
     value: Case, ends: tuple[Interval, Interval], why: str, bench: Bench, rule: IntervalRule, asked: Asked
 ) -> Estimate:
     one, evidence = value.estimator, bench.evidence
-    half_width = (ends[0].high - ends[0].low) / 2.0
-    diagnostics = warranted(one, value.scores, bench, half_width)
+    diagnostics = warranted(one, value.scores, bench, narrower(*ends))
     rival, rival_z = strongest_rival(one, value.scores, bench)
     moved = bench.upward_z if one.prefixwise else bench.interference_z
     found = bench.findings(one)

@@ -295,7 +295,10 @@ _ALL = (
     ),
     _by_state("state-dr", by_state, "the state", "state-step-dr"),
     _by_state("state-step-dr", by_state_before, "the state and the slate before it", "pdis"),
-    _of_sequences("fqe", fitted, dm, ("fitted",), _LE, "it rests on the model of what comes later alone"),
+    replace(
+        _of_sequences("fqe", fitted, dm, ("fitted",), _LE, "it rests on the model of what comes later alone"),
+        rival="sequence-dr",
+    ),
 )
 
 _NAMED = {one.name: one for one in _ALL}

@@ -43,7 +43,8 @@ def mixture(evidence: Evidence) -> Terms:
         raise UserError("mixture is absent; it is made of every logger's probability of every row ([loggers]).")
     weight = weights_of((evidence.target.logp - evidence.mixture.logp).sum(axis=1, keepdims=True))
     whole = joint(evidence)
-    return Terms(weight, whole.reward, whole.q_logged, whole.q_target)
+    # Each logger by itself has another mean weight than all together, and one may have come after the other.
+    return Terms(weight, whole.reward, whole.q_logged, whole.q_target, at_any_time=whole.of_row)
 
 
 def weighted(evidence: Evidence) -> Terms:
@@ -101,4 +102,5 @@ def _by_stratum(evidence: Evidence, power: float) -> Terms:
     whole = joint(evidence)
     count = np.maximum(evidence.second_moment, 1e-12) ** power  # 0 where the target never meets that logger's actions
     share = (count / count.mean())[:, None]
-    return Terms(whole.weight * share, whole.reward, share=share)
+    alone = whole.of_row
+    return Terms(whole.weight * share, whole.reward, share=share, at_any_time=alone, anywhere=alone)

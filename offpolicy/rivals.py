@@ -79,12 +79,14 @@ class Bench:
     def _as_they_were(self, one: Estimator, seen: Diagnostics) -> Diagnostics:
         """Only weights that nobody reshaped have mean 1 and tell of propensities and support."""
         _, plain = self.cut(replace(one, strength=None))
+        # Rows that count more or less shift the mean weight by chance; nothing is taken away.
+        is_less = one.strength is not None and one.strength.remake is None and plain.mean_weight > 0.0
         return replace(
             seen,
             mean_weight=plain.mean_weight,
             mean_weight_z=plain.mean_weight_z,
             unsupported=plain.unsupported,
-            lost_weight=1.0 - seen.mean_weight / plain.mean_weight if plain.mean_weight > 0.0 else 0.0,
+            lost_weight=1.0 - seen.mean_weight / plain.mean_weight if is_less else 0.0,
         )
 
 
@@ -107,14 +109,14 @@ def warranted(one: Estimator, own: Scores, bench: Bench, half_width: float = mat
         one: The estimator.
         own: Its scores.
         bench: What estimates share.
-        half_width: Of its interval; where it is not given, the bias by design is not asked for.
+        half_width: Of the narrower of its intervals; where it is not given, the bias by design is not asked for.
     """
     terms, seen = bench.cut(one)
     # Reshaped weights are smaller than the policies foretell, and a model needs none.
     is_plain = one.strength is None and one.formula is not dm
     family = one.terms.__name__
-    foreseen = foreseen_rows(bench.evidence, family) if is_plain else None
-    carried = foreseen_carriers(bench.evidence, family, terms.reward) if is_plain else None
+    foreseen = foreseen_rows(bench.evidence, family, terms.share) if is_plain else None
+    carried = foreseen_carriers(bench.evidence, family, terms.reward, terms.share) if is_plain else None
     return replace(
         seen,
         variance_share=variance_share(own.influence, bench.by),

@@ -50,6 +50,10 @@ class Statistics:
         """J."""
         return int(self.above.shape[1])
 
+    def take(self, rows: npt.NDArray[np.bool_]) -> Statistics:
+        """Those of some rows, by a mask (N,)."""
+        return Statistics(self.plain[rows], self.above[rows], self.below[rows])
+
     def means(self) -> Floats:
         """Means over rows of plain, above and below, (1 + 2J,)."""
         return np.concatenate([[self.plain.mean()], self.above.mean(axis=0), self.below.mean(axis=0)])

@@ -35,6 +35,9 @@ class Terms:
         share: How much a row counts, (N, 1), mean 1, in `weight` already; None where all count alike.
         age: How long ago a row was logged, (N,), in lengths of the log: 0 for the last; None where nobody asks.
         actions: The table of all actions, for estimators that ask of them what was not played.
+        at_any_time: A weight of each row, (N,), whose mean is 1 at any time; None where that of `weight` is. Weights of
+            several loggers have mean 1 over all of them together, those of states over all of the log.
+        anywhere: The same whatever stands around the row.
     """
 
     weight: Floats  # (N, J)
@@ -46,6 +49,13 @@ class Terms:
     share: Floats | None = None  # (N, 1)
     age: Floats | None = None  # (N,)
     actions: ActionTable | None = None
+    at_any_time: Floats | None = None  # (N,)
+    anywhere: Floats | None = None  # (N,)
+
+    @property
+    def of_row(self) -> Floats:
+        """The mean weight of each row's pieces, (N,)."""
+        return self.weight[:, 0] if self.weight.shape[1] == 1 else self.weight.mean(axis=1)
 
     def expected(self) -> Floats:
         """The model's total under the target policy, (N,).

@@ -45,10 +45,11 @@ class Thresholds:
             one large one, had .40 to .48 at the median and covered 77% to 83%; sound logs had at most .2.
         neighbours: Variance of rows side by side over that of independent rows, where rows are taken for independent:
             at 1.5 an interval is a fifth too narrow and covers 89%.
-        unseen_bias: What the bias of an estimator that is biased by design may be, in half-widths of its interval: the
-            difference to its rival plus a standard error of it. Beyond 1 the interval may miss by its bias alone; at
-            .5 it still covers 83%, below which estimators are said to fail. What is not biased by design, but has no
-            test of its assumption except its rival (`pi`), is not trusted beyond the first and never refused for it.
+        unseen_bias: What the bias of an estimator that is biased by design may be, in half-widths of the narrower of
+            its two intervals, the value's and the lift's: the difference to its rival plus a standard error of it.
+            Beyond 1 the interval may miss by its bias alone; at .5 it still covers 83%, below which estimators are
+            said to fail. What is not biased by design, but has no test of its assumption except its rival (`pi`), is
+            not trusted beyond the first and never refused for it.
         foreseen_rows: As `effective_rows`, of what the policies foretell in place of what was seen.
         foreseen_carriers: Rewarded rows that the policies foretell to carry the variance. The skewness of so few costs
             a symmetric 95% interval .25 / carriers of its coverage: 25 cost one point in a hundred (the rule of
@@ -204,9 +205,11 @@ def _by_design(estimator: Estimator, seen: Diagnostics, limits: Thresholds) -> I
     if rank and math.isinf(seen.unseen_bias):
         yield rank, f"{why}, and nothing in this log that assumes less can say by how much"
     elif rank:
+        times = f"{seen.unseen_bias:.1f}" if seen.unseen_bias < 100.0 else "more than 100"  # of next to no width
         yield (
             rank,
-            f"for all that the log can say, its bias may be {seen.unseen_bias:.1f} times its interval's half-width",
+            f"for all that the log can say, its bias may be {times} times the half-width of its narrower interval, the "
+            "value's or the lift's",
         )
 
 

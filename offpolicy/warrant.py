@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from offpolicy.evidence import Evidence
-from offpolicy.inference import Clusters, standard_error
+from offpolicy.inference import Clusters, Interval, standard_error
 from offpolicy.single.kinds import FAMILIES
 from offpolicy.statistics import Scores
 
 Floats = npt.NDArray[np.float64]
 
 BLOCK = 40  # rows side by side that are looked at as one
+_MIXED = "mixture"  # of whose loggers the table of all actions knows that of each row alone
+_ROUNDING = 1e-9  # of a width, beside another
 _SURE = 4.0  # standard errors of a ratio of variances before it counts
 
 
@@ -59,6 +61,17 @@ def alike(together: float, alone: float, n_blocks: int) -> float:
     return ratio if ratio > 1.0 + _SURE * math.sqrt(2.0 / n_blocks) else 1.0
 
 
+def narrower(value: Interval, lift: Interval) -> float:
+    """Half the width of the narrower of two intervals that a bias would spoil alike; 0 is of an interval of no width.
+
+    What the logger earned is not biased, so a lift has its value's bias, and where the target shows much of what the
+    logger shows the interval of the lift is the one with less room for it. A width that is rounding beside the other
+    does not count: weights that are all 1 leave a lift nothing but that.
+    """
+    of_value, of_lift = (value.high - value.low) / 2.0, (lift.high - lift.low) / 2.0
+    return of_lift if _ROUNDING * of_value < of_lift < of_value else of_value
+
+
 def unseen_bias(own: Scores, other: Scores, by: Clusters, half_width: float) -> float:
     """How large the bias of an estimate may be, in half-widths of its interval, by one that is not biased like it.
 
@@ -76,7 +89,7 @@ def in_half_widths(difference: float, stderr: float, half_width: float) -> float
     return math.inf if reach > 0.0 else 0.0
 
 
-def foreseen_rows(evidence: Evidence, family: str) -> float | None:
+def foreseen_rows(evidence: Evidence, family: str, share: Floats | None = None) -> float | None:
     """Effective rows that the policies themselves foretell, whatever the log happens to hold: N / E_target[w].
 
     (sum w)^2 / sum w^2 of a log tends to N / E_logger[w^2], and E_logger[w^2] = E_target[w], the mean weight of what
@@ -86,6 +99,7 @@ def foreseen_rows(evidence: Evidence, family: str) -> float | None:
     Args:
         evidence: The columns.
         family: "joint", "prefix" or "item_position", as the cuts are called.
+        share: How much each row counts beside its weight, (N, 1), mean 1; None where all count alike.
 
     Returns:
         None where nobody computed it.
@@ -93,11 +107,11 @@ def foreseen_rows(evidence: Evidence, family: str) -> float | None:
     column = foreseen_of(evidence, family)
     if column is None:
         return None
-    mean = float(column.mean())
+    mean = float(column.mean() if share is None else (column * share[:, 0] ** 2).mean())
     return evidence.n_rows / mean if mean > 0.0 else 0.0
 
 
-def foreseen_carriers(evidence: Evidence, family: str, reward: Floats) -> float | None:
+def foreseen_carriers(evidence: Evidence, family: str, reward: Floats, share: Floats | None = None) -> float | None:
     """Rewarded rows that the policies foretell to carry the variance, N (E c^2)^3 / (E c^3)^2 with c = w r.
 
     It is 1 / skewness^2 of the mean: where rows that are a share s of the log carry all of the variance, N s. A
@@ -110,6 +124,7 @@ def foreseen_carriers(evidence: Evidence, family: str, reward: Floats) -> float 
         evidence: The columns.
         family: As of `foreseen_rows`.
         reward: Of the pieces that are weighed, (N, J).
+        share: As of `foreseen_rows`.
 
     Returns:
         None where nobody computed it.
@@ -117,6 +132,8 @@ def foreseen_carriers(evidence: Evidence, family: str, reward: Floats) -> float 
     first, second = foreseen_of(evidence, family), foreseen_square_of(evidence, family)
     if first is None or second is None:
         return None
+    if share is not None:
+        first, second = first * share[:, 0] ** 2, second * share[:, 0] ** 3
     squared = reward * reward
     cubed = float(np.abs(reward * squared).sum())
     return carriers(float(first.mean()), float(second.mean()), float(squared.sum()), cubed)
@@ -142,7 +159,7 @@ def foreseen_square_of(evidence: Evidence, family: str) -> Floats | None:
 
 
 def _over_actions(evidence: Evidence, family: str, power: int) -> Floats | None:
-    if evidence.actions is None or family in FAMILIES:
+    if evidence.actions is None or family in FAMILIES or family == _MIXED:
         return None
     made: Floats = np.einsum("na,na->n", evidence.actions.target, evidence.actions.weights() ** power)
     return made

@@ -11,6 +11,7 @@ HEADLINES = (
     "dr-item", "snips-item", "ips-item", "cascade-dr", "snrips", "rips", "dr", "mrdr", "snips", "ips", "sequence-dr",
     "wpdis", "pdis",
 )  # fmt: skip
+_ROUNDING = 1e-9  # of a value
 
 
 def headline(rows: Sequence[Row]) -> Row | None:
@@ -47,12 +48,14 @@ def finding(rows: Sequence[Row]) -> str:
 def holds(row: Row, lift: float) -> bool:
     """Whether the interval of a row's lift holds a number; an end that it lacks excludes nothing.
 
-    False where there is no interval at all.
+    False where there is no interval at all. A policy judged on its own log has a lift that is the rounding of its
+    value; what an interval misses by no more than that it holds.
     """
     low, high = row["lift_low"], row["lift_high"]
     if low is None and high is None:
         return False
-    return (low is None or low <= lift) and (high is None or lift <= high)
+    rounding = _ROUNDING * abs(row["value"] or 0.0)
+    return (low is None or low <= lift + rounding) and (high is None or lift - rounding <= high)
 
 
 def lift_ends(row: Row, scale: float, form: str) -> str:

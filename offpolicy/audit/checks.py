@@ -134,7 +134,7 @@ def support_found(lost: float) -> Finding:
 
 def balance(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     """Weights keep what no policy can move: E[w phi(x)] = E[phi(x)], for features and for shares of segments."""
-    weight = terms.weight[:, 0] if terms.weight.shape[1] == 1 else terms.weight.mean(axis=1)
+    weight = terms.of_row if terms.anywhere is None else terms.anywhere
     looks = [(name, _z_of((weight - 1.0) * (phi - phi.mean()), by)) for name, phi in _contexts(evidence)]
     return balance_found(looks)
 
@@ -154,7 +154,7 @@ def drift(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     if evidence.time is None and evidence.length is None:
         return missing("drift", "the time of each row")
     blocks = [] if evidence.time is None else time_blocks(evidence.time)
-    column = terms.weight.mean(axis=1) - 1.0
+    column = (terms.of_row if terms.at_any_time is None else terms.at_any_time) - 1.0
     parts = [np.where(block, column, 0.0) for block in blocks]
     means = [float(part.mean()) for part in parts]
     errors = [standard_error(part - mean, by) for part, mean in zip(parts, means, strict=True)]
@@ -196,7 +196,7 @@ def drift_found(
 
 def tail(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     """The weights have a mean and a variance that a sample of this size can show."""
-    return tail_found(pareto_k(terms.weight.mean(axis=1)))
+    return tail_found(pareto_k(terms.of_row))
 
 
 def tail_found(k: float) -> Finding:
@@ -214,11 +214,10 @@ def reward_model(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     if evidence.q_logged is None or evidence.q_target is None:
         return missing("reward model", "a reward model")
     total, expected = evidence.reward.sum(axis=1), evidence.q_logged.sum(axis=1)
-    weight = terms.weight[:, 0] if terms.weight.shape[1] == 1 else terms.weight.mean(axis=1)
     return model_found(
         float(((total - total.mean()) ** 2).mean()),
         float(((total - expected) ** 2).mean()),
-        float((weight * (total - expected)).mean()),
+        float((terms.of_row * (total - expected)).mean()),
     )
 
 

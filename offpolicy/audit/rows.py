@@ -34,15 +34,20 @@ def repeats(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     Two draws with the same table p agree with probability sum_a p_a^2. More agreeing pairs than that are rows that were
     not drawn: logged twice, or answered from a cache. An excess of D pairs among N rows makes the variance of a mean
     1 + 2 D / N times what independent rows have. Looked at among rows of the same tables and features, and again among
-    those of the same time too; a context-free logger without times cannot be asked.
+    those of the same time too; a context-free logger without times cannot be asked. What a reward model expects tells
+    contexts apart only where there are no features: cross-fitted, it expects two things of a row and of its copy under
+    another name.
     """
     table = evidence.actions
     if table is None:
         return missing("repeats", "the propensities of all actions")
-    context = _codes(_hashed(table, evidence.features))
-    contexts = [context]
+    tables = (table.logger, table.target)
+    told = [tables if evidence.features is None else (*tables, evidence.features)]
+    if evidence.features is None and table.q is not None:
+        told.append((*tables, table.q))
+    contexts = [_codes(_hashed(columns)) for columns in told]
     if evidence.time is not None:
-        contexts.append(_pairs(context, _codes(evidence.time)))
+        contexts += [_codes(_pairs(context, _codes(evidence.time))) for context in contexts]
     cluster = np.arange(evidence.n_rows) if by.codes is None else _codes(by.codes)
     return repeats_found([_excess(one, cluster, table) for one in contexts], evidence.n_rows)
 
@@ -67,7 +72,8 @@ def repeats_found(excess: list[Floats], n_rows: int) -> Finding:
 def arrival(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     """Rewards of the last eighth of the time, beyond what the model expects, against those of the eighth before.
 
-    A season that ends with the log looks the same; leaving the last rows out settles both.
+    A season that ends with the log looks the same; leaving the last rows out settles both. Where rewards are costs,
+    short is what is nearer to 0.
     """
     if evidence.time is None:
         return missing("arrival", "the time of each row")
@@ -78,10 +84,10 @@ def arrival(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     total = evidence.reward.sum(axis=1)
     rest = total if evidence.q_logged is None else total - evidence.q_logged.sum(axis=1)
     fall = _share_of(rest, before) - _share_of(rest, last)  # (N,)
-    usual = abs(float(total[before].mean()))
-    lost = float(fall.mean()) / usual if usual > 0.0 else 0.0
+    usual = float(total[before].mean())
+    lost = float(fall.mean()) / usual if usual != 0.0 else 0.0
     centred = _share_of(rest - rest[before].mean(), before) - _share_of(rest - rest[last].mean(), last)
-    z = standardised(float(fall.mean()), standard_error(centred, by))
+    z = math.copysign(1.0, usual) * standardised(float(fall.mean()), standard_error(centred, by))
     rank = min(int(z > ARRIVAL_Z[0]) + int(z > ARRIVAL_Z[1]), int(lost > ARRIVAL[0]) + int(lost > ARRIVAL[1]))
     outcomes: tuple[Outcome, ...] = ("passed", "strained", "failed")
     said = f"rewards of the last eighth of the time are {lost:.1%} short of the eighth before (z = {z:.1f})"
@@ -129,10 +135,10 @@ def _codes(column: npt.NDArray[np.generic]) -> Ints:
     return made
 
 
-def _hashed(table: ActionTable, features: Floats | None) -> npt.NDArray[np.uint64]:
-    """A number for each row that is the same where tables and features are, to the bit."""
-    made = np.zeros(len(table.action), dtype=np.uint64)
-    for part in (table.logger, table.target, *(each for each in (table.q, features) if each is not None)):
+def _hashed(columns: tuple[Floats, ...]) -> npt.NDArray[np.uint64]:
+    """A number for each row that is the same where its columns, (N, any), are, to the bit."""
+    made = np.zeros(len(columns[0]), dtype=np.uint64)
+    for part in columns:
         bits = np.ascontiguousarray(part, dtype=np.float64).view(np.uint64)
         for column in bits.T:
             made = (made ^ column ^ (made >> np.uint64(29))) * _ODD  # wraps around, as a hash does

@@ -51,7 +51,9 @@ def fitted_shape(excess: Floats) -> float:
     quartile = excess[int(m / 4 + 0.5) - 1]
     theta = 1.0 / excess[-1] + (1.0 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))) / (3.0 * quartile)
     shape = np.log1p(-theta[:, None] * excess).mean(axis=1)
-    profile = m * (np.log(-theta / shape) - shape - 1.0)
+    # An exponential tail is where both are 0, and shape / theta their limit there, minus the mean excess.
+    scale = np.divide(shape, theta, out=np.full_like(theta, -excess.mean()), where=theta != 0.0)
+    profile = m * (-np.log(-scale) - shape - 1.0)
     share = np.exp(profile - profile.max())
     share /= share.sum()
     k = float(np.log1p(-float(theta @ share) * excess).mean())

@@ -33,7 +33,8 @@ from offpolicy.formulas import dr, ips, snips
 from offpolicy.inference import Clusters, lift
 from offpolicy.intervals.case import Case
 from offpolicy.loggers import mixture
-from offpolicy.single.cuts import balanced
+from offpolicy.single.cuts import balanced, robust, within
+from offpolicy.slates.behaviour import adaptive
 from simenv.errors import UserError
 
 Floats = npt.NDArray[np.float64]
@@ -44,6 +45,8 @@ _ROUNDING = 1e-6  # relative, of weights against their bound
 _NOT_BY_ROW = {
     mixture: "weights by the mixture of all loggers are right over all loggers together, not for the rows of one",
     balanced: "its weights are a classifier's that was fitted on these rows",
+    robust: "its reward model was fitted on folds of these rows, which know the rows to come",
+    within: "its reward model was fitted on folds of these rows, which know the rows to come",
 }
 
 
@@ -162,6 +165,11 @@ def _rows(case: Case) -> _Rows:
         raise UserError(
             f"estimator '{one.name}' has no interval that holds in small logs: {_NOT_BY_ROW[one.terms]}. Ask for ips "
             "or snips, or for the interval 't', 'bootstrap' or 'bca'."
+        )
+    if one.terms is adaptive and evidence.behaviour is None:
+        raise UserError(
+            f"how shoppers read was learned by '{one.name}' from these very rows, so a bet with it knows the rows to "
+            "come. Declare the column `behaviour`, or ask for the interval 't'."
         )
     if one.tuning:
         raise UserError(

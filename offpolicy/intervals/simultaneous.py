@@ -114,7 +114,7 @@ def by_segment(statistics: Statistics, labels: Labels) -> dict[str, Scores]:
     made: dict[str, Scores] = {}
     for label in np.unique(labels):
         inside = labels == label
-        own = scores(Statistics(statistics.plain[inside], statistics.above[inside], statistics.below[inside]))
+        own = scores(statistics.take(inside))
         influence = np.zeros(len(labels))
         influence[inside] = own.influence * (len(labels) / np.count_nonzero(inside))
         made[str(label)] = Scores(own.value, influence)

@@ -16,11 +16,11 @@ import numpy as np
 from offpolicy.estimate import Estimate, evaluate
 from offpolicy.estimators import estimator
 from offpolicy.evidence import Evidence
-from offpolicy.inference import Clusters, Interval, clusters
+from offpolicy.inference import Clusters, Interval, clusters, student
 from offpolicy.intervals.case import Asked
 from offpolicy.intervals.simultaneous import by_segment, holm, p_values, simultaneous
 from offpolicy.rows import take
-from offpolicy.statistics import Scores
+from offpolicy.statistics import Scores, scores
 from offpolicy.tuning import tuned
 from simenv.errors import UserError, unknown_name
 
@@ -82,7 +82,8 @@ def evaluate_segments(evidence: Evidence, column: str, name: str, level: float =
     one = tuned(estimator(name), evidence, by, level)
     if one.tuning:  # one strength for all segments
         name = f"{name.partition(':')[0]}:{one.at:g}"
-    lifts = by_segment(one.against(one.statistics(evidence), evidence), labels)
+    statistics = one.statistics(evidence)
+    lifts = by_segment(one.against(statistics, evidence), labels)
     parts = {label: take(evidence, labels == label) for label in large}
     # One in which nothing has weight has no lift, and must not take that of the others along.
     told = [label for label in large if math.isfinite(lifts[label].value)]
@@ -93,7 +94,9 @@ def evaluate_segments(evidence: Evidence, column: str, name: str, level: float =
     for label, part in parts.items():
         own = evaluate(part, [name], level)[0]
         lift, corrected = found.get(label, (own.lift, 1.0))
-        made.append(SegmentEstimate(column, label, replace(own, lift=lift), corrected))
+        # A half-life, or how shoppers read, is that of the whole log, for the value as for the lift.
+        value = student(scores(statistics.take(labels == label)), clusters(part), level)
+        made.append(SegmentEstimate(column, label, replace(own, interval=value, lift=lift), corrected))
     return BySegment(tuple(made), small)
 
 

@@ -62,8 +62,16 @@ def by_state(evidence: Evidence) -> Terms:
     """
     if evidence.state_ratio is None or evidence.q_state is None or evidence.q_state_target is None:
         raise UserError("state_ratio, q_state and q_state_target are absent; see offpolicy.sequences.states.")
-    there = per_step(evidence).there
-    return Terms(evidence.state_ratio, evidence.reward, evidence.q_state, evidence.q_state_target, there=there)
+    first = evidence.state_ratio[:, 0]  # what stood around the first step is forgotten by later states
+    return Terms(
+        evidence.state_ratio,
+        evidence.reward,
+        evidence.q_state,
+        evidence.q_state_target,
+        there=per_step(evidence).there,
+        at_any_time=first,
+        anywhere=first,
+    )
 
 
 def by_state_before(evidence: Evidence) -> Terms:

@@ -26,6 +26,7 @@ from offpolicy.stream.rivals import shift, strongest_rival, warranted
 from offpolicy.stream.sums import Point, Sums, found_of, sums_of, unit
 from offpolicy.terms import joint
 from offpolicy.verdict import judge
+from offpolicy.warrant import narrower
 from simenv.errors import UserError
 
 Floats = npt.NDArray[np.float64]
@@ -76,7 +77,8 @@ def _estimate(name: str, sums: Sums, level: float, interval: str) -> Estimate:
     point, facts = sums.points[name], sums.gathered.facts
     lift = Point(point.value - float(sums.gathered.moments.means[0]), point.slope - unit(0, len(point.slope)))
     ends = _interval(one, point, sums, level, interval, is_lift=False)
-    diagnostics = warranted(one, sums, (ends.high - ends.low) / 2.0)
+    paired = _interval(one, lift, sums, level, interval, is_lift=True)
+    diagnostics = warranted(one, sums, narrower(ends, paired))
     rival, rival_z = strongest_rival(one, sums)
     moved = _strongest(sums.looks[0] if one.prefixwise else [*sums.looks[0], *sums.looks[1]])
     found = sums.findings(one)
@@ -85,7 +87,7 @@ def _estimate(name: str, sums: Sums, level: float, interval: str) -> Estimate:
         estimator=name,
         estimand=one.estimand.format(unit=facts.unit),
         interval=ends,
-        lift=_interval(one, lift, sums, level, interval, is_lift=True),
+        lift=paired,
         rule=interval,
         level=level,
         rows=sums.gathered.moments.rows,

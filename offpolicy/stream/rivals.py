@@ -78,7 +78,7 @@ def strongest_rival(one: Estimator, sums: Sums) -> tuple[str, float]:
             difference, stderr = _apart(one, rival, sums)
             # What reshaping moves by less than the standard error is what it was asked to do.
             is_small = one.strength is not None and abs(difference) <= sums.stderr(sums.points[one.name].slope)
-            z = 0.0 if is_small else standardised(difference, stderr)
+            z = 0.0 if is_small else standardised(difference, stderr, _size(one, rival, sums))
             found = max(found, (rival.name, z), key=lambda pair: abs(pair[1]))
     return found
 
@@ -87,6 +87,12 @@ def _apart(one: Estimator, rival: Estimator, sums: Sums) -> tuple[float, float]:
     """The difference of two estimates, and its standard error."""
     own, other = sums.points[one.name], sums.points[rival.name]
     return own.value - other.value, sums.stderr(own.slope - other.slope)
+
+
+def _size(one: Estimator, rival: Estimator, sums: Sums) -> float:
+    """Of two estimates, which the rounding of their difference is a share of."""
+    own, other = sums.points[one.name], sums.points[rival.name]
+    return max(abs(own.value), abs(other.value), sums.stderr(own.slope))
 
 
 def shift(one: Estimator, sums: Sums) -> tuple[str, ...]:

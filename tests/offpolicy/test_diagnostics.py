@@ -65,3 +65,13 @@ def test_weights_of_any_size_neither_overflow_nor_vanish(size: float) -> None:
 def test_estimates_that_are_equal_row_by_row_do_not_disagree() -> None:
     scores = Scores(0.5, np.array([0.1, -0.1, 0.2, -0.2]))
     assert disagreement(scores, scores, own(4)) == 0.0
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e9])
+def test_a_contradiction_is_one_in_any_unit_and_rounding_is_none(unit: float) -> None:
+    noise = np.random.default_rng(0).standard_normal((2, 400))
+    one = Scores(2.0 * unit, unit * noise[0])
+    other = Scores(2.3 * unit, unit * (noise[0] + noise[1]))  # six standard errors of their difference
+    assert disagreement(one, other, own(400)) == pytest.approx(-6.0, rel=0.2)
+    rounded = Scores(one.value * (1.0 + 1e-15), one.influence * (1.0 + 1e-16 * noise[1]))
+    assert disagreement(one, rounded, own(400)) == 0.0

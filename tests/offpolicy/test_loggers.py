@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from offpolicy import Evidence, estimator, evaluate
+from offpolicy.actions import ActionTable
 from offpolicy.loggers import log_mixture
 from offpolicy.readers.mapped import read_mapped
 from offpolicy.readers.mapping_file import mapping_of
@@ -140,3 +141,56 @@ def test_a_log_with_all_loggers_probabilities_makes_the_mixture(tmp_path) -> Non
     pd.DataFrame(columns).to_csv(tmp_path / "log.csv", index=False)
     with pytest.raises(UserError, match=r"row 3 \(line 5\): \[loggers\] gives the page"):
         read_mapped(tmp_path / "log.csv", mapping_of(given))
+
+
+def with_tables(evidence: Evidence, loggers: np.ndarray) -> Evidence:
+    """The same with times, a feature, and both policies' tables."""
+    assert evidence.stratum is not None
+    n, action = evidence.n_rows, actions_of(evidence)
+    return replace(
+        evidence,
+        actions=ActionTable(action, loggers[evidence.stratum], np.tile(TARGET, (n, 1))),
+        time=np.arange(n),
+        features=np.random.default_rng(0).standard_normal((n, 1)) + evidence.stratum[:, None],
+        feature_names=("season",),
+    )
+
+
+def test_loggers_one_after_another_are_no_drift_of_their_weights() -> None:
+    """Each logger alone has another mean weight than all together, and other searches stand around it."""
+    found = {one.estimator: one for one in evaluate(with_tables(drawn(20_000, 0), LOGGERS), NAMES)}
+    for one in found.values():
+        assert next(each for each in one.findings if each.check == "drift").outcome == "passed"
+    # The season moved with the logger: a mixture of all is wrong about it, what weighs each row by its own is not.
+    assert {name for name, one in found.items() if one.verdict.word != "trust"} == {"mixture-ips"}
+    still = replace(with_tables(drawn(20_000, 0), LOGGERS), features=None, feature_names=())
+    assert {one.verdict.word for one in evaluate(still, NAMES)} == {"trust"}
+    wrong = replace(still, logger=Conditional(np.log(LOGGERS[0])[actions_of(still)][:, None]))
+    assert {one.verdict.word for one in evaluate(wrong, ["weighted-ips", "stable-ips"])} == {"do not use"}
+
+
+def test_what_policies_foretell_counts_a_logger_that_hardly_explores_as_little_as_its_weights_do() -> None:
+    """The first logger plays the target's favourite in 1 of 100,000; the second plays all alike, so half the log does.
+
+    Of 4,000 rows the policies foretell .2 to weights of each row's own logger; to weighted ones those of the second
+    logger, 2,000 / E[w^2] = 2,000 / (.44 * 3).
+    """
+    loggers = np.array([[0.5, 0.5 - 1e-5, 1e-5], [1 / 3, 1 / 3, 1 / 3]])
+    rng = np.random.default_rng(0)
+    stratum = np.repeat([0, 1], 2_000)
+    action = np.where(stratum == 0, rng.integers(0, 2, 4_000), rng.integers(0, 3, 4_000))
+    evidence = replace(
+        evidence_of(action, stratum, (rng.random(4_000) < WORTH[action]).astype(np.float64)),
+        logger=Conditional(np.log(loggers[stratum, action])[:, None]),
+        mixture=Conditional(log_mixture(np.log(loggers).T[action], stratum)[:, None]),
+        actions=ActionTable(action, loggers[stratum], np.tile(TARGET, (4_000, 1))),
+        second_moment=(TARGET**2 / loggers).sum(axis=1)[stratum],
+    )
+    found = {one.estimator: one for one in evaluate(evidence, NAMES)}
+    assert found["ips"].diagnostics.foreseen_rows == pytest.approx(2.0 / (0.36 / 1e-5) * 4_000, rel=1e-3)
+    assert found["weighted-ips"].diagnostics.foreseen_rows == pytest.approx(2_000 / 1.32, rel=1e-3)
+    assert found["mixture-ips"].diagnostics.foreseen_rows == np.inf  # nobody computed it
+    assert found["ips"].verdict.word == "do not use"
+    assert found["weighted-ips"].verdict.word == found["mixture-ips"].verdict.word == "trust"
+    for name in ("weighted-ips", "mixture-ips"):
+        assert found[name].interval.low <= TRUTH <= found[name].interval.high

@@ -113,3 +113,13 @@ def test_a_log_without_times_or_with_one_is_refused() -> None:
         estimator("recent-ips:0")
     with pytest.raises(UserError, match="Evaluate it without streaming"):
         check_names(["recent-ips"], "t")
+
+
+def test_counting_old_rows_less_takes_no_weight_away() -> None:
+    """The last days happened to hold small weights; what is counted less is not clipped."""
+    day = np.repeat(np.arange(DAYS), PER_DAY)
+    action = np.where(day < DAYS - 4, np.tile([0, 1], len(day) // 2), np.arange(len(day)) % 10 < 4).astype(np.int64)
+    (one,) = evaluate(columns(day, action, np.ones(len(day))), ["recent-ips:0.1"])
+    assert estimator("recent-ips:0.1").cut(columns(day, action, np.ones(len(day)))).weight.mean() < 0.95
+    assert one.diagnostics.lost_weight == 0.0
+    assert not any("reshaping" in reason for reason in one.verdict.reasons)

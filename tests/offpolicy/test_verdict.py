@@ -123,7 +123,7 @@ def test_what_only_its_rival_can_test_is_trusted_no_further_than_the_rival_sees_
 ) -> None:
     found = {bias: verdict(make_evidence(), replace(SOUND, unseen_bias=bias), name="pi") for bias in (0.4, 0.6, 1.5)}
     assert [each.word for each in found.values()] == ["trust", "caution", "caution"]
-    assert "0.6 times its interval's half-width" in found[0.6].reasons[0]
+    assert "0.6 times the half-width of its narrower interval" in found[0.6].reasons[0]
     alone = verdict(make_evidence(), replace(SOUND, unseen_bias=float("inf")), name="pi")
     assert alone.word == "caution"
     assert "what it assumes has no test but its rival" in alone.reasons[0]

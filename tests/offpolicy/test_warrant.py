@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offpolicy import Evidence
-from offpolicy.inference import Clusters
+from offpolicy import Evidence, evaluate
+from offpolicy.inference import Clusters, Interval
 from offpolicy.single.arrays import SingleActionLog, evidence_of
 from offpolicy.statistics import Scores
 from offpolicy.warrant import (
@@ -17,6 +17,7 @@ from offpolicy.warrant import (
     carriers,
     foreseen_carriers,
     foreseen_rows,
+    narrower,
     neighbours,
     unseen_bias,
     variance_share,
@@ -52,6 +53,34 @@ def test_a_bias_is_measured_in_half_widths() -> None:
     assert unseen_bias(own, other, ROWS, 0.1) == pytest.approx(2.0)  # the same rows: the difference is sure
     assert unseen_bias(own, own, ROWS, 0.1) == 0.0
     assert unseen_bias(own, other, ROWS, 0.0) == math.inf
+
+
+def test_a_bias_is_held_against_the_narrower_interval_unless_that_is_rounding() -> None:
+    value, lift = Interval(0.5, 0.1, 0.3, 0.7), Interval(0.1, 0.02, 0.06, 0.14)
+    assert narrower(value, lift) == pytest.approx(0.04)
+    assert narrower(lift, value) == pytest.approx(0.04)
+    assert narrower(value, Interval(0.0, 0.0, 0.0, 0.0)) == pytest.approx(0.2)
+    assert narrower(value, Interval(0.0, 1e-17, -1e-17, 1e-17)) == pytest.approx(0.2)  # the target is the logger
+
+
+def test_a_lift_that_a_bias_moves_out_of_its_narrow_interval_refuses_the_estimate() -> None:
+    """Two kinds of actions of which each has a better one: a target near the logger that prefers these.
+
+    `mips` sees kinds alone and leaves .02 out: half of its value's half-width (1.96 * 1.16 / sqrt(4,000) = .036), and
+    many times its lift's.
+    """
+    rng = np.random.default_rng(0)
+    action = rng.integers(0, 4, N)
+    reward = 4.0 * rng.random(N) + 0.2 * (action % 2 == 0)
+    log = SingleActionLog(action=action, reward=reward, propensity=np.full((N, 4), 0.25), cluster=np.arange(N))
+    target = np.tile([0.32, 0.22, 0.28, 0.18], (N, 1))
+    evidence = replace(evidence_of(log, target), cluster_name="shopper", embedding=np.where(action < 2, 1.08, 0.92))
+    (estimate,) = evaluate(evidence, ["mips"])
+    value, lift = estimate.interval, estimate.lift
+    assert value.low <= 2.12 <= value.high  # 2 + .2 * .6, and by the logger .5
+    assert not lift.low <= 0.02 <= lift.high
+    assert estimate.verdict.word == "do not use"
+    assert "times the half-width of its narrower interval" in estimate.verdict.reasons[0]
 
 
 def test_policies_foretell_effective_rows_though_the_log_holds_no_rare_action() -> None:

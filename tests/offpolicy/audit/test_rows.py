@@ -12,6 +12,8 @@ from offpolicy.audit.checks import CHECKS
 from offpolicy.audit.finding import Finding
 from offpolicy.inference import clusters
 from offpolicy.rows import take
+from offpolicy.single.arrays import SingleActionLog, evidence_of
+from offpolicy.single.columns import filled
 from offpolicy.terms import joint
 from scenarios.enumerated_bed import Bed, logs
 
@@ -44,9 +46,32 @@ def test_rows_logged_twice_are_seen_and_the_estimate_is_refused() -> None:
     assert any("delivered twice" in reason for reason in estimate.verdict.reasons)
 
 
+def test_a_model_fitted_after_rows_were_logged_twice_does_not_hide_them() -> None:
+    """Row and copy have two shoppers and mostly two folds: cross-fitting expects two things of them."""
+    both = again(log(), np.arange(ROWS))
+    plain = replace(both, actions=replace(both.actions, q=None), q_logged=None, q_target=None)
+    fitted = filled(plain, ["switch"])
+    assert fitted.actions.q is not None
+    assert found("repeats", fitted) == found("repeats", plain)
+    assert found("repeats", fitted).outcome == "failed"
+
+
 def test_rows_logged_twice_under_one_shopper_are_that_shoppers() -> None:
     """Clusters hold them together already."""
     assert found("repeats", again(log(), np.arange(ROWS), is_told_apart=False)).outcome == "passed"
+
+
+def test_many_contexts_at_many_times_take_no_more_room_than_rows() -> None:
+    """Every row has a context and a time of its own: 200,000 of each, whose pairs could be 4e10."""
+    n = 200_000
+    log = SingleActionLog(
+        action=np.zeros(n, dtype=np.int64),
+        reward=np.zeros(n),
+        propensity=np.full((n, 1), 1.0),
+        context=np.arange(n, dtype=np.float64)[:, None],
+        cluster=np.arange(n),
+    )
+    assert found("repeats", replace(evidence_of(log, np.full((n, 1), 1.0)), time=np.arange(n))).outcome == "passed"
 
 
 def test_a_few_repeated_rows_cost_little_and_are_let_pass() -> None:
@@ -65,6 +90,8 @@ def test_rewards_that_had_not_arrived_are_seen_with_and_without_a_model() -> Non
     late = log(bed=BED.model_copy(update={"late": 0.2, "rate": 1.0}))
     assert found("arrival", late).rank > 0
     assert found("arrival", replace(late, q_logged=None, q_target=None)).rank > 0
+    costs = replace(late, reward=-late.reward, q_logged=None, q_target=None)
+    assert found("arrival", costs).rank > 0
     whole = np.quantile(late.time, 0.8)
     assert found("arrival", take(late, late.time <= whole)).outcome == "passed"
 

@@ -13,6 +13,20 @@ from offpolicy.audit.tail import fitted_shape, pareto_k, tail_size
 from offpolicy.terms import Terms
 
 
+def test_a_tail_that_one_of_the_tried_shapes_makes_exponential_has_a_shape() -> None:
+    """There both the tried shape and its scale are 0, and their ratio has a limit; its neighbours are a millionth off.
+
+    The shape moves by about a millionth with them.
+    """
+    m, points, tried = 25, 35, 9
+    most = 1.0 / ((np.sqrt(points / (tried - 0.5)) - 1.0) / 3.0)
+    assert 1.0 / most + (1.0 - np.sqrt(points / (tried - 0.5))) / 3.0 == 0.0  # the tried shape over its scale
+    excess = np.concatenate([np.linspace(0.5, 1.0, 6), np.linspace(1.001, 0.95 * most, m - 7), [most]])
+    near = [fitted_shape(np.append(excess[:-1], most * factor)) for factor in (1.0 - 1e-6, 1.0 + 1e-6)]
+    assert min(near) < fitted_shape(excess) < max(near)
+    assert max(near) - min(near) < 1e-5
+
+
 @pytest.mark.parametrize("shape", [0.2, 0.5, 0.9, 1.3])
 def test_the_fitted_shape_is_that_of_the_tail(shape: float) -> None:
     rng = np.random.default_rng(0)

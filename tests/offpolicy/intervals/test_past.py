@@ -13,6 +13,7 @@ from offpolicy.intervals.betting import betting
 from offpolicy.intervals.case import Asked, Case
 from offpolicy.intervals.past import fit_past, past_only
 from simenv.errors import UserError
+from simenv.propensity import Marginal
 
 MakeLog = Callable[..., Evidence]
 MakeCase = Callable[..., Case]
@@ -52,6 +53,32 @@ def test_a_doubly_robust_bet_with_the_past_covers_and_beats_plain_weights(
         ratios.append((found.high - found.low) / (plain.high - plain.low))
     assert covered >= 35
     assert np.mean(ratios) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("mrdr", "folds of these rows"), ("offcem", "folds of these rows"), ("aips", "how shoppers read")]
+)
+def test_bets_with_what_was_fitted_on_rows_to_come_are_refused_though_another_model_knows_the_past_alone(
+    make_log: MakeLog, make_case: MakeCase, name: str, why: str
+) -> None:
+    rng = np.random.default_rng(0)
+    evidence = make_log(rng.choice([0.4, 1.6], 200), rng.integers(0, 2, 200).astype(np.float64), max_weight=2.0)
+    q = np.full((200, 1), 0.5)
+    marginal = {"logger_marginal": evidence.logger.logp, "target_marginal": evidence.target.logp}
+    known = replace(
+        evidence,
+        **{side: Marginal(logp) for side, logp in marginal.items()},
+        embedding=np.exp(evidence.target.logp - evidence.logger.logp)[:, 0],
+        q_is_past_only=True,
+        **dict.fromkeys(("q_logged", "q_robust", "q_within"), q),
+        **dict.fromkeys(("q_target", "q_robust_target", "q_within_target"), q[:, 0]),
+    )
+    betting(make_case(known, "dr"), Asked(0.95))
+    with pytest.raises(UserError, match=why):
+        betting(make_case(known, name), Asked(0.95))
+    declared = replace(known, behaviour=np.full(200, "independent"))
+    if name == "aips":
+        betting(make_case(declared, name), Asked(0.95))
 
 
 def test_a_huge_bound_costs_a_doubly_robust_bet_no_more_than_half_its_money(

@@ -12,7 +12,7 @@ from offpolicy import Evidence, evaluate
 from offpolicy.objectives.segments import evaluate_segments
 from offpolicy.rows import take
 from simenv.errors import UserError
-from simenv.propensity import Conditional
+from simenv.propensity import Conditional, Marginal
 
 
 def log(seed: int, moved: str = "", n_rows: int = 4_000, n_segments: int = 10) -> Evidence:
@@ -113,3 +113,31 @@ def test_a_strength_that_is_chosen_on_the_log_is_one_for_all_segments() -> None:
     found = evaluate_segments(log(5), "shop", "clipped-ips:slope").estimates
     assert len({one.estimate.estimator for one in found}) == 1
     assert found[0].estimate.estimator != "clipped-ips:slope"
+
+
+@pytest.mark.parametrize("name", ["recent-ips", "aips"])
+def test_what_is_of_the_whole_log_is_so_for_value_and_lift(name: str) -> None:
+    """Half-lives are shares of the log's time, not of a segment's; behaviours are learned from all rows.
+
+    So value less lift is what the logger earns: by the same counts where old rows count less, else the plain mean.
+    """
+    rng = np.random.default_rng(0)
+    n, slots = 2_000, 3
+    logp = np.full((n, slots), np.log(0.5))
+    chance = np.log(np.where(rng.random((n, slots)) < 0.5, 0.7, 0.3))
+    early = np.arange(n) < n // 3
+    evidence = Evidence(
+        reward=(rng.random((n, slots)) < 0.3) * (1.0 + np.arange(n) / n)[:, None],
+        logger=Conditional(logp),
+        target=Conditional(chance),
+        logger_marginal=Marginal(logp),
+        target_marginal=Marginal(chance),
+        cluster=np.arange(n),
+        time=np.arange(n),
+        segments={"when": np.where(early, "early", "late")},
+    )
+    count = np.exp2(np.arange(n) / (n - 1) / 0.25) if name == "recent-ips" else np.ones(n)
+    for one in evaluate_segments(evidence, "when", name).estimates:
+        rows = early if one.segment == "early" else ~early
+        logger = np.average(evidence.reward.sum(axis=1)[rows], weights=count[rows])
+        assert one.estimate.interval.value - one.estimate.lift.value == pytest.approx(logger, rel=1e-12)

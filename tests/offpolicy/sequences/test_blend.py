@@ -10,7 +10,7 @@ import pytest
 from offpolicy import ESTIMATORS, Evidence, evaluate
 from offpolicy.sequences.blend import mix, with_blend
 from offpolicy.sequences.evaluate import evaluate_sequences
-from offpolicy.sequences.fitted_q import StepFeatures, cross_fitted_q, model_noise
+from offpolicy.sequences.fitted_q import StepFeatures, cross_fitted_q, fitted_q, model_noise
 from offpolicy.sequences.sessions import lay_out, side_by_side
 from simenv.errors import UserError
 from tests.offpolicy.sequences.test_sessions import SECOND, STAY, TARGET, VALUE, WRONG, enumerated, sequences
@@ -116,3 +116,17 @@ def test_sessions_are_judged_by_it_where_a_model_is_there_and_it_is_refused_wher
     few = side_by_side(log.evidence, lay_out(log.session, log.step), "session")
     with pytest.raises(UserError, match="q_prefix and q_next are absent"):
         with_blend(few, model_noise(few, lay_out(log.session, log.step), log.features))
+
+
+def test_fitted_values_are_refused_where_weights_contradict_them_or_cannot_vouch_for_them() -> None:
+    """A model that does not know which slate was shown: it gives every target the value of the logger."""
+    log = play(1)
+    layout, right = lay_out(log.session, log.step), log.features(0.1)
+    blind = StepFeatures(*(column.reshape(-1, LONGEST, 2).sum(axis=2) for column in (right.logged, right.target)))
+    whole = replace(log.sessions(0.1), cluster_name="shopper")
+    evidence = fitted_q(cross_fitted_q(whole, layout, blind), layout, blind)
+    fqe, weighed = evaluate(evidence, ["fqe", "sequence-dr"])
+    assert weighed.interval.low <= truth(0.1).session <= weighed.interval.high
+    assert not fqe.interval.low <= truth(0.1).session <= fqe.interval.high
+    assert fqe.verdict.word == "do not use"
+    assert any("from 'sequence-dr', which assumes less" in reason for reason in fqe.verdict.reasons)

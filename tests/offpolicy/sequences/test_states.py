@@ -77,6 +77,34 @@ def test_where_the_state_tells_the_past_long_sequences_have_a_value() -> None:
     assert "caution" in words
 
 
+def test_what_stood_around_the_first_step_need_not_be_kept_by_weights_of_later_states() -> None:
+    """Whoever came eager, or was shown quality first, is at ease at the second step; clicks there hang on that alone.
+
+    The target plays quality with .9, so .95 are at ease where under the logger .75 were, of whom two thirds came eager:
+    weighted, .63 came eager at the second step, and half did. That is no fault: the value is right.
+    """
+    rng = np.random.default_rng(0)
+    eager, action = rng.integers(0, 2, 4_000), rng.integers(0, 2, (4_000, 2))
+    ease = eager | action[:, 0]
+    click = np.stack([np.zeros(4_000), rng.random(4_000) < 0.1 + 0.5 * ease], axis=1)
+    chance = np.where(action == 1, 0.9, 0.1)
+    evidence = Evidence(
+        reward=click.reshape(-1, 1),
+        logger=Conditional(np.full((8_000, 1), np.log(0.5))),
+        target=Conditional(np.log(chance).reshape(-1, 1)),
+        cluster=np.repeat(np.arange(4_000), 2),
+        session=np.repeat(np.arange(4_000), 2),
+        step=np.tile([0, 1], 4_000),
+        state=np.stack([eager, ease], axis=1).ravel(),
+        features=np.repeat(eager, 2)[:, None].astype(np.float64),
+        feature_names=("eager",),
+    )
+    found = evaluate_sequences(evidence, "session", ["state-dr", "state-step-dr", "pdis"])
+    for one in found:
+        assert one.interval.low <= 0.1 + 0.5 * 0.95 <= one.interval.high
+        assert next(each for each in one.findings if each.check == "balance").outcome == "passed"
+
+
 def test_the_default_state_is_segments_and_whether_anything_was_earned() -> None:
     evidence = Evidence(
         reward=np.array([[0.0], [1.0], [0.0], [0.0], [0.0]]),
