@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,12 @@ def test_no_argument_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -
     """`slatelab` alone is a question, not a mistake."""
     assert call([]) == 0
     assert "demo" in capsys.readouterr().out
+
+
+def test_python_runs_it_as_a_module_too() -> None:
+    """Where the script is not on the path."""
+    told = subprocess.run([sys.executable, "-m", "slatelab", "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout[0].isdigit()
 
 
 @pytest.mark.parametrize("verb", list(VERBS))

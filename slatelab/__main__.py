@@ -1,0 +1,9 @@
+"""`python -m slatelab`: the same command, where the console script is not on the path."""
+
+from __future__ import annotations
+
+import sys
+
+from slatelab.main import main
+
+sys.exit(main())
