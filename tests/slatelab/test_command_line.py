@@ -48,7 +48,7 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("lsit worlds", "Try: slatelab --help"),
+        ("lsit worlds", "Did you mean 'list'? Try: slatelab --help"),
         ("list world", "Did you mean 'worlds'?"),
         ("list worlds --jsn", "Try: slatelab list --help"),
         ("run", "Try: slatelab run --help"),
