@@ -144,6 +144,7 @@ class SlateQConfig(AlgorithmConfig):  # type: ignore[misc]
         self.normalize_actions = self.clip_actions = False
         self.disable_env_checking = True
         self.env_runner_cls = BatchedEnvRunner
+        self.env: str | None
         self.env, self.env_config = ENVIRONMENT, {"world": "default"}
 
     @override
