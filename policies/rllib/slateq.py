@@ -61,7 +61,7 @@ def register() -> None:
     register_env(ENVIRONMENT, make_environment)
 
 
-register()
+register()  # for configurations that come back from a checkpoint
 
 
 class SlateQTorchLearner(TorchLearner):  # type: ignore[misc]
@@ -144,6 +144,7 @@ class SlateQConfig(AlgorithmConfig):  # type: ignore[misc]
         self.normalize_actions = self.clip_actions = False
         self.disable_env_checking = True
         self.env_runner_cls = BatchedEnvRunner
+        register()  # Ray forgets names when it ends
         self.env: str | None
         self.env, self.env_config = ENVIRONMENT, {"world": "default"}
 
