@@ -54,6 +54,18 @@ class Learning(Ranker):
     curve: list[int] = []
     curve_seeds: int = Field(default=5, ge=1)
 
+    @field_validator("settings")
+    @classmethod
+    def _not_for_all(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Seed and device are the command's: every learner is told them, and what stood here counted for nothing."""
+        for name in ("seed", "device"):
+            if name in settings:
+                raise UserError(
+                    f"'{name}' is no setting of a learner; leave it out: the command's own counts, as in"
+                    f" slatelab train --{name}."
+                )
+        return settings
+
     @property
     def title(self) -> str:
         """What it is called in tables."""

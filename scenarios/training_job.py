@@ -74,7 +74,7 @@ def plan_of(job: Job, searches: int | None, finish_every: int | None, which: Map
         return Plan(searches, finish_every)
     training = {
         "policy": job.learner.policy,
-        "seed": job.seed,
+        "seed": job.scenario.seed,  # as it was said; that of training comes of it
         "exploration": list(default_exploration(job.learner)),
         "device": job.device,
         "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},

@@ -90,7 +90,7 @@ def call(arguments: Sequence[str], command: typer.Typer = app) -> int:
         code = command(ordered, prog_name="slatelab", standalone_mode=False)
     except TyperException as error:
         told = error.format_message().rstrip(".").replace("Value error, ", "")  # the parser's, of no use to a reader
-        print_error(f"{told}. Try: {_help_for(ordered)}")
+        print_error(f"{told}{'' if told.endswith('?') else '.'} Try: {_help_for(ordered)}")
         return WRONG_USE
     except OSError as error:
         if error.filename is None:

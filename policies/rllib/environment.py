@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +23,15 @@ from ray.tune.registry import register_env
 from torch import Tensor
 
 from policies.features import PAGE_FIELDS
-from simenv.errors import UserError
+from simenv.errors import UserError, unknown_name
 from simenv.language.words import TERMS
-from simenv.vector_env import Actions, SearchVectorEnv, Standing
+from simenv.vector_env import Actions, Episode, SearchVectorEnv, Standing
 from simenv.world import World
 
 F32 = npt.NDArray[np.float32]
 ENVIRONMENT = "simenv-search"
+EPISODES = get_args(Episode)
+CONTEXT = ("world", "episode", "seed", "num_envs")  # what an environment is made from
 EXACT = 2**24  # the largest integer up to which float32 holds every one
 
 
@@ -122,9 +124,29 @@ class FlatSearchEnv(VectorEnv[F32, Actions, npt.NDArray[Any]]):
 
 
 def make_environment(context: Mapping[str, Any]) -> FlatSearchEnv:
-    """From RLlib's context: `num_envs`, `world` (a name or WorldParams), and maybe `episode` and `seed`."""
+    """From RLlib's context: `num_envs`, `world` (a name or WorldParams), and maybe `episode` and `seed`.
+
+    Raises:
+        UserError: for another key, an unknown world or kind of episode.
+    """
+    refuse_unknown_context(context)
     market = SearchVectorEnv(context["num_envs"], context["world"], context.get("episode", "shopper"))
     return FlatSearchEnv(market, context.get("seed"))
+
+
+def refuse_unknown_context(context: Mapping[str, Any]) -> None:
+    """Refuse an `env_config` with a key that nothing would read, without a world, or with a kind of episode unknown.
+
+    Raises:
+        UserError: naming what it is.
+    """
+    for key in context:
+        if key not in CONTEXT:
+            raise unknown_name("key of env_config", key, CONTEXT)
+    if "world" not in context:
+        raise UserError('env_config names no world; say for instance env_config={"world": "default"}.')
+    if context.get("episode", "shopper") not in EPISODES:
+        raise UserError(f"episode is {context['episode']!r}; expected 'session' or 'shopper'.")
 
 
 def register() -> None:
@@ -142,7 +164,9 @@ def with_market(
         world: A name of `simenv.worlds.WORLDS`.
         num_envs: Shoppers side by side in each runner.
         episode: "session" or "shopper".
-        seed: Of the shoppers' luck; `policies.rllib.runner` gives each remote runner one of its own from it.
+        seed: Of the shoppers' luck; `policies.rllib.runner` gives each remote runner, and those that evaluate, one of
+            their own from it. RLlib's own runners would all meet the same shoppers: leave it out there, and let
+            `debugging(seed=...)` tell them apart.
     """
     register()
     config.environment(ENVIRONMENT, env_config={"world": world, "episode": episode, "seed": seed})

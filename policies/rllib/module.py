@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.apis.value_function_api import ValueFunctionAPI
+from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
 from torch import Tensor
 from typing_extensions import override
@@ -18,22 +20,28 @@ from policies.rllib.environment import PageLayout, page_layout
 from policies.rllib.offline_data import log_layout
 from policies.slate_net import SlateNet
 from simenv.catalogue import PublicCatalogue
+from simenv.errors import UserError, unknown_name
 from simenv.log.read import Log
 from simenv.worlds import load_world
+
+DEFAULT_SLATES = {"hidden": 64, "floor": 0.01, "seed": 0}
+SETTINGS = ("world", "log", *DEFAULT_SLATES)
+RLLIBS = {field.name for field in dataclasses.fields(DefaultModelConfig)}
 
 
 class SlateModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
     """A stateless slate policy at temperature 1.
 
-    `model_config`: world (a name) or log (a folder, whose catalogue and sizes serve), hidden (width), floor, seed (of
-    the weights and of the slates that it explores with). Observations are those of
-    `policies.rllib.environment.FlatSearchEnv`.
+    `model_config`: world (a name or a file) or log (a folder, whose catalogue and sizes serve), and, DEFAULT_SLATES
+    where left out, hidden (width), floor, seed (of the weights and of the slates that it explores with). Observations
+    are those of `policies.rllib.environment.FlatSearchEnv`.
     """
 
     @override
     def setup(self) -> None:
         """Build the network; the weights and the noise come from local generators."""
-        settings = self.model_config
+        refuse_unknown_settings(self.model_config)
+        settings = DEFAULT_SLATES | self.model_config
         catalogue, self.layout, n_slots = _shop(settings)
         self.net = SlateNet(catalogue, settings["hidden"], torch.Generator().manual_seed(settings["seed"]))
         self.generator = torch.Generator().manual_seed(settings["seed"] + 1)
@@ -68,9 +76,25 @@ class SlateModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
         return self.net.value(embeddings)
 
 
+def refuse_unknown_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse a setting that is neither ours nor RLlib's, which hands its own to every module.
+
+    Raises:
+        UserError: naming it.
+    """
+    for name in settings:
+        if name not in SETTINGS and name not in RLLIBS:
+            raise unknown_name("setting of SlateModule", name, SETTINGS)
+
+
 def _shop(settings: Mapping[str, Any]) -> tuple[PublicCatalogue, PageLayout, int]:
     """The catalogue, the layout of pages and the number of slots, of a world or of a log."""
     if "log" not in settings:
+        if "world" not in settings:
+            raise UserError(
+                "SlateModule knows no market; say which world it plays in, or which log it learns from: "
+                'model_config={"world": "default"}.'
+            )
         world = load_world(settings["world"])
         return world.catalogue.public(), page_layout(world), world.params.n_slots
     log = Log.open(Path(settings["log"]))

@@ -31,13 +31,11 @@ from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from typing_extensions import override
 
 from policies.rllib.log_config import LogConfig, LogData
-from policies.rllib.module import SlateModule
+from policies.rllib.module import DEFAULT_SLATES, SlateModule
 from policies.rllib.offline_data import Batches, Logged, log_layout, windows
 from policies.rllib.offline_learner import SlateMARWILLearner
 from simenv.errors import UserError
 from simenv.log.read import Log
-
-DEFAULT_SLATES = {"hidden": 64, "floor": 0.01, "seed": 0}
 
 
 class SlateMARWILConfig(LogConfig, MARWILConfig):  # type: ignore[misc]

@@ -14,8 +14,8 @@ from ray.rllib.offline.offline_prelearner import OfflinePreLearner
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils import unflatten_dict
 
-from policies.rllib.module import SlateModule
-from policies.rllib.offline import DEFAULT_SLATES, log_spaces
+from policies.rllib.module import DEFAULT_SLATES, SlateModule
+from policies.rllib.offline import log_spaces
 from policies.rllib.offline_data import Reading, windows
 from policies.rllib.offline_training import offline_trainer
 from policies.rllib.trainer import Assignment

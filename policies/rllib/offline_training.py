@@ -6,9 +6,7 @@ on one machine's CPU, since the order of the pages is a function of seed and pas
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,14 +16,16 @@ from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
 from policies.rllib.offline import SlateBCConfig, SlateMARWILConfig, learner_batch, log_spaces
 from policies.rllib.offline_data import Batches, count_pages, windows
-from policies.rllib.quiet import one_thread, quiet
+from policies.rllib.quiet import one_thread, quiet, without_news_of_the_stack
 from policies.rllib.train import place
 from policies.rllib.trainer import Assignment
+from policies.settings import COUNT, POSITIVE, check_ranges
 from policies.slate_imitation import BC_SLATE, MARWIL_SLATE, Imitation, ImitationScorer
 from simenv.catalogue import I64
 from simenv.errors import UserError
 
 LAST_RATE = 0.1  # the learning rate falls to that share of the first
+OFFLINE_RANGES = {"hidden": COUNT, "batch": COUNT, "learning_rate": POSITIVE}
 
 
 class OfflineTrainer:
@@ -113,6 +113,7 @@ def offline_trainer(assignment: Assignment) -> OfflineTrainer:
         )
     n_slots = log.manifest["n_slots"]
     settings = imitation.empty(log.catalogue(), n_slots, {**assignment.settings, "seed": assignment.seed}).settings
+    check_ranges(assignment.policy, settings, OFFLINE_RANGES)
     config = SlateBCConfig() if imitation is BC_SLATE else SlateMARWILConfig()
     config.offline_data(input_=log.folder, half=assignment.half).debugging(seed=assignment.seed)
     config.training(lr=settings["learning_rate"], train_batch_size_per_learner=settings["batch"])
@@ -124,18 +125,3 @@ def offline_trainer(assignment: Assignment) -> OfflineTrainer:
     )
     place(config, assignment.device)
     return OfflineTrainer(imitation, config, settings)
-
-
-@contextmanager
-def without_news_of_the_stack() -> Iterator[None]:
-    """Keep RLlib 2.60 from telling, of offline algorithms alone, that its new API stack is now the default."""
-    logger = logging.getLogger("ray.rllib.algorithms.algorithm_config")
-
-    def is_news(record: logging.LogRecord) -> bool:
-        return "on the new API stack" not in record.getMessage()
-
-    logger.addFilter(is_news)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_news)

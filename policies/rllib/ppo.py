@@ -19,10 +19,17 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from torch import Tensor
 from typing_extensions import override
 
-from policies.rllib.environment import with_market
-from policies.rllib.module import SlateModule
+from policies.rllib.environment import refuse_unknown_context, with_market
+from policies.rllib.module import SlateModule, refuse_unknown_settings
+from policies.rllib.quiet import without_news_of_the_stack
 from policies.rllib.runner import BatchedEnvRunner, refuse_unsupported
+from policies.settings import COUNT, DISCOUNT, FLOOR, POSITIVE, SHARE, check_ranges
 from simenv.worlds import world_params
+
+RANGES = {
+    "gamma": DISCOUNT, "lambda_": SHARE, "learning_rate": POSITIVE, "batch": COUNT, "minibatch": COUNT,
+    "epochs": COUNT, "clip": POSITIVE, "hidden": COUNT, "floor": FLOOR,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,10 @@ class PPOSettings:
     clip: float = 0.2
     hidden: int = 64
     floor: float = 1e-4
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody can learn by, before RLlib starts."""
+        check_ranges("ppo-slate", vars(self), RANGES)
 
 
 TUNED = PPOSettings()
@@ -116,13 +127,17 @@ class SlatePPOConfig(PPOConfig):  # type: ignore[misc]
 
     @override
     def validate(self) -> None:
-        """As RLlib does; an unknown world, or what `BatchedEnvRunner` leaves out, is refused before anything starts.
+        """As RLlib does; what is unknown, or left out by `BatchedEnvRunner`, is refused before anything starts.
 
         Raises:
-            UserError: for either.
+            UserError: for a world, a key of `env_config` or of `model_config`, or what the runner leaves out.
         """
-        super().validate()
+        with without_news_of_the_stack():
+            super().validate()
+        refuse_unknown_context(self.env_config)
         world_params(self.env_config["world"])
+        if self._rl_module_spec is None:  # a module of the user's has settings of its own
+            refuse_unknown_settings(self.model_config)
         if self.env_runner_cls is BatchedEnvRunner:
             refuse_unsupported(self)
 

@@ -16,16 +16,29 @@ def quiet() -> Iterator[None]:
 
     Every module makes a deprecated `RLModuleConfig`; every runner of a process registers the same name again.
     """
-    logger = logging.getLogger("ray._common.deprecation")
+    with _without("ray._common.deprecation", "RLModuleConfig"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(?s).*rllib-single-agent-env-v0 already in registry", UserWarning)
+        yield
+
+
+@contextmanager
+def without_news_of_the_stack() -> Iterator[None]:
+    """Keep RLlib 2.60 from telling that its new API stack is now the default, of algorithms that know no other."""
+    with _without("ray.rllib.algorithms.algorithm_config", "on the new API stack"):
+        yield
+
+
+@contextmanager
+def _without(logger_name: str, text: str) -> Iterator[None]:
+    """Let no message with that text through."""
+    logger = logging.getLogger(logger_name)
 
     def is_news(record: logging.LogRecord) -> bool:
-        return "RLModuleConfig" not in record.getMessage()
+        return text not in record.getMessage()
 
     logger.addFilter(is_news)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "(?s).*rllib-single-agent-env-v0 already in registry", UserWarning)
-            yield
+        yield
     finally:
         logger.removeFilter(is_news)
 

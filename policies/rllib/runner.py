@@ -284,6 +284,7 @@ def refuse_unsupported(config: AlgorithmConfig) -> None:
         ),
         "episodes as lists (`episodes_to_numpy=False`)": not config.episodes_to_numpy,
         "several agents": config.is_multi_agent,
+        "RLlib's old API stack": not config.enable_env_runner_and_connector_v2,
     }
     for name in EPISODE_CALLBACKS:
         own = any(
@@ -296,15 +297,16 @@ def refuse_unsupported(config: AlgorithmConfig) -> None:
 
 
 def _told_apart(config: AlgorithmConfig, worker: int) -> AlgorithmConfig:
-    """The configuration, with a seed of the environment's own for each remote runner.
+    """The configuration, with a seed of the environment's own for each remote runner, and for those that evaluate.
 
-    RLlib hands every runner the same `env_config`: with one seed in it, all would meet the same shoppers.
+    RLlib hands every runner the same `env_config`: with one seed in it, all would meet the same shoppers, and what was
+    learned from some would be evaluated on them.
     """
-    seed = config.env_config.get("seed")
-    if seed is None or not worker:
+    seed, who = config.env_config.get("seed"), "evaluation runner" if config.in_evaluation else "runner"
+    if seed is None or not (worker or config.in_evaluation):
         return config
     made = config.copy(copy_frozen=False)
-    made.env_config = {**made.env_config, "seed": stream(seed, f"runner {worker}") % 2**31}
+    made.env_config = {**made.env_config, "seed": stream(seed, f"{who} {worker}") % 2**31}
     return made
 
 

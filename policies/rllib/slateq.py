@@ -36,14 +36,24 @@ from ray.rllib.utils.metrics import (
 from ray.tune.registry import register_env
 from typing_extensions import override
 
+from policies.rllib.environment import refuse_unknown_context
+from policies.rllib.quiet import without_news_of_the_stack
 from policies.rllib.runner import BatchedEnvRunner, refuse_unsupported
 from policies.rllib.slate_optimisers import optimiser
 from policies.rllib.slateq_loss import Goal, copied, known_method, losses, value_scale
 from policies.rllib.slateq_module import NEXT_SLATE, SlateQModule
 from policies.rllib.slateq_replay import FlatReplay, Rows
-from policies.rllib.slateq_worlds import make_environment
+from policies.rllib.slateq_worlds import make_environment, slateq_world
+from policies.settings import COUNT, FLOOR, POSITIVE, SHARE, check_ranges
+from simenv.errors import unknown_name
 
 ENVIRONMENT = "simenv-slateq"
+OWN_STATE = ("copied_at", "is_scaled")  # of a learner, beside RLlib's
+MODEL_SETTINGS = ("hidden", "seed")  # the rest is said by the configuration
+RANGES = {
+    "gamma": SHARE, "temperature": POSITIVE, "floor": FLOOR, "replay_capacity": COUNT, "updates_per_sample": COUNT,
+    "tau": SHARE, "train_batch_size": COUNT,
+}  # fmt: skip
 
 
 def register() -> None:
@@ -51,7 +61,7 @@ def register() -> None:
     register_env(ENVIRONMENT, make_environment)
 
 
-register()
+register()  # for configurations that come back from a checkpoint
 
 
 class SlateQTorchLearner(TorchLearner):  # type: ignore[misc]
@@ -60,7 +70,7 @@ class SlateQTorchLearner(TorchLearner):  # type: ignore[misc]
     @override
     def build(self) -> None:
         super().build()
-        self.copied_at = 0
+        self.copied_at, self.is_scaled = 0, False
         self._slateq.make_target_networks()
 
     @property
@@ -90,15 +100,32 @@ class SlateQTorchLearner(TorchLearner):  # type: ignore[misc]
                 copied(source, target, self.config.tau)
 
     def set_scale(self, scale: float) -> None:
-        """Set the unit of values; before the first update."""
-        self._slateq.net.scale.fill_(scale)
+        """Set the unit of values before the first update; one that came back from a checkpoint keeps its own."""
+        if not self.is_scaled:
+            self._slateq.net.scale.fill_(scale)
+            self.is_scaled = True
+
+    @override
+    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """RLlib's, and ours."""
+        state: dict[str, Any] = super().get_state(*args, **kwargs)
+        return state | {name: getattr(self, name) for name in OWN_STATE}
+
+    @override
+    def set_state(self, state: dict[str, Any]) -> None:
+        """RLlib's, and ours where it is whole."""
+        super().set_state(state)
+        for name in OWN_STATE:
+            if name in state:
+                setattr(self, name, state[name])
 
 
 class SlateQConfig(AlgorithmConfig):  # type: ignore[misc]
     """Configures SlateQ.
 
-    `environment(ENVIRONMENT, env_config={"world": ...})` names a world of `policies.rllib.slateq_worlds.slateq_world`.
-    The networks are given by `rl_module(model_config={"hidden": 64})`.
+    `environment(env_config={...})`: `world` (of `policies.rllib.slateq_worlds.slateq_world`; "default" where left out),
+    `episode` ("shopper" or "session") and `seed` (of luck, weights and noise). `rl_module(model_config={"hidden": 64})`
+    sets the width of the networks.
     """
 
     def __init__(self, algo_class: type[Algorithm] | None = None) -> None:
@@ -117,6 +144,9 @@ class SlateQConfig(AlgorithmConfig):  # type: ignore[misc]
         self.normalize_actions = self.clip_actions = False
         self.disable_env_checking = True
         self.env_runner_cls = BatchedEnvRunner
+        register()  # Ray forgets names when it ends
+        self.env: str | None
+        self.env, self.env_config = ENVIRONMENT, {"world": "default"}
 
     @override
     def training(
@@ -166,11 +196,25 @@ class SlateQConfig(AlgorithmConfig):  # type: ignore[misc]
 
     @override
     def validate(self) -> None:
-        super().validate()
+        """As RLlib does; what is unknown, or left out by the runner, is refused before anything starts.
+
+        Raises:
+            UserError: naming what it is.
+        """
+        with without_news_of_the_stack():
+            super().validate()
         refuse_unsupported(self)
+        if self.env == ENVIRONMENT:
+            refuse_unknown_context(self.env_config)
+            slateq_world(self.env_config["world"])
         optimiser(self.slate_optimiser)
         optimiser(self.serve)
         known_method(self.method)
+        check_ranges("slateq", vars(self), RANGES)
+        given = self._model_config
+        for name in given if isinstance(given, dict) else ():  # or RLlib's own, of which nothing is read
+            if name not in MODEL_SETTINGS:
+                raise unknown_name("setting of SlateQModule", name, MODEL_SETTINGS)
 
     @property
     @override
@@ -220,9 +264,10 @@ class SlateQ(Algorithm):  # type: ignore[misc]
             sizes = rows.obs.shape[1], rows.slate.shape[1]
             self.replay = FlatReplay(config.replay_capacity, *sizes, config.seed or 0)
         self.replay.add(rows)
-        shown = self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0)
-        if shown < config.num_steps_sampled_before_learning_starts:
+        # RLlib's checkpoints hold no memory; what comes back from one fills it anew before it learns on.
+        if self.replay.size < min(config.num_steps_sampled_before_learning_starts, config.replay_capacity):
             return
+        shown = self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0)
         if not self.is_scaled:
             scale, self.is_scaled = scale_of(self.replay, config.gamma), True
             self.learner_group.foreach_learner(lambda learner: learner.set_scale(scale))

@@ -100,6 +100,7 @@ class SlateCQLConfig(LogConfig, SlateQConfig):
         """Defaults, tuned a little on the world "long-term"."""
         super().__init__(algo_class=algo_class or SlateCQL)
         self._is_online = False
+        self.env, self.env_config = None, {}
         self.alpha = 0.1
         self.returns = "shopper"
         self.offline_data_class = SlateQLogData

@@ -14,14 +14,15 @@ from ray.rllib.core.learner.learner import Learner
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
 from policies.rllib.offline_data import Batches
-from policies.rllib.offline_training import LAST_RATE, without_news_of_the_stack
-from policies.rllib.quiet import one_thread, quiet
+from policies.rllib.offline_training import LAST_RATE, OFFLINE_RANGES
+from policies.rllib.quiet import one_thread, quiet, without_news_of_the_stack
 from policies.rllib.slateq import training_batch
 from policies.rllib.slateq_log import count_transitions, transitions
 from policies.rllib.slateq_module import SlateQModule
 from policies.rllib.slateq_offline import SlateCQLConfig, unit_of
 from policies.rllib.train import place
 from policies.rllib.trainer import Assignment
+from policies.settings import COUNT, check_ranges
 from policies.slateq_offline import OfflineSlateQScorer
 from simenv.catalogue import I64
 from simenv.errors import UserError
@@ -114,6 +115,7 @@ def offline_slateq_trainer(assignment: Assignment) -> OfflineSlateQTrainer:
         )
     given = {**assignment.settings, "seed": assignment.seed}
     settings = OfflineSlateQScorer.empty(log.catalogue(), log.manifest["n_slots"], given).settings
+    check_ranges(assignment.policy, settings, {**OFFLINE_RANGES, "copy_every": COUNT})
     config = SlateCQLConfig().debugging(seed=assignment.seed)
     config.training(
         alpha=settings["alpha"],

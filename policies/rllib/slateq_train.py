@@ -27,7 +27,7 @@ from policies.rllib.slateq_players import MarketHere, MarketsElsewhere, SlateQPl
 from policies.rllib.slateq_replay import FlatReplay
 from policies.rllib.slateq_worlds import slateq_world
 from policies.rllib.trainer import Assignment
-from policies.settings import chosen
+from policies.settings import COUNT, DISCOUNT, FLOOR, NOT_NEGATIVE, POSITIVE, check_ranges, chosen
 from policies.slateq import SlateQScorer
 from simenv import hashing
 from simenv.catalogue import I64
@@ -37,6 +37,12 @@ from simenv.peers.rankers import Ranker
 from simenv.worlds import load_world
 
 F32 = npt.NDArray[np.float32]
+
+
+RANGES = {
+    "gamma": DISCOUNT, "learning_rate": POSITIVE, "batch": COUNT, "copy_every": COUNT, "warm_up": NOT_NEGATIVE,
+    "hidden": COUNT, "capacity": COUNT, "temperature": POSITIVE, "floor": FLOOR,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,7 @@ class SlateQSettings:
         optimiser(self.optimiser)
         optimiser(self.serve)
         known_method(self.method)
-        if not 0.0 <= self.gamma <= 1.0:
-            raise UserError(f"gamma is {self.gamma:g}; expected a discount from 0 to 1.")
+        check_ranges("slateq", vars(self), RANGES)
 
 
 TUNED = SlateQSettings()

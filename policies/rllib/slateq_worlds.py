@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -19,7 +20,7 @@ from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor, nn
 
-from policies.rllib.environment import PageLayout, page_layout
+from policies.rllib.environment import PageLayout, page_layout, refuse_unknown_context
 from policies.rllib.offline_data import log_layout
 from policies.slateq_net import PageFeatures, SearchPages, Shape
 from simenv.errors import UserError, unknown_name
@@ -27,7 +28,8 @@ from simenv.log.read import Log
 from simenv.peers.interest_evolution import InterestEvolution
 from simenv.peers.peer_world import Observation
 from simenv.peers.vector_env import PeerVectorEnv
-from simenv.vector_env import Actions, SearchVectorEnv, Standing
+from simenv.vector_env import Actions, Episode, SearchVectorEnv, Standing
+from simenv.world_file import SUFFIX
 from simenv.worlds import WORLDS, load_world
 
 F32 = npt.NDArray[np.float32]
@@ -156,18 +158,17 @@ def slateq_world(name: str, episode: str = "shopper") -> SlateQWorld:
         episode: "session" or "shopper"; of the search market.
 
     Raises:
-        UserError: for an unknown name.
+        UserError: for an unknown name, or a file that describes no world.
     """
     if name == INTEREST_EVOLUTION:
         return _interest_evolution(InterestEvolution())
-    try:
-        world = load_world(name)
-    except UserError as error:
-        raise unknown_name("world of SlateQ", name, [INTEREST_EVOLUTION, *WORLDS]) from error
+    if name not in WORLDS and not name.endswith(SUFFIX) and not Path(name).exists():
+        raise unknown_name("world of SlateQ", name, [INTEREST_EVOLUTION, *WORLDS])
+    world = load_world(name)
     layout, pages = page_layout(world), SearchPages(world.catalogue.public())
 
     def make(num_envs: int, seed: int | None) -> ToldEnv:
-        market = SearchVectorEnv(num_envs, name, "session" if episode == "session" else "shopper")
+        market = SearchVectorEnv(num_envs, name, cast(Episode, episode))  # which refuses another one
         return ToldEnv(market, layout.flat, layout.width, seed)
 
     return SlateQWorld(
@@ -207,6 +208,11 @@ def _interest_evolution(world: InterestEvolution) -> SlateQWorld:
 
 
 def make_environment(context: Mapping[str, Any]) -> ToldEnv:
-    """From RLlib's context: `num_envs`, `world`, and maybe `episode` and `seed`."""
+    """From RLlib's context: `num_envs`, `world`, and maybe `episode` and `seed`.
+
+    Raises:
+        UserError: for another key, an unknown world or kind of episode.
+    """
+    refuse_unknown_context(context)
     world = slateq_world(context["world"], context.get("episode", "shopper"))
     return world.make(context["num_envs"], context.get("seed"))

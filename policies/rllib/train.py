@@ -23,7 +23,7 @@ from policies.rllib.players import LocalPlayer, Player, RemotePlayers
 from policies.rllib.ppo import SEARCHES, TUNED, PPOSettings, SlatePPOConfig, ppo_config
 from policies.rllib.quiet import one_thread, quiet
 from policies.rllib.trainer import Assignment
-from policies.settings import chosen
+from policies.settings import COUNT, check_ranges, chosen
 from policies.slate_net import SlateScorer
 from simenv.catalogue import I64
 from simenv.errors import UserError
@@ -130,11 +130,12 @@ def ppo_trainer(assignment: Assignment) -> PPOTrainer:
     """
     if assignment.log is not None:
         raise UserError(f"'{assignment.policy}' learns by acting in the market; leave out --log.")
-    defaults = {**dataclasses.asdict(TUNED), "rows": ROWS, "seed": assignment.seed, "device": assignment.device}
+    defaults = {**dataclasses.asdict(TUNED), "rows": ROWS}
     del defaults["floor"]
     given = chosen(assignment.policy, assignment.settings, defaults)
     named = {field.name: given[field.name] for field in dataclasses.fields(PPOSettings) if field.name in given}
     settings = PPOSettings(**named, floor=assignment.exploration[1])
+    check_ranges(assignment.policy, given, {"rows": COUNT})
     return new_ppo(assignment, settings, given["rows"])
 
 

@@ -52,9 +52,8 @@ def test_the_algorithm_comes_back_from_its_checkpoint_and_meets_others(tmp_path:
 
 @pytest.mark.parametrize("method", ["q-learning", "sarsa"])
 def test_slateqs_configuration_is_an_algorithm_with_a_remote_runner(method: str) -> None:
-    from policies.rllib.slateq import ENVIRONMENT, SlateQConfig, register
+    from policies.rllib.slateq import ENVIRONMENT, SlateQConfig
 
-    register()  # Ray forgets names when it ends
     made = SlateQConfig().environment(ENVIRONMENT, env_config={"world": "interest-evolution"}).debugging(seed=3)
     made.env_runners(num_env_runners=1, num_envs_per_env_runner=64, rollout_fragment_length=8)
     made.training(method=method, num_steps_sampled_before_learning_starts=500, train_batch_size=128)
@@ -68,6 +67,35 @@ def test_slateqs_configuration_is_an_algorithm_with_a_remote_runner(method: str)
     sampled = results[-1]["env_runners"]["num_env_steps_sampled_lifetime"]
     assert kept <= sampled
     assert (kept == sampled) == (method == "q-learning")  # SARSA leaves out pages whose next slate is unknown
+
+
+def test_slateq_that_comes_back_fills_its_memory_before_it_learns_on(tmp_path: Path) -> None:
+    from ray.rllib.algorithms.algorithm import Algorithm
+
+    from policies.rllib.slateq import SlateQConfig
+
+    def weights(algorithm: Any) -> Any:
+        return algorithm.learner_group.get_weights()["default_policy"]
+
+    made = SlateQConfig().environment(env_config={"world": "tiny", "seed": 3}).rl_module(model_config={"hidden": 8})
+    made.env_runners(num_envs_per_env_runner=32, rollout_fragment_length=8)
+    made.training(num_steps_sampled_before_learning_starts=300, train_batch_size=64)
+    algorithm = made.build_algo()
+    for _ in range(2):
+        algorithm.train()
+    algorithm.save_to_path(tmp_path)
+    algorithm.stop()
+    again = Algorithm.from_checkpoint(tmp_path)
+    before = weights(again)
+    again.train()
+    kept = again.replay.size
+    waited = weights(again)
+    again.train()
+    learned = weights(again)
+    again.stop()
+    assert 0 < kept < 300
+    assert all(np.array_equal(waited[name], value) for name, value in before.items())
+    assert not all(np.array_equal(learned[name], value) for name, value in before.items())
 
 
 def test_what_the_runner_leaves_out_is_refused_before_anything_starts() -> None:

@@ -215,6 +215,10 @@ def test_what_a_user_can_get_wrong_is_said(change: dict[str, Any], message: str)
     [
         ({"settings": {"gama": 0.9}}, "policy 'ppo-slate' has no setting 'gama'"),
         ({"settings": {"batch": 0.5}}, "'batch' is 0.5; expected a whole number"),
+        ({"settings": {"batch": 0}}, "'batch' is 0; expected at least 1"),
+        ({"settings": {"rows": 0}}, "'rows' is 0; expected at least 1"),
+        ({"settings": {"learning_rate": -1.0}}, "'learning_rate' is -1.0; expected a number above 0"),
+        ({"settings": {"gamma": 1.5}}, "'gamma' is 1.5; expected a discount from 0 to 1"),
         ({"policy": "linear"}, "'linear' is not trained by RLlib"),
     ],
 )
@@ -236,3 +240,41 @@ def test_settings_of_a_scenario_reach_the_configuration() -> None:
     assert (config.gamma, config.train_batch_size_per_learner, config.num_envs_per_env_runner) == (0.5, 200, 8)
     assert config.get_default_rl_module_spec().model_config["floor"] == 0.05
     assert trainer.scorer().settings["hidden"] == 4
+
+
+@pytest.mark.parametrize(
+    ("env", "module", "message"),
+    [
+        ({"sed": 3}, {}, "no key of env_config 'sed'"),
+        ({"episode": "sesion"}, {}, "expected 'session' or 'shopper'"),
+        ({}, {"hiden": 8}, "Did you mean 'hidden'"),
+    ],
+)
+def test_a_configuration_refuses_what_nothing_would_read(
+    env: dict[str, Any], module: dict[str, Any], message: str
+) -> None:
+    from policies.rllib.ppo import SlatePPOConfig
+
+    with pytest.raises(UserError, match=message):
+        SlatePPOConfig().environment(env_config=env).rl_module(model_config=module).validate()
+
+
+def test_the_settings_of_a_module_of_ones_own_are_its_own() -> None:
+    from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+
+    from policies.rllib.module import SlateModule
+    from policies.rllib.ppo import SlatePPOConfig
+
+    class Mine(SlateModule): ...
+
+    config = SlatePPOConfig().environment(env_config={"world": "tiny"})
+    config.rl_module(rl_module_spec=RLModuleSpec(module_class=Mine), model_config={"width": 3}).validate()
+
+
+def test_a_module_that_is_told_no_market_asks_for_one() -> None:
+    from gymnasium.spaces import Box, MultiDiscrete
+
+    from policies.rllib.module import SlateModule
+
+    with pytest.raises(UserError, match="which world it plays in"):
+        SlateModule(observation_space=Box(-1, 1, (3,)), action_space=MultiDiscrete([3, 3]), model_config={})

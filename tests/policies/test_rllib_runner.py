@@ -239,6 +239,10 @@ def test_it_refuses_what_it_leaves_out() -> None:
         (lambda made: made.callbacks(Told), "on_episode_step"),
         (lambda made: made.callbacks(on_episode_end=lambda **_: None), "on_episode_end"),
         (lambda made: made.env_runners(episodes_to_numpy=False), "episodes as lists"),
+        (
+            lambda made: made.api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False),
+            "old API stack",
+        ),
     ]
     for ask, message in asks:
         made = config()
@@ -404,3 +408,10 @@ def test_a_runner_that_takes_the_place_of_another_meets_others(seeded: str) -> N
     assert len(late & first) <= 1
     assert first_pages(runner(200)) == late
     assert len(first_pages(runner(400)) & late) <= 1
+
+
+def test_what_was_learned_from_some_is_evaluated_on_others() -> None:
+    """As RLlib makes the runners of `.evaluation(...)`: of the same configuration, but for a flag."""
+    evaluating = config().copy(copy_frozen=False)
+    evaluating.in_evaluation = True
+    assert not first_pages(batched(config())) & first_pages(batched(evaluating))

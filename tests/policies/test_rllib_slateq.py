@@ -73,6 +73,15 @@ def test_an_unknown_world_is_refused_with_a_suggestion() -> None:
         slateq_world("interest-evolutoin")
 
 
+def test_a_world_file_that_is_wrong_says_so_itself(tmp_path: Path) -> None:
+    from policies.rllib.slateq_worlds import slateq_world
+
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "tiny"\nn_slot = 2\n', encoding="utf-8")
+    with pytest.raises(UserError, match="n_slot"):
+        slateq_world(str(path))
+
+
 # Its memory.
 
 
@@ -195,6 +204,9 @@ def test_the_shoppers_it_met_are_told() -> None:
         ({"settings": {"gama": 0.5}}, "has no setting 'gama'"),
         ({"settings": {"optimiser": "optimum"}}, "Did you mean 'optimal'"),
         ({"settings": {"method": "salsa"}}, "Did you mean 'sarsa'"),
+        ({"settings": {"capacity": 0}}, "'capacity' is 0; expected at least 1"),
+        ({"settings": {"floor": 1.0}}, "'floor' is 1.0; expected a share from 0, and below 1"),
+        ({"settings": {"temperature": 0.0}}, "'temperature' is 0.0; expected a number above 0"),
     ],
 )
 def test_what_a_user_can_get_wrong_is_said(change: dict[str, Any], message: str) -> None:
@@ -224,3 +236,55 @@ def test_a_discount_outside_0_to_1_is_refused_before_anything_plays(gamma: float
 
     with pytest.raises(UserError, match="expected a discount from 0 to 1"):
         SlateQSettings(gamma=gamma)
+
+
+@pytest.mark.parametrize(
+    ("env", "module", "training", "message"),
+    [
+        ({"sed": 3}, {}, {}, "no key of env_config 'sed'"),
+        ({"episode": "sesion"}, {}, {}, "expected 'session' or 'shopper'"),
+        ({"world": "tinny"}, {}, {}, "Did you mean 'tiny'"),
+        ({}, {"hiden": 8}, {}, "Did you mean 'hidden'"),
+        ({}, {}, {"replay_capacity": 0}, "'replay_capacity' is 0; expected at least 1"),
+        ({}, {}, {"floor": 1.5}, "'floor' is 1.5"),
+    ],
+)
+def test_a_configuration_refuses_what_nothing_would_read(
+    env: dict[str, Any], module: dict[str, Any], training: dict[str, Any], message: str
+) -> None:
+    """Its environment is the search market, unless another is named."""
+    from policies.rllib.slateq import SlateQConfig
+
+    made = SlateQConfig().environment(env_config={"world": "tiny", **env}).training(**training)
+    with pytest.raises(UserError, match=message):
+        made.rl_module(model_config=module).validate()
+
+
+def test_a_learner_that_comes_back_keeps_its_unit_of_values() -> None:
+    """Another one, taken from what a trained policy played, would stretch all that it had learned."""
+    from ray.rllib.core import DEFAULT_MODULE_ID
+
+    from policies.rllib.quiet import quiet
+    from policies.rllib.slateq import SlateQConfig, make_environment
+
+    def learner() -> Any:
+        config = SlateQConfig().environment(env_config={"world": "tiny"}).rl_module(model_config={"hidden": 8})
+        env = make_environment({"num_envs": 1, "world": "tiny"})
+        with quiet():
+            return config.build_learner(
+                spaces={DEFAULT_MODULE_ID: (env.single_observation_space, env.single_action_space)}
+            )
+
+    def unit(of: Any) -> float:
+        made: float = of.module[DEFAULT_MODULE_ID].unwrapped().net.scale.item()
+        return made
+
+    first, again = learner(), learner()
+    first.set_scale(2.0)
+    first.copied_at = 7
+    again.set_state(first.get_state())
+    again.set_scale(5.0)
+    assert (unit(again), again.copied_at) == (2.0, 7)
+    fresh = learner()
+    fresh.set_scale(5.0)
+    assert unit(fresh) == 5.0

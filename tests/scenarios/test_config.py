@@ -53,6 +53,7 @@ def test_what_changes_a_run_changes_its_digest() -> None:
             'learners=[{policy="linear",curves=[5]}]',
             r"no setting in \[learners.0\] named 'curves'. Did you mean 'curve'",
         ),
+        ('learners=[{policy="linear",settings={seed=3}}]', "'seed' is no setting of a learner"),
         ("wrold=default", "no setting in a scenario named 'wrold'. Did you mean 'world'"),
         ("world=sardine", r'gymnasium.make\("simenv/Sardine-v0"\)'),
         ("logging.shoppers=many", "setting 'logging.shoppers'.*got 'many'"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,12 @@ def test_no_argument_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -
     assert "demo" in capsys.readouterr().out
 
 
+def test_python_runs_it_as_a_module_too() -> None:
+    """Where the script is not on the path."""
+    told = subprocess.run([sys.executable, "-m", "slatelab", "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout[0].isdigit()
+
+
 @pytest.mark.parametrize("verb", list(VERBS))
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Help needs nothing but the verb."""
@@ -40,7 +48,7 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("lsit worlds", "Try: slatelab --help"),
+        ("lsit worlds", "Did you mean 'list'? Try: slatelab --help"),
         ("list world", "Did you mean 'worlds'?"),
         ("list worlds --jsn", "Try: slatelab list --help"),
         ("run", "Try: slatelab run --help"),
