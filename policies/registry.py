@@ -126,8 +126,12 @@ POLICIES: dict[str, Entry] = {
         "policies.from_logs.learner:PlackettLuceGradient", learns=True,
     ),
     "ppo-slate": Entry(
-        "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.0001, "policies.slate_net:SlateScorer",
+        "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.0001, "policies.slate_net:PPO_SLATE",
         learns=True, trained_by="policies.rllib.train:ppo_trainer", acts=True,
+    ),
+    "appo-slate": Entry(
+        "the same by asynchronous PPO, in several processes", 1.0, 0.0001, "policies.slate_net:APPO_SLATE",
+        learns=True, trained_by="policies.rllib.train:appo_trainer", acts=True,
     ),
     "bc-slate": Entry(
         "shows what a log's ranker showed, by RLlib's behaviour cloning", 1.0, 0.01,
