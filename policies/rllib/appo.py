@@ -116,7 +116,8 @@ class SlateAPPOConfig(APPOConfig):  # type: ignore[misc]
         """The tuned settings, two runners, the world "default"."""
         super().__init__(algo_class=algo_class)
         with_market(self, "default", ROWS)
-        self.env_runners(num_env_runners=RUNNERS, env_runner_cls=BatchedEnvRunner)
+        # RLlib's fragments of 50 pages would make batches of 50 times the shoppers, however small a batch is asked for.
+        self.env_runners(num_env_runners=RUNNERS, env_runner_cls=BatchedEnvRunner, rollout_fragment_length="auto")
         self.learners(num_learners=0, learner_class=SlateAPPOLearner)
         set_appo(self, TUNED, SEARCHES)
 

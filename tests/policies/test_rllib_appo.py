@@ -60,6 +60,7 @@ def learner_and_episodes(**settings: Any) -> tuple[Any, Any]:
 
 
 def updated(learner: Any, episodes: Any, trained: int = 0) -> None:
+    """What the learner's thread does, after so many steps that were learned from."""
     from ray.rllib.core.learner.learner import Learner
     from ray.rllib.utils.metrics import NUM_ENV_STEPS_TRAINED_LIFETIME
 
@@ -87,7 +88,7 @@ def test_what_the_sampling_cut_off_is_bootstrapped_and_what_ended_is_not(monkeyp
         return made
 
     monkeypatch.setattr(appo_torch_learner, "vtrace_torch", seen)
-    learner, episodes = learner_and_episodes(gamma=0.9, epochs=1)
+    learner, episodes = learner_and_episodes(gamma=0.9)
     net = learner.module[MODULE].unwrapped().net
     with torch.no_grad():
         net.value_head.weight.zero_()
