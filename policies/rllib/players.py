@@ -23,7 +23,7 @@ from simenv.errors import UserError
 
 Weights = Mapping[str, Any]
 REQUEST = "play"
-POLL = 0.002  # seconds; RLlib waits for all requests or so long, and nobody is to wait for the slowest
+POLL = 0.01  # seconds; RLlib waits for all requests or so long, and nobody is to wait for the slowest
 
 
 class Player(Protocol):
