@@ -43,13 +43,13 @@ class APPOSettings:
     """
 
     gamma: float = 0.0
-    learning_rate: float = 0.015
+    learning_rate: float = 0.01
     batch: int = 512
     epochs: int = 2
     clip: float = 0.2
     target_every: int = 1
     hidden: int = 64
-    floor: float = 0.01
+    floor: float = 1e-4
 
 
 TUNED = APPOSettings()
