@@ -24,7 +24,14 @@ from typing_extensions import override
 
 from policies.rllib.environment import with_market
 from policies.rllib.ppo import SEARCHES, refuse_unplayable, slate_figures, slate_module_spec
+from policies.rllib.quiet import without_news_of_the_stack
 from policies.rllib.runner import BatchedEnvRunner
+from policies.settings import COUNT, DISCOUNT, FLOOR, POSITIVE, check_ranges
+
+RANGES = {
+    "gamma": DISCOUNT, "learning_rate": POSITIVE, "batch": COUNT, "epochs": COUNT, "clip": POSITIVE,
+    "target_every": COUNT, "hidden": COUNT, "floor": FLOOR,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,10 @@ class APPOSettings:
     target_every: int = 1
     hidden: int = 64
     floor: float = 1e-4
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody can learn by, before RLlib starts."""
+        check_ranges("appo-slate", vars(self), RANGES)
 
 
 TUNED = APPOSettings()
@@ -133,7 +144,8 @@ class SlateAPPOConfig(APPOConfig):  # type: ignore[misc]
         Raises:
             UserError: for either.
         """
-        super().validate()
+        with without_news_of_the_stack():
+            super().validate()
         refuse_unplayable(self)
 
 
