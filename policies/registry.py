@@ -42,6 +42,7 @@ class Entry:
         trained_by: "module:name" of the function that makes its `policies.rllib.trainer.Trainer`, imported when it is
             trained; empty for learners from shown slots, which `policies.training` trains.
         acts: True where it learns by playing in the market and never from a log.
+        needs_runners: True where it cannot play in the process that learns.
     """
 
     about: str
@@ -52,6 +53,7 @@ class Entry:
     sees_truth: bool = False
     trained_by: str = ""
     acts: bool = False
+    needs_runners: bool = False
 
 
 # What exploring costs. Default market, three logs of 12,000 searches, judged on 300 shoppers: the share of the gap from
@@ -126,8 +128,12 @@ POLICIES: dict[str, Entry] = {
         "policies.from_logs.learner:PlackettLuceGradient", learns=True,
     ),
     "ppo-slate": Entry(
-        "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.0001, "policies.slate_net:SlateScorer",
+        "PPO over Plackett-Luce slates, trained by RLlib in the market", 1.0, 0.0001, "policies.slate_net:PPO_SLATE",
         learns=True, trained_by="policies.rllib.train:ppo_trainer", acts=True,
+    ),
+    "appo-slate": Entry(
+        "the same by asynchronous PPO, in several processes", 1.0, 0.0001, "policies.slate_net:APPO_SLATE",
+        learns=True, trained_by="policies.rllib.train:appo_trainer", acts=True, needs_runners=True,
     ),
     "bc-slate": Entry(
         "shows what a log's ranker showed, by RLlib's behaviour cloning", 1.0, 0.01,

@@ -8,6 +8,7 @@ the library that trained it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -90,9 +91,9 @@ class SlateNet(nn.Module):
 class SlateScorer:
     """A trained `SlateNet` as a `policies.ranking.Scorer`."""
 
-    kind = "ppo-slate"
-
-    def __init__(self, catalogue: PublicCatalogue, n_slots: int, hidden: int = 64, seed: int = 0) -> None:
+    def __init__(
+        self, catalogue: PublicCatalogue, n_slots: int, hidden: int = 64, seed: int = 0, kind: str = "ppo-slate"
+    ) -> None:
         """Untrained weights; `restore` or a training run puts in better ones.
 
         Args:
@@ -100,23 +101,19 @@ class SlateScorer:
             n_slots: Not used: one scorer serves any number of slots. Taken so that all learners are made alike.
             hidden: Width of the hidden layers.
             seed: Of the weights.
+            kind: Which algorithm trains it, a name in POLICIES.
         """
+        self.kind = kind
         self.settings: dict[str, Any] = {"hidden": hidden, "seed": seed}
         self.net = SlateNet(catalogue, hidden, torch.Generator().manual_seed(seed))
         self.feature_map = self.net.feature_map
         self.n_searches = 0
 
-    @staticmethod
-    def empty(catalogue: PublicCatalogue, n_slots: int, settings: Mapping[str, Any]) -> SlateScorer:
-        """Untrained, from the settings of a saved one or from defaults."""
-        own = chosen("ppo-slate", settings, {"hidden": 64, "seed": 0})
-        return SlateScorer(catalogue, n_slots, own["hidden"], own["seed"])
-
     def update(self, examples: Examples) -> None:
         """Refused: PPO learns from slates that it draws itself."""
         raise UserError(
-            "policy 'ppo-slate' learns by playing in a market, not from shown slots; train it with "
-            "slatelab train SCENARIO --policy ppo-slate, or policies.rllib.train.train_ppo."
+            f"policy '{self.kind}' learns by playing in a market, not from shown slots; train it with "
+            f"slatelab train SCENARIO --policy {self.kind}, or policies.rllib.train."
         )
 
     def finish(self) -> None:
@@ -142,6 +139,22 @@ class SlateScorer:
         held = {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
         self.n_searches = int(held.pop("n_searches"))
         self.net.load_state_dict(held)
+
+
+@dataclass(frozen=True)
+class PlayedSlates:
+    """An algorithm that learns slates by playing: its name in POLICIES."""
+
+    kind: str
+
+    def empty(self, catalogue: PublicCatalogue, n_slots: int, settings: Mapping[str, Any]) -> SlateScorer:
+        """Untrained, from the settings of a saved one or from defaults."""
+        own = chosen(self.kind, settings, {"hidden": 64, "seed": 0})
+        return SlateScorer(catalogue, n_slots, own["hidden"], own["seed"], self.kind)
+
+
+PPO_SLATE = PlayedSlates("ppo-slate")
+APPO_SLATE = PlayedSlates("appo-slate")
 
 
 def _unset(n_in: int, n_out: int, bias: bool = True) -> nn.Linear:

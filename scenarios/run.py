@@ -16,7 +16,7 @@ from pathlib import Path
 from policies.index_search import long_horizon_oracles, tune_pleasing
 from policies.public_oracle import fit_public_oracle
 from policies.ranking import RankingPolicy
-from policies.registry import named_policy
+from policies.registry import entry_of, named_policy
 from scenarios import compare, curves, real
 from scenarios.candidates import logging_policy, population, seed_of
 from scenarios.config import Scenario, load_scenario
@@ -27,6 +27,7 @@ from scenarios.folder import Row, RunSummary, begin_run, end_run, write_run, wri
 from scenarios.held_out import unseen_half
 from scenarios.progress import Progress
 from scenarios.train import train_on_half
+from simenv.errors import UserError
 from simenv.log import Log, write_log
 from simenv.play import shopper_range
 from simenv.world import World
@@ -79,6 +80,7 @@ def run_scenario(spec: str, out: Path, *, seed: int | None, overrides: list[str]
     """
     started, clock = _now(), time.monotonic()
     scenario = load_scenario(spec, seed, overrides)
+    _refuse_elsewhere(scenario)
     world = load_world(scenario.world)
     logger = logging_policy(scenario, world.catalogue.public())
     begin_run(out, scenario.digest())
@@ -121,6 +123,16 @@ def run_scenario(spec: str, out: Path, *, seed: int | None, overrides: list[str]
     )
     end_run(out)
     return out
+
+
+def _refuse_elsewhere(scenario: Scenario) -> None:
+    """A run trains in one process, or in one of many of a sweep."""
+    for learner in scenario.learners:
+        if entry_of(learner.policy).needs_runners:
+            raise UserError(
+                f"learner '{learner.title}' plays in other processes, which a run starts none of; leave it out and "
+                "train it by slatelab train ... --runners N, or take ppo-slate in its place."
+            )
 
 
 def _log(scenario: Scenario, world: World, logger: RankingPolicy, out: Path, progress: Progress) -> Log:

@@ -1,4 +1,4 @@
-"""`SlateNet` as an RLlib module: scores become Plackett-Luce slates, the value serves as PPO's critic."""
+"""`SlateNet` as an RLlib module: scores become Plackett-Luce slates, the value serves as PPO's and APPO's critic."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 from ray.rllib.core.columns import Columns
+from ray.rllib.core.learner.utils import make_target_network
+from ray.rllib.core.rl_module.apis import TARGET_NETWORK_ACTION_DIST_INPUTS, InferenceOnlyAPI, TargetNetworkAPI
 from ray.rllib.core.rl_module.apis.value_function_api import ValueFunctionAPI
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
@@ -29,8 +31,8 @@ SETTINGS = ("world", "log", *DEFAULT_SLATES)
 RLLIBS = {field.name for field in dataclasses.fields(DefaultModelConfig)}
 
 
-class SlateModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
-    """A stateless slate policy at temperature 1.
+class SlateModule(TorchRLModule, ValueFunctionAPI, TargetNetworkAPI, InferenceOnlyAPI):  # type: ignore[misc]
+    """A stateless slate policy at temperature 1; APPO's learner gives it a target network, which no runner needs.
 
     `model_config`: world (a name or a file) or log (a folder, whose catalogue and sizes serve), and, DEFAULT_SLATES
     where left out, hidden (width), floor, seed (of the weights and of the slates that it explores with). Observations
@@ -44,6 +46,7 @@ class SlateModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
         settings = DEFAULT_SLATES | self.model_config
         catalogue, self.layout, n_slots = _shop(settings)
         self.net = SlateNet(catalogue, settings["hidden"], torch.Generator().manual_seed(settings["seed"]))
+        self.target: SlateNet | None = None
         self.generator = torch.Generator().manual_seed(settings["seed"] + 1)
         self.action_dist_cls = slate_distribution(n_slots, settings["floor"])
 
@@ -74,6 +77,28 @@ class SlateModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
         if embeddings is None:
             embeddings = self.net(self.layout.page(batch[Columns.OBS]))[1]
         return self.net.value(embeddings)
+
+    @override
+    def make_target_networks(self) -> None:
+        """Called by learners that want one, and by no other."""
+        self.target = make_target_network(self.net)
+
+    @override
+    def get_target_network_pairs(self) -> list[tuple[Any, Any]]:
+        """The network and its copy, where there is one."""
+        return [] if self.target is None else [(self.net, self.target)]
+
+    @override
+    def forward_target(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Scores of the target network, without a gradient."""
+        assert self.target is not None
+        with torch.no_grad():
+            return {TARGET_NETWORK_ACTION_DIST_INPUTS: self.target(self.layout.page(batch[Columns.OBS]))[0]}
+
+    @override
+    def get_non_inference_attributes(self) -> list[str]:
+        """What runners go without."""
+        return ["target"]
 
 
 def refuse_unknown_settings(settings: Mapping[str, Any]) -> None:

@@ -8,10 +8,12 @@ whole slates. Right where the market may be played; a log cannot be learned from
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.core.columns import Columns
@@ -19,6 +21,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from torch import Tensor
 from typing_extensions import override
 
+from policies.rllib.distribution import SlateDistribution
 from policies.rllib.environment import refuse_unknown_context, with_market
 from policies.rllib.module import SlateModule, refuse_unknown_settings
 from policies.rllib.quiet import without_news_of_the_stack
@@ -86,18 +89,27 @@ class SlatePPOLearner(PPOTorchLearner):  # type: ignore[misc]
         """The loss of PPO; figures of the slates on the way."""
         loss: Tensor = super().compute_loss_for_module(module_id=module_id, config=config, batch=batch, fwd_out=fwd_out)
         kind = self.module[module_id].unwrapped().get_train_action_dist_cls()
-        with torch.no_grad():
-            # RLlib lengthens each episode by a step that nobody played, for its value alone.
-            real = batch.get(Columns.LOSS_MASK, torch.ones_like(batch[Columns.ACTION_LOGP], dtype=torch.bool))
-            played = batch[Columns.ACTION_LOGP][real]
-            learned = kind.from_logits(fwd_out[Columns.ACTION_DIST_INPUTS][real])
-            log_ratio = learned.logp(batch[Columns.ACTIONS][real]) - played
-            figures = {
-                "slate_kl": (torch.expm1(log_ratio) - log_ratio).mean(),
-                "slate_entropy": -played.mean(),
-            }
-        self.metrics.log_dict(figures, key=module_id, window=1)
+        self.metrics.log_dict(slate_figures(kind, batch, fwd_out), key=module_id, window=1)
         return loss
+
+
+def slate_figures(
+    kind: type[SlateDistribution], batch: Mapping[str, Tensor], fwd_out: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """`slate_kl` and `slate_entropy` of a batch; see `SlatePPOLearner`.
+
+    Args:
+        kind: Of the distribution that is learned.
+        batch: With what was played and its log-probability.
+        fwd_out: The module's outputs for the batch.
+    """
+    with torch.no_grad():
+        # RLlib lengthens each episode by a step that nobody played, for its value alone.
+        real = batch.get(Columns.LOSS_MASK, torch.ones_like(batch[Columns.ACTION_LOGP], dtype=torch.bool))
+        played = batch[Columns.ACTION_LOGP][real]
+        learned = kind.from_logits(fwd_out[Columns.ACTION_DIST_INPUTS][real])
+        log_ratio = learned.logp(batch[Columns.ACTIONS][real]) - played
+        return {"slate_kl": (torch.expm1(log_ratio) - log_ratio).mean(), "slate_entropy": -played.mean()}
 
 
 class SlatePPOConfig(PPOConfig):  # type: ignore[misc]
@@ -120,10 +132,7 @@ class SlatePPOConfig(PPOConfig):  # type: ignore[misc]
     @override
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """`SlateModule` for the world of the environment."""
-        seed = self.env_config["seed"]
-        chosen = {"hidden": TUNED.hidden, "floor": TUNED.floor, **self.model_config}
-        chosen |= {"world": self.env_config["world"], "seed": seed if seed is not None else self.seed or 0}
-        return RLModuleSpec(module_class=SlateModule, model_config=chosen)
+        return slate_module_spec(self)
 
     @override
     def validate(self) -> None:
@@ -134,12 +143,29 @@ class SlatePPOConfig(PPOConfig):  # type: ignore[misc]
         """
         with without_news_of_the_stack():
             super().validate()
-        refuse_unknown_context(self.env_config)
-        world_params(self.env_config["world"])
-        if self._rl_module_spec is None:  # a module of the user's has settings of its own
-            refuse_unknown_settings(self.model_config)
-        if self.env_runner_cls is BatchedEnvRunner:
-            refuse_unsupported(self)
+        refuse_unplayable(self)
+
+
+def slate_module_spec(config: AlgorithmConfig) -> RLModuleSpec:
+    """`SlateModule` for the world of a configuration's environment."""
+    seed = config.env_config["seed"]
+    chosen = {"hidden": TUNED.hidden, "floor": TUNED.floor, **config.model_config}
+    chosen |= {"world": config.env_config["world"], "seed": seed if seed is not None else config.seed or 0}
+    return RLModuleSpec(module_class=SlateModule, model_config=chosen)
+
+
+def refuse_unplayable(config: AlgorithmConfig) -> None:
+    """Refuse what no runner could play, before anything starts.
+
+    Raises:
+        UserError: for a world, a key of `env_config` or of `model_config`, or what `BatchedEnvRunner` leaves out.
+    """
+    refuse_unknown_context(config.env_config)
+    world_params(config.env_config["world"])
+    if config._rl_module_spec is None:  # a module of the user's has settings of its own
+        refuse_unknown_settings(config.model_config)
+    if config.env_runner_cls is BatchedEnvRunner:
+        refuse_unsupported(config)
 
 
 def ppo_config(world_name: str, seed: int, searches: int, num_envs: int, settings: PPOSettings) -> SlatePPOConfig:

@@ -1,8 +1,9 @@
-"""Training a slate policy by PPO: RLlib's learner in this process, and runners here or, through Ray, in others.
+"""Training a slate policy by PPO or APPO: RLlib's learner in this process, and runners here or, through Ray, in others.
 
 The loop is RLlib's own, written out: play with the learner's weights, update, again. Without remote runners it starts
 in a second, leaves no processes behind, starts no Ray and seeds no global generator; on one machine's CPU the same seed
-gives the same weights, also when it was killed and went on from a checkpoint.
+gives the same weights, also when it was killed and went on from a checkpoint. APPO's runners do not wait for the
+update: no two of its trainings are the same to the byte.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.learner.learner import Learner
-from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
+from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME, NUM_ENV_STEPS_TRAINED_LIFETIME
 
+from policies.rllib import appo
 from policies.rllib.environment import make_environment, register, spaces_of
-from policies.rllib.players import LocalPlayer, Player, RemotePlayers
+from policies.rllib.players import EagerPlayers, LocalPlayer, Player, RemotePlayers
 from policies.rllib.ppo import SEARCHES, TUNED, PPOSettings, SlatePPOConfig, ppo_config
 from policies.rllib.quiet import one_thread, quiet
 from policies.rllib.trainer import Assignment
@@ -38,22 +40,26 @@ TOLD = {
 
 
 class PPOTrainer:
-    """PPO by steps, a `policies.rllib.trainer.Trainer`; a step is one batch and the updates from it."""
+    """PPO or APPO by steps, a `policies.rllib.trainer.Trainer`; a step is one batch and the updates from it."""
 
-    def __init__(self, config: SlatePPOConfig, budget: int, player: Player) -> None:
+    def __init__(
+        self, config: SlatePPOConfig | appo.SlateAPPOConfig, budget: int, player: Player, kind: str = "ppo-slate"
+    ) -> None:
         """Make the learner.
 
         Args:
-            config: As `ppo_config` makes it, with a seed.
+            config: As `ppo_config` or `policies.rllib.appo.appo_config` makes it, with a seed.
             budget: Searches to learn from; exceeded by less than a step of every row.
             player: Plays under the same configuration.
+            kind: Of the scorer, a name in POLICIES.
         """
-        self.config, self._budget, self.player = config, budget, player
+        self.config, self._budget, self.player, self.kind = config, budget, player, kind
         self._searches = self._updates = 0
         self._order = np.random.default_rng(config.env_config["seed"])
         with quiet():
             env = make_environment({**config.env_config, "num_envs": 1})
             self.learner: Learner = config.build_learner(spaces=spaces_of(env))
+        self.learner.shutdown()  # APPO's updates in a thread; here nothing moves between two steps
 
     @property
     def searches(self) -> int:
@@ -71,13 +77,18 @@ class PPOTrainer:
         n_updates = max(1, round(self._budget / self.config.train_batch_size_per_learner))
         wanted = round(self._budget * self._updates / n_updates) - self._searches
         with one_thread():
-            episodes = self.player.play(self.learner.module.get_state(), max(1, wanted))
+            episodes = self.player.play(self.learner.module.get_state(inference_only=True), max(1, wanted))
             n_steps = sum(len(episode) for episode in episodes)
             self._searches += n_steps
             # RLlib would shuffle with numpy's global generator. Whole stays of shoppers are shuffled here instead.
-            told = self.learner.update(
+            # The learner's class may hand its update to a thread; this is what that thread would call.
+            told = Learner.update(
+                self.learner,
                 episodes=[episodes[i] for i in self._order.permutation(len(episodes))],
-                timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self._searches},
+                timesteps={
+                    NUM_ENV_STEPS_SAMPLED_LIFETIME: self._searches,
+                    NUM_ENV_STEPS_TRAINED_LIFETIME: self._searches * self.config.num_epochs,
+                },
                 num_epochs=self.config.num_epochs,
                 minibatch_size=self.config.minibatch_size,
                 shuffle_batch_per_epoch=False,
@@ -88,7 +99,8 @@ class PPOTrainer:
     def state(self) -> dict[str, Any]:
         """See `Trainer.state`."""
         return {
-            "net": self._net(),
+            "net": self._module.net,
+            "targets": [target for _, target in self._module.get_target_network_pairs()],
             "optimizer": self.learner.get_optimizer(DEFAULT_MODULE_ID),
             "order": self._order,
             "player": self.player.standing(),
@@ -103,9 +115,9 @@ class PPOTrainer:
 
     def scorer(self) -> SlateScorer:
         """See `Trainer.scorer`."""
-        net, seed = self._net(), self.config.env_config["seed"]
+        net, seed = self._module.net, self.config.env_config["seed"]
         world = load_world(self.config.env_config["world"])
-        scorer = SlateScorer(world.catalogue.public(), world.params.n_slots, net.hidden.out_features, seed)
+        scorer = SlateScorer(world.catalogue.public(), world.params.n_slots, net.hidden.out_features, seed, self.kind)
         scorer.net.load_state_dict(net.state_dict())
         scorer.n_searches = self._searches
         return scorer
@@ -118,8 +130,9 @@ class PPOTrainer:
         """See `Trainer.close`."""
         self.player.close()
 
-    def _net(self) -> Any:
-        return self.learner.module[DEFAULT_MODULE_ID].unwrapped().net
+    @property
+    def _module(self) -> Any:
+        return self.learner.module[DEFAULT_MODULE_ID].unwrapped()
 
 
 def ppo_trainer(assignment: Assignment) -> PPOTrainer:
@@ -128,15 +141,18 @@ def ppo_trainer(assignment: Assignment) -> PPOTrainer:
     Raises:
         UserError: for a log, an unknown setting, an unknown world, or fewer than one search.
     """
-    if assignment.log is not None:
-        raise UserError(f"'{assignment.policy}' learns by acting in the market; leave out --log.")
-    defaults = {**dataclasses.asdict(TUNED), "rows": ROWS}
-    del defaults["floor"]
-    given = chosen(assignment.policy, assignment.settings, defaults)
-    named = {field.name: given[field.name] for field in dataclasses.fields(PPOSettings) if field.name in given}
-    settings = PPOSettings(**named, floor=assignment.exploration[1])
-    check_ranges(assignment.policy, given, {"rows": COUNT})
-    return new_ppo(assignment, settings, given["rows"])
+    given, rows = _given(assignment, dataclasses.asdict(TUNED), ROWS)
+    return new_ppo(assignment, PPOSettings(**given), rows)
+
+
+def appo_trainer(assignment: Assignment) -> PPOTrainer:
+    """The trainer of `appo-slate`; settings: those of `policies.rllib.appo.APPOSettings` but the floor, and `rows`.
+
+    Raises:
+        UserError: as `ppo_trainer`, and where no runners are asked for.
+    """
+    given, rows = _given(assignment, dataclasses.asdict(appo.TUNED), appo.ROWS)
+    return new_appo(assignment, appo.APPOSettings(**given), rows)
 
 
 def new_ppo(assignment: Assignment, settings: PPOSettings, rows: int) -> PPOTrainer:
@@ -147,14 +163,31 @@ def new_ppo(assignment: Assignment, settings: PPOSettings, rows: int) -> PPOTrai
         settings: How PPO learns.
         rows: Shoppers side by side in each runner.
     """
-    if assignment.searches < 1:
-        raise UserError(f"searches is {assignment.searches}; expected at least 1.")
-    load_world(assignment.world)  # refuses an unknown name before RLlib starts
+    _refuse_nonsense(assignment)
     config = ppo_config(assignment.world, assignment.seed, assignment.searches, rows, settings)
     place(config, assignment.device)
     playing = config.copy(copy_frozen=False)
     player = RemotePlayers(playing, assignment.runners, register) if assignment.runners else LocalPlayer(playing)
     return PPOTrainer(config, assignment.searches, player)
+
+
+def new_appo(assignment: Assignment, settings: appo.APPOSettings, rows: int) -> PPOTrainer:
+    """A trainer of APPO with these settings; see `new_ppo`.
+
+    Raises:
+        UserError: as `new_ppo`, and where no runners are asked for: in one process nobody could play on.
+    """
+    _refuse_nonsense(assignment)
+    if not assignment.runners:
+        raise UserError(
+            f"'{assignment.policy}' plays in other processes while this one learns; say how many with --runners N, "
+            "or train ppo-slate, which needs none."
+        )
+    config = appo.appo_config(assignment.world, assignment.seed, assignment.searches, rows, settings)
+    config.env_runners(num_env_runners=assignment.runners)
+    place(config, assignment.device)
+    player = EagerPlayers(config.copy(copy_frozen=False), assignment.runners, register)
+    return PPOTrainer(config, assignment.searches, player, "appo-slate")
 
 
 def train_ppo(
@@ -206,6 +239,24 @@ def place(config: AlgorithmConfig, device: str) -> None:
             f"device '{device}' is not available; expected 'auto', 'cpu', or 'cuda' where CUDA is installed."
         )
     config.learners(num_gpus_per_learner=1, local_gpu_idx=wanted.index or 0)
+
+
+def _given(assignment: Assignment, tuned: dict[str, Any], rows: int) -> tuple[dict[str, Any], int]:
+    """What an assignment says of an algorithm's settings, over the tuned ones, and how many rows."""
+    if assignment.log is not None:
+        raise UserError(f"'{assignment.policy}' learns by acting in the market; leave out --log.")
+    defaults = {**tuned, "rows": rows}
+    del defaults["floor"]
+    given = chosen(assignment.policy, assignment.settings, defaults)
+    check_ranges(assignment.policy, given, {"rows": COUNT})
+    named = {name: given[name] for name in tuned if name in given}
+    return {**named, "floor": assignment.exploration[1]}, given["rows"]
+
+
+def _refuse_nonsense(assignment: Assignment) -> None:
+    if assignment.searches < 1:
+        raise UserError(f"searches is {assignment.searches}; expected at least 1.")
+    load_world(assignment.world)  # refuses an unknown name before RLlib starts
 
 
 def _figures(told: Mapping[str, Any]) -> dict[str, float]:

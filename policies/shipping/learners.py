@@ -200,6 +200,7 @@ EXPORTS: dict[str, Export] = {
     "lambdamart": Export(_lambdamart),
     "pl-gradient": Export(_policy_gradient),
     "ppo-slate": Export(_slate_net),
+    "appo-slate": Export(_slate_net),
     "bc-slate": Export(_imitation),
     "marwil-slate": Export(_imitation),
     "slateq": Export(slateq_scores),

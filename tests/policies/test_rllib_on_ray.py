@@ -98,6 +98,70 @@ def test_slateq_that_comes_back_fills_its_memory_before_it_learns_on(tmp_path: P
     assert not all(np.array_equal(learned[name], value) for name, value in before.items())
 
 
+def test_appos_configuration_is_an_algorithm_whose_learners_module_is_saved_and_comes_back(tmp_path: Path) -> None:
+    """The thread of its learner goes on while a checkpoint is written; what comes back goes on learning."""
+    from ray.rllib.algorithms.algorithm import Algorithm
+
+    from policies.rllib.appo import SlateAPPOConfig
+
+    made = SlateAPPOConfig().environment(env_config={"world": "tiny", "seed": 3})
+    made.training(train_batch_size_per_learner=200).rl_module(model_config={"hidden": 8})
+    made.env_runners(num_env_runners=1, num_envs_per_env_runner=20)
+    algorithm = made.reporting(min_time_s_per_iteration=1).build_algo()
+    results = [algorithm.train()]
+    while "learners" not in results[-1]:  # its runner is still to start
+        assert len(results) < 60
+        results.append(algorithm.train())
+    algorithm.save_to_path(tmp_path)
+    algorithm.stop()
+    told = results[-1]["learners"]["default_policy"]
+    assert 0.0 < told["slate_kl"] < told["slate_entropy"] < np.log(8 * 7 * 6)
+    assert told["num_target_updates"] >= 1
+    again = Algorithm.from_checkpoint(tmp_path)
+    assert again.train()["training_iteration"] == len(results) + 1
+    again.stop()
+
+
+def appo() -> Any:
+    from policies.rllib.appo import APPOSettings
+    from policies.rllib.train import new_appo
+    from policies.rllib.trainer import Assignment
+
+    assignment = Assignment("appo-slate", "tiny", 3, 900, (1.0, 0.01), runners=1)
+    return new_appo(assignment, APPOSettings(batch=100, hidden=8), rows=20)
+
+
+def test_appos_runners_play_on_and_one_that_dies_or_goes_on_meets_others(tmp_path: Path) -> None:
+    import ray
+
+    from policies.checkpoint import read_checkpoint, write_checkpoint
+
+    def luck(played: Any) -> list[int]:
+        made: list[int] = played.player.runners.group.foreach_env_runner(
+            lambda runner: runner.env.unwrapped.market.luck, local_env_runner=False
+        )
+        return made
+
+    first, again = appo(), appo()
+    try:
+        first.step()
+        group = first.player.runners.group
+        assert group.num_in_flight_async_reqs() == 1  # asked for before the update, with the weights of before
+        met = luck(first)
+        write_checkpoint(tmp_path / "it.checkpoint", {}, {"trainer": first.state()})
+        ray.kill(next(iter(group._worker_manager.actors().values())), no_restart=False)
+        first.step()
+        assert luck(first) != met
+        first.close()
+        again.load_state(read_checkpoint(tmp_path / "it.checkpoint", {}).part("trainer", again.state()))
+        assert again.searches >= 100
+        again.step()
+        assert luck(again) != met
+    finally:
+        first.close()
+        again.close()
+
+
 def test_what_the_runner_leaves_out_is_refused_before_anything_starts() -> None:
     with pytest.raises(UserError, match="on_episode_step"):
         config(1).callbacks(on_episode_step=lambda **_: None).build_algo()
@@ -146,30 +210,39 @@ def test_a_training_with_remote_runners_goes_on_as_if_it_had_never_stopped(new: 
         np.testing.assert_array_equal(whole[name], made[name])
 
 
-def test_slateq_trains_with_runners_on_the_command_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("policy", "settings", "figure"),
+    [
+        ("slateq", "{hidden = 8, batch = 64, warm_up = 300, capacity = 500, copy_every = 2}", "value_loss"),
+        ("appo-slate", "{hidden = 8, batch = 500, rows = 50}", "slate_kl"),
+    ],
+)
+def test_policies_train_with_runners_on_the_command_line(
+    policy: str, settings: str, figure: str, tmp_path: Path
+) -> None:
     """The same files and figures as in one process: a model that loads, event files, and no checkpoint left."""
     from policies.persistence import load_model, read_card
     from slatelab.main import call
 
-    scenario = """
+    scenario = f"""
         title = "A test"
         question = "Does it play elsewhere?"
         world = "tiny"
         [[learners]]
-        policy = "slateq"
+        policy = "{policy}"
         searches = 3000
-        settings = {hidden = 8, batch = 64, warm_up = 300, capacity = 500, copy_every = 2}
+        settings = {settings}
     """
     (tmp_path / "it.toml").write_text(scenario)
-    line = ["--quiet", "train", str(tmp_path / "it.toml"), "--policy", "slateq", "--out", str(tmp_path / "model")]
+    line = ["--quiet", "train", str(tmp_path / "it.toml"), "--policy", policy, "--out", str(tmp_path / "model")]
     line += ["--runners", "1", "--checkpoint-every", "1000", "--tensorboard", str(tmp_path / "scalars")]
     assert call(line) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["it.toml", "model", "scalars"]
     assert len(list((tmp_path / "scalars").iterdir())) == 1
     card = read_card(tmp_path / "model")
     assert card["metrics"]["searches"] >= 3000
-    assert np.isfinite(card["metrics"]["value_loss"])
-    assert load_model(tmp_path / "model", load_world("tiny").catalogue.public(), 3).name == "slateq"
+    assert np.isfinite(card["metrics"][figure])
+    assert load_model(tmp_path / "model", load_world("tiny").catalogue.public(), 3).name == policy
 
 
 def test_slateq_from_a_log_is_an_algorithm(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from policies.baselines import Production
 from policies.features import page_tensors
 from policies.persistence import LearnedFrom, load_model, save_model
 from policies.ranking import RankingPolicy
-from policies.slate_net import SlateScorer
+from policies.slate_net import PPO_SLATE, SlateScorer
 from simenv.errors import UserError
 from simenv.world import Page, begin, observe
 from simenv.worlds import load_world
@@ -85,7 +85,7 @@ def test_tensors_round_trip_and_are_copies() -> None:
 
 
 def test_it_refuses_to_learn_from_shown_slots() -> None:
-    scorer = SlateScorer.empty(CATALOGUE, 3, {"hidden": 8})
+    scorer = PPO_SLATE.empty(CATALOGUE, 3, {"hidden": 8})
     assert scorer.settings == {"hidden": 8, "seed": 0}
     with pytest.raises(UserError, match="learns by playing in a market"):
         scorer.update(None)  # type: ignore[arg-type]

@@ -181,3 +181,11 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
             del each[changing]
     assert told[0] == told[1]
     assert not list(out.rglob(".*.partial"))
+
+
+def test_a_learner_that_needs_other_processes_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="'appo-slate' plays in other processes, which a run starts none of"):
+        run_scenario(
+            "quick", tmp_path / "out", seed=3, overrides=['learners=[{policy="appo-slate"}]'], progress=SilentProgress()
+        )
+    assert not (tmp_path / "out").exists()
