@@ -35,7 +35,9 @@ def finding(rows: Sequence[Row]) -> str:
     best = headline(rows)
     if best is None:
         worst = min(rows, key=lambda row: HEADLINES.index(row["estimator"]) if row["estimator"] in HEADLINES else 99)
-        return f"No estimate of {worst['policy']} from this log should be used: {worst['reasons'][0]}."
+        beside = [row["estimator"] for row in rows if row["verdict"] == "caution"]
+        but = f" At most with caution: {', '.join(dict.fromkeys(beside))}." if beside else ""
+        return f"No estimate of {worst['policy']} from this log should be used: {worst['reasons'][0]}.{but}"
     said = (
         f"{best['estimator']} puts {best['policy']} at {best['value']:.4f}, {best['lift']:+.4f} against the logger "
         f"({best['level']:.0%} interval {lift_ends(best, 1.0, '+.4f')})"
