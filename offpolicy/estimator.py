@@ -31,6 +31,14 @@ SOURCES = {
     "q_within": "a model of differences within kinds of actions, by offpolicy.single.kinds.with_kinds",
     "q_robust": "a model fitted to leave little variance, by offpolicy.single.robust.with_robust_model",
     "balanced": "a classifier's ratio by offpolicy.single.balance",
+    "q_logged": "what a reward model expects; a mapping names its columns under [model], and a value per session or "
+    "shopper has models of its own",
+    "logger_marginal": "chances of an item at a slot, whatever stands above; of a mapping, propensities of the kind "
+    "'marginal', which feed ips-item and snips-item alone",
+    "second_moment": "what slates drawn from the target would weigh, from the probabilities of all actions ([actions] "
+    "of a mapping) or SlateLab's own logs",
+    "length": "searches of one session in order; ask for --per session or shopper",
+    "q_click": "a click model, for a policy that returns rankings (docs/any-log.md)",
 }  # where columns come from that no reader of logs fills by itself
 
 

@@ -242,7 +242,7 @@ def _interference(z: float | None, above_only: bool, limits: Thresholds) -> Iter
 
 def _declared(estimator: Estimator, evidence: Evidence) -> Iterator[tuple[int, str]]:
     if estimator.never_trust:
-        yield 1, f"{estimator.name}: {estimator.never_trust}"
+        yield 1, estimator.never_trust
     if evidence.cluster_name != "shopper":
         yield 1, f"{evidence.cluster_name}s, not shoppers, are taken for independent: the interval may be too narrow"
     if evidence.propensity_kind == "estimated":

@@ -74,7 +74,10 @@ def _of_estimates(estimates: pd.DataFrame) -> list[KeyNumber]:
     rows = main["rows"].max()
     found = []
     if not math.isnan(rows):
-        found.append(KeyNumber("searches judged from", count(rows), f"rows of the log “{main['source'].iloc[0]}”"))
+        estimands = " ".join(main["estimand"].dropna().unique())
+        unit = next((unit for unit in ("session", "shopper") if f"value per {unit}" in estimands), "")
+        of = f"of the log “{main['source'].iloc[0]}”"
+        found.append(KeyNumber(f"{unit or 'searche'}s judged from", count(rows), of if unit else f"rows {of}"))
     tally = [f"{int((estimates['verdict'] == word).sum())} {word}" for word in ("caution", "do not use")]
     n_trusted = int((estimates["verdict"] == "trust").sum())
     found.append(KeyNumber("estimates to trust", f"{n_trusted} of {len(estimates)}", ", ".join(tally)))

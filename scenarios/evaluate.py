@@ -69,6 +69,10 @@ PAST = (
     "The reward model of each shopper was fitted on those who came before. The log was read twice: at most "
     f"{MODEL_SEARCHES:,} searches for the models, one for each doubling of the shoppers, then all searches."
 )
+SEQUENCES = (
+    "Values per session or shopper follow the policy's own searches. Sequences must be whole in the log; the model of "
+    "what comes later (fqe; magic where weights vary much) must be right: intervals know nothing of its error."
+)
 INDEPENDENT = "Shoppers are independent of each other; standard errors are clustered by shopper."
 SHARED_STOCK = (
     "Shoppers take from the same shelves: what one buys is sold out for another. Values are over pages as the logger's "
@@ -138,14 +142,7 @@ def evaluate_native(
         name=f"{target.name} on {log.name}",
         rows=rows,
         weights=weight_rows("log", target.name, evidence),
-        assumptions=[
-            HIDDEN_CONFOUNDER,
-            POSITIONS,
-            PREFIXES,
-            MODEL if wishes.refits is None else REFITTED,
-            SAME_CONTEXTS,
-            *([SHARED_STOCK] if opened.shares_stock else []),
-        ],
+        assumptions=[*_assumed(rows, wishes), *([SHARED_STOCK] if opened.shares_stock else [])],
         notes=[
             *notes,
             *_of_models(wishes),
@@ -253,3 +250,16 @@ def _now() -> str:
 
 
 ESTIMATOR_NAMES = tuple(ESTIMATORS)
+
+
+def _assumed(rows: list[Row], wishes: Wishes) -> list[str]:
+    """What the estimates of a native log assume: of these estimators and no others."""
+    names = {str(row["estimator"]).split(":")[0] for row in rows}
+    told = {
+        POSITIONS: any(name.endswith("-item") for name in names),
+        PREFIXES: any("rips" in name or "cascade" in name for name in names),
+        MODEL if wishes.refits is None else REFITTED: "dm" in names,
+        SAME_CONTEXTS: any("logger's contexts" in row["estimand"] for row in rows),
+        SEQUENCES: wishes.per != "search",
+    }
+    return [HIDDEN_CONFOUNDER, *(words for words, holds in told.items() if holds)]

@@ -32,10 +32,9 @@ def headline(rows: Sequence[Row]) -> Row | None:
 
 def finding(rows: Sequence[Row]) -> str:
     """One sentence: the most believable estimate, or that none is."""
-    best = headline(rows)
+    best = headline(rows) or next((row for row in rows if row["verdict"] == "trust"), None)
     if best is None:
-        worst = min(rows, key=lambda row: HEADLINES.index(row["estimator"]) if row["estimator"] in HEADLINES else 99)
-        return f"No estimate of {worst['policy']} from this log should be used: {worst['reasons'][0]}."
+        return _without_a_best(rows)
     said = (
         f"{best['estimator']} puts {best['policy']} at {best['value']:.4f}, {best['lift']:+.4f} against the logger "
         f"({best['level']:.0%} interval {lift_ends(best, 1.0, '+.4f')})"
@@ -43,6 +42,20 @@ def finding(rows: Sequence[Row]) -> str:
     if best["verdict"] == "trust":
         return f"{said}; {'not told apart from the logger' if holds(best, 0.0) else 'the evidence carries it'}."
     return f"{said}; to be read with caution: {best['reasons'][0]}."
+
+
+def _without_a_best(rows: Sequence[Row]) -> str:
+    """Of estimates of which none is told first: those with caution, then why the rest is refused."""
+    left = list(dict.fromkeys(row["estimator"] for row in rows if row["verdict"] != "do not use"))
+    refused = [row for row in rows if row["verdict"] == "do not use"]
+    if not refused:
+        first = rows[0]
+        return f"Estimates of {first['policy']} are to be read with caution ({', '.join(left)}): {first['reasons'][0]}."
+    worst = min(refused, key=lambda row: HEADLINES.index(row["estimator"]) if row["estimator"] in HEADLINES else 99)
+    why = f"should be used: {worst['reasons'][0]}."
+    if not left:
+        return f"No estimate of {worst['policy']} from this log {why}"
+    return f"Of {worst['policy']} only {', '.join(left)} may be read, with caution; no other estimate {why}"
 
 
 def holds(row: Row, lift: float) -> bool:

@@ -6,6 +6,7 @@ files of a folder disagree about their columns, that a cell is no number. What l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,6 +178,15 @@ def _read(file: Path, numeric: Collection[str], wanted: Collection[str] | None) 
     except UserError:
         raise
     except (pa.ArrowException, OSError, ValueError) as problem:
+        if not_a_number := re.search(
+            r"column #(\d+): (?:Row #(\d+): )?CSV conversion error to double: (.*)", str(problem)
+        ):
+            column, line, found = not_a_number.groups()
+            name = _names_in(file)[int(column)]
+            raise UserError(
+                f"{file.name}, {f'line {line}, ' if line else ''}column {name}: {found}; expected a number, or an "
+                "empty field where there is none."
+            ) from problem
         raise UserError(
             f"{file} cannot be read ({brief(problem)}). Is it whole, and what its name says? Write it again, or leave "
             "it out."

@@ -14,6 +14,8 @@ from offpolicy.readers.pages import Pages
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+_YEAR_2000 = 946_684_800_000_000  # in microseconds; what is larger came from dates or from such a clock
+
 
 def describe(
     pages: Pages,
@@ -47,7 +49,7 @@ def describe(
             told.append((role, "missing"))
     told += [("segment", f"{name}: {len(np.unique(column))} values") for name, column in context.segments.items()]
     if context.time is not None:
-        told.append(("time", f"from {context.time.min()} to {context.time.max()}"))
+        told.append(("time", _span(int(context.time.min()), int(context.time.max()))))
     if context.stratum is not None:
         told.append(("logger", f"{len(context.stratum_names)} loggers: {', '.join(context.stratum_names[:6])}"))
     for role, columns in (
@@ -75,3 +77,11 @@ def _range(kind: str, logp: Floats, shown: Bools) -> str:
     of = np.ones_like(logp, dtype=np.bool_) if kind == "whole" else shown
     p = np.exp(logp[of])
     return f"{kind}, from {p.min():.3g} to {p.max():.3g}"
+
+
+def _span(first: int, last: int) -> str:
+    """The first and the last time; as dates where the numbers are microseconds since 1970, as text is read."""
+    if first < _YEAR_2000:
+        return f"from {first} to {last}"
+    dates = [str(np.datetime64(at, "us").astype("datetime64[s]")) for at in (first, last)]
+    return f"from {dates[0]} to {dates[1]}"

@@ -78,7 +78,10 @@ def sequences_of(evidence: Evidence, unit: str, seed: int = 0, *, by_state: bool
     if unit not in UNITS:
         raise UserError(f"unit is '{unit}'; expected one of {', '.join(UNITS)}.")
     if evidence.session is None or evidence.step is None:
-        raise UserError("session and step are absent; value per session needs to know which searches belong together.")
+        raise UserError(
+            f"a value per {unit} needs to know which searches belong together, in which order. Logs in SlateLab's own "
+            "format say so, mapped ones do not: leave out --per, or fill session and step of the evidence in Python."
+        )
     if unit == "session":
         layout = lay_out(evidence.session, evidence.step)
     else:

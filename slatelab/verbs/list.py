@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from slatelab.output import print_json, print_table
+from slatelab.output import print_json, print_result, print_table
 
 
 def list_names(
@@ -24,7 +24,17 @@ def list_names(
     if as_json:
         print_json({kind: [{"name": name, "about": about} for name, about in lines.items()]})
     else:
+        if kind == "estimators":
+            from offpolicy.estimator import LOGGED
+
+            print_result(f"Where no 'assumes' stands, and beside every 'also assumes': {LOGGED}.")
+            lines = {name: _without(about, LOGGED) for name, about in lines.items()}
         print_table(["name", "about"], [[name, about] for name, about in lines.items()], wrap=["about"])
+
+
+def _without(about: str, shared: str) -> str:
+    """Return the words on an estimator without what most of them assume, which is said once, above the table."""
+    return about.replace(f"assumes: {shared}; ", "also assumes: ").replace(f"assumes: {shared} (", "(")
 
 
 def _worlds() -> dict[str, str]:

@@ -34,3 +34,28 @@ def test_an_interval_without_ends_holds_nothing_and_an_end_that_lacks_excludes_n
     assert not holds(without, 0.0)
     assert holds(from_below, 5.0)
     assert not holds(from_below, -0.2)
+
+
+def _row(name: str, verdict: str) -> Row:
+    return {
+        "policy": "new", "estimator": name, "verdict": verdict, "reasons": ["8.7 effective shoppers"], "value": 1.0,
+        "lift": 0.1, "lift_low": 0.0, "lift_high": 0.2, "level": 0.95,
+    }  # fmt: skip
+
+
+def test_a_finding_that_refuses_the_usual_estimates_names_those_to_be_read_with_caution() -> None:
+    said = finding([_row("pdis", "do not use"), _row("fqe", "caution")])
+    assert said == (
+        "Of new only fqe may be read, with caution; no other estimate should be used: 8.7 effective shoppers."
+    )
+
+
+def test_a_finding_that_refuses_all_names_nothing_else() -> None:
+    assert finding([_row("pdis", "do not use")]).endswith("should be used: 8.7 effective shoppers.")
+
+
+def test_a_finding_of_estimates_that_are_never_told_first_does_not_refuse_them() -> None:
+    assert finding([_row("recent-dr-item", "caution")]).startswith(
+        "Estimates of new are to be read with caution (recent"
+    )
+    assert finding([_row("mixture-ips", "trust")]).startswith("mixture-ips puts new at 1.0000")

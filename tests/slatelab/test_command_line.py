@@ -249,3 +249,8 @@ def test_the_list_of_estimators_says_in_words_what_reshaping_does(capsys: pytest
     about = {one["name"]: one["about"] for one in json.loads(capsys.readouterr().out)["estimators"]}
     assert "weights above 10 are cut to 10; `clipped-ips:NUMBER` sets another" in about["clipped-ips"]
     assert all(one.strength.does for one in ESTIMATORS.values() if one.strength is not None)
+
+
+def test_the_table_of_estimators_says_once_what_nearly_all_assume(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["list", "estimators"]) == 0
+    assert capsys.readouterr().out.count("nothing unlogged moved both the slate and its reward") == 1

@@ -192,7 +192,7 @@ def test_places_are_counted_in_the_order_of_steps() -> None:
 
 
 def test_evidence_without_sessions_and_unknown_units_are_refused() -> None:
-    with pytest.raises(UserError, match="session and step are absent"):
+    with pytest.raises(UserError, match="which searches belong together"):
         evaluate_sequences(enumerated().evidence, "session")
     with pytest.raises(UserError, match="expected one of session, shopper"):
         evaluate_sequences(enumerated().evidence, "week")
