@@ -12,7 +12,7 @@ from offpolicy.diagnostics import Diagnostics
 from offpolicy.estimator import Estimator
 from offpolicy.estimators import BY_SLOT, ESTIMATORS, estimator
 from offpolicy.evidence import Evidence
-from offpolicy.inference import Interval, clusters, standard_error
+from offpolicy.inference import Interval, clusters, standard_error, student
 from offpolicy.intervals.case import Asked, Case
 from offpolicy.intervals.registry import IntervalRule, interval_rule
 from offpolicy.rivals import Bench, bench_of, shift, strongest_rival, warranted
@@ -158,7 +158,7 @@ def evaluate_by(
                 raise
             refused.append(error)
             ends, why = (_without_ends(value), _without_ends(paired)), f"no interval '{its.name}': {error}"
-        made.append(_estimate(value, ends, why, bench, its, asked))
+        made.append(_estimate((value, paired), ends, why, bench, its, asked))
     if made and len(refused) == len(made):
         raise refused[0]
     return made
@@ -221,11 +221,18 @@ def _without_ends(case: Case) -> Interval:
     return Interval(case.scores.value, standard_error(case.scores.influence, case.by), nan, nan)
 
 
+def _room(case: Case, ends: Interval, level: float) -> Interval:
+    """The interval that a bias is held against: Student's t where the rule made none, or left an end open."""
+    return ends if math.isfinite(ends.high - ends.low) else student(case.scores, case.by, level)
+
+
 def _estimate(
-    value: Case, ends: tuple[Interval, Interval], why: str, bench: Bench, rule: IntervalRule, asked: Asked
+    cases: tuple[Case, Case], ends: tuple[Interval, Interval], why: str, bench: Bench, rule: IntervalRule, asked: Asked
 ) -> Estimate:
-    one, evidence = value.estimator, bench.evidence
-    diagnostics = warranted(one, value.scores, bench, narrower(*ends))
+    value, evidence = cases[0], bench.evidence
+    one, level = value.estimator, asked.level
+    room = narrower(*(_room(case, own, level) for case, own in zip(cases, ends, strict=True)))
+    diagnostics = warranted(one, value.scores, bench, room)
     rival, rival_z = strongest_rival(one, value.scores, bench)
     moved = bench.upward_z if one.prefixwise else bench.interference_z
     found = bench.findings(one)
@@ -239,7 +246,7 @@ def _estimate(
         interval=ends[0],
         lift=ends[1],
         rule=rule.name,
-        level=asked.level,
+        level=level,
         rows=evidence.n_rows,
         diagnostics=diagnostics,
         cluster=evidence.cluster_name,

@@ -132,6 +132,15 @@ def test_the_rivals_of_a_rival_are_heard_too() -> None:
     assert "from 'ips', which assumes less" in found["rips"].reasons[0]
 
 
+def test_a_bias_by_design_is_no_smaller_for_want_of_an_interval_to_hold_it_against() -> None:
+    evidence, _ = enumerated_log(wrong_model=True)
+    bounded = replace(evidence, reward_range=(0.0, float(evidence.reward.sum(axis=1).max())))
+    for rule in ("t", "betting"):
+        (dm,) = (one for one in evaluate(bounded, interval=rule) if one.estimator == "dm")
+        assert math.isfinite(dm.interval.high) == (rule == "t")
+        assert any("times the half-width of its narrower interval" in reason for reason in dm.verdict.reasons)
+
+
 def test_evaluating_twice_gives_the_same_bytes_and_estimates_pickle(make_evidence: MakeEvidence) -> None:
     first, second = evaluate(make_evidence()), evaluate(make_evidence())
     assert pickle.dumps(first) == pickle.dumps(second)
