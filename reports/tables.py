@@ -68,16 +68,19 @@ def learning_table(learning: pd.DataFrame) -> Table:
     )
 
 
-def estimates_table(estimates: pd.DataFrame) -> Table:
-    """Estimates with intervals, evidence and verdicts; the truth where there is one."""
+def estimates_tables(estimates: pd.DataFrame) -> tuple[Table, ...]:
+    """One table of estimates for everything that was estimated."""
+    return tuple(_estimates_table(of_one) for _, of_one in estimates.groupby("estimand", sort=False))
+
+
+def _estimates_table(estimates: pd.DataFrame) -> Table:
+    """Estimates of one thing, with intervals, evidence and verdicts; the truth where there is one."""
     decimals = decimals_for([*estimates["value"], *estimates["truth"]])
     lines = records(estimates)
     columns: list[tuple[str, Sequence[str | Cell], bool]] = []
     if estimates["source"].nunique() > 1:
         columns.append(("log", list(estimates["source"]), False))
     columns += [("policy", list(estimates["policy"]), False), ("estimator", list(estimates["estimator"]), False)]
-    if estimates["estimand"].nunique() > 1:
-        columns.append(("estimand", list(estimates["estimand"]), False))
     columns.append(("verdict", [Cell(str(word), VERDICTS[word]) for word in estimates["verdict"]], False))
     columns.append(("estimate", [fixed(row["value"], decimals) for row in lines], True))
     columns.append((level_name(estimates), [interval(row["low"], row["high"], decimals) for row in lines], True))
@@ -89,10 +92,7 @@ def estimates_table(estimates: pd.DataFrame) -> Table:
         ("lift over logger", [signed(row["lift"], decimals) for row in lines], True),
         ("its interval", [interval(row["lift_low"], row["lift_high"], decimals) for row in lines], True),
     ]
-    caption = "Estimates"
-    if estimates["estimand"].nunique() == 1:
-        caption += f" of the {estimates['estimand'].iloc[0]}"
-    return table_of(caption, columns, "estimates")
+    return table_of(f"Estimates of the {estimates['estimand'].iloc[0]}", columns, "estimates")
 
 
 def diagnostics_table(estimates: pd.DataFrame) -> Table:
@@ -134,7 +134,7 @@ def verdict_matrix(estimates: pd.DataFrame) -> Table:
     """One line a log and policy, one column an estimator: what may be believed, at a glance."""
     estimators = unique(estimates["estimator"])
     rows = []
-    for keys, group in estimates.groupby(["source", "policy", "estimand"], sort=False):
+    for keys, group in estimates.groupby(["source", "policy"], sort=False):
         words = dict(zip(group["estimator"], group["verdict"], strict=True))
         cells = [Cell(words[name], VERDICTS[words[name]]) if name in words else Cell("") for name in estimators]
         rows.append((Cell(str(keys[0])), Cell(str(keys[1])), *cells))

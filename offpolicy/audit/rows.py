@@ -90,7 +90,8 @@ def arrival(evidence: Evidence, terms: Terms, by: Clusters) -> Finding:
     z = math.copysign(1.0, usual) * standardised(float(fall.mean()), standard_error(centred, by))
     rank = min(int(z > ARRIVAL_Z[0]) + int(z > ARRIVAL_Z[1]), int(lost > ARRIVAL[0]) + int(lost > ARRIVAL[1]))
     outcomes: tuple[Outcome, ...] = ("passed", "strained", "failed")
-    said = f"rewards of the last eighth of the time are {lost:.1%} short of the eighth before (z = {z:.1f})"
+    side = "short of" if lost >= 0.0 else "above"
+    said = f"rewards of the last eighth of the time are {abs(lost):.1%} {side} the eighth before (z = {z:.1f})"
     asked = ". Had they all arrived when the log was closed? Leave the last rows out" if rank else ""
     return Finding("arrival", outcomes[rank], lost, said + asked)
 

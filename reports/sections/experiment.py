@@ -14,7 +14,7 @@ from reports.summaries import OWN_CONTEXTS, SIMULATED, unique
 from reports.table import Table
 from reports.tables import (
     diagnostics_table,
-    estimates_table,
+    estimates_tables,
     learning_table,
     policies_table,
     reasons_table,
@@ -150,7 +150,7 @@ def _simulated(judged: pd.DataFrame) -> Section:
             + "; hollow marks are not to be used; arrows lead to numbers outside; each panel has its own scale."
             + cut(len(estimates.groups(judged)), estimates.MOST_PANELS, "panels"),
         ),
-        (estimates_table(judged),),
+        estimates_tables(judged),
         (*_why(judged), diagnostics_table(judged)),
     )
 
@@ -193,7 +193,7 @@ def _real(judged: pd.DataFrame) -> Section:
             "compare with; hollow marks are not to be used."
             + cut(len(estimates.groups(judged)), estimates.MOST_PANELS, "panels"),
         ),
-        (estimates_table(judged),),
+        estimates_tables(judged),
         (*_why(judged), diagnostics_table(judged)) if len(reasons) > MOST_REASONS else (diagnostics_table(judged),),
         tuple(reasons[:MOST_REASONS]),
     )

@@ -191,6 +191,18 @@ def test_a_log_of_the_users_own_shows_no_truth(tmp_path: Path, made_up: Any) -> 
     assert ">truth</th>" not in real
 
 
+def test_what_is_estimated_has_a_table_of_its_own_and_a_log_one_line_of_verdicts(tmp_path: Path, made_up: Any) -> None:
+    rows = made_up.estimates_rows().query("source == 'open bandit men'").assign(source="my shop", policy="linear-ts")
+    now = rows.assign(estimand="value now", estimator=rows["estimator"] + "-now")
+    tables = {"estimates": pd.concat([rows, now])}
+    page = report(made_up.write_run(tmp_path / "run", {**made_up.FACTS, "kind": "evaluation"}, tables))
+    text = page.read_text("utf-8")
+    assert "Estimates of the row" in text
+    assert "Estimates of the value now" in text
+    verdicts = text[text.index("Verdicts by log, policy and estimator") :].partition("</table>")[0]
+    assert verdicts.count("my shop") == 1
+
+
 def test_a_refused_real_log_says_why(whole: Path) -> None:
     text = whole.read_text(encoding="utf-8")
     real = text[text.index('<section id="real">') : text.index('<section id="weights">')]
