@@ -144,8 +144,13 @@ def _unseen(one: Estimator, own: Scores, bench: Bench, half_width: float) -> flo
 
 
 def strongest_rival(one: Estimator, own: Scores, bench: Bench) -> tuple[str, float]:
-    """Of the estimators that assume less, and less again, the one that disagrees most: its name and z."""
+    """Of the estimators that assume less, and less again, the one that disagrees most: its name and z.
+
+    None does where the logger left nothing to chance: all weights are 1 then, and what weighs is the logger's mean.
+    """
     found, name = (one.rival, 0.0), one.rival
+    if not bench.evidence.logger.logp.any():
+        return found
     while name:
         rival = ESTIMATORS[name]
         if not rival.missing(bench.evidence):

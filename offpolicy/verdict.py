@@ -119,7 +119,7 @@ def judge(
     found = [*_measured(diagnostics, evidence, n_clusters, thresholds), *_declared(estimator, evidence)]
     rank = _above(abs(rival_z), thresholds.rival_z)
     if rank:
-        found.append((rank, f"it is {rival_z:+.1f} standard errors from '{estimator.rival}', which assumes less"))
+        found.append((rank, f"it is {_errors(rival_z)} from '{estimator.rival}', which assumes less"))
     if (estimator.slotwise or estimator.prefixwise) and evidence.n_slots > 1:
         found += _interference(interference_z, estimator.prefixwise, thresholds)
     found += [*_left_out(estimator, diagnostics, thresholds), *_by_design(estimator, diagnostics, thresholds)]
@@ -135,6 +135,11 @@ def judge(
     return Verdict(WORDS[worst], reasons)
 
 
+def _errors(z: float) -> str:
+    """How many standard errors; where next to nothing varies their number is one of rounding."""
+    return f"{z:+.1f} standard errors" if abs(z) < 1000.0 else "more than 1,000 standard errors"
+
+
 def _measured(
     seen: Diagnostics, evidence: Evidence, n_clusters: float, limits: Thresholds
 ) -> Iterator[tuple[int, str]]:
@@ -146,7 +151,7 @@ def _measured(
         yield (
             rank,
             (
-                f"mean weight {seen.mean_weight:.3f} is {seen.mean_weight_z:+.1f} standard errors from 1 (limit "
+                f"mean weight {seen.mean_weight:.3f} is {_errors(seen.mean_weight_z)} from 1 (limit "
                 f"{limits.mean_weight_z[rank - 1]:g}): propensities are wrong or the logger lacks support"
             ),
         )

@@ -84,6 +84,8 @@ def _estimates_table(estimates: pd.DataFrame) -> Table:
     columns.append(("verdict", [Cell(str(word), VERDICTS[word]) for word in estimates["verdict"]], False))
     columns.append(("estimate", [fixed(row["value"], decimals) for row in lines], True))
     columns.append((level_name(estimates), [interval(row["low"], row["high"], decimals) for row in lines], True))
+    if estimates["interval"].nunique() > 1:
+        columns.append(("interval by", list(estimates["interval"]), False))
     if estimates["truth"].notna().any():
         columns.append(("truth", [fixed(row["truth"], decimals) for row in lines], True))
     columns += [

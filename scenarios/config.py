@@ -204,7 +204,7 @@ def load_scenario(spec: str, seed: int | None = None, overrides: list[str] | Non
     if path.suffix != ".toml":
         path = LIBRARY / f"{spec}.toml"
         if not path.is_file():
-            raise unknown_name("scenario", spec, scenario_names())
+            raise _unknown_scenario(spec)
     settings = read_toml(path)
     settings.setdefault("name", path.stem)
     world = settings.get("world")
@@ -215,6 +215,16 @@ def load_scenario(spec: str, seed: int | None = None, overrides: list[str] | Non
     for override in overrides or []:
         _override(settings, override)
     return validated(Scenario, settings, f"{path}, with {' and '.join(overrides)}" if overrides else str(path))
+
+
+def _unknown_scenario(spec: str) -> UserError:
+    """An error for a name that is not in the library; who named a world meant a scenario in it."""
+    from simenv.worlds import WORLDS
+
+    said = unknown_name("scenario", spec, scenario_names())
+    if spec not in WORLDS:
+        return said
+    return UserError(f"{said} '{spec}' is a world: a TOML file with world = \"{spec}\" is a scenario in it.")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

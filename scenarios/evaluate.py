@@ -67,7 +67,8 @@ SAME_CONTEXTS = (
 )
 PAST = (
     "The reward model of each shopper was fitted on those who came before. The log was read twice: at most "
-    f"{MODEL_SEARCHES:,} searches for the models, one for each doubling of the shoppers, then all searches."
+    f"{MODEL_SEARCHES:,} searches for the models, one for each doubling of the shoppers, then all searches. 'dm', and "
+    "what weighs by prefix with a model, are left out."
 )
 SEQUENCES = (
     "Values per session or shopper follow the policy's own searches. Sequences must be whole in the log; the model of "

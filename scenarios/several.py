@@ -230,7 +230,8 @@ def _asked_again(
         raise UserError(f"--logger '{unknown[0]}' wrote no row; the logs were written by {', '.join(names)}.")
     if settings.estimators is not None and not set(OF_ALL) & set(settings.estimators):
         return None, ""
-    lost = [name for name in names if name not in given and name not in POLICIES]
+    # A learner's name says how it was made, not which model of it wrote the rows.
+    lost = [name for name in names if name not in given and (name not in POLICIES or POLICIES[name].learns)]
     if lost:
         return None, (
             f"a log says what its logger '{lost[0]}' gave to what it showed itself, not what it would have given to "

@@ -37,6 +37,7 @@ def print_evaluation(evaluation: Evaluation, as_json: bool) -> None:
             "sensitivity": evaluation.sensitivity,
             "quantiles": evaluation.quantiles,
             "unanswered": evaluation.unanswered,
+            "notes": evaluation.notes,
         }
         print_json({"estimates": records} | {name: list(rows) for name, rows in beside.items() if rows})
         return
@@ -49,11 +50,13 @@ def print_evaluation(evaluation: Evaluation, as_json: bool) -> None:
     print_sensitivity(evaluation.sensitivity)
     print_audit(evaluation.audit)
     print_segments(evaluation.segments)
+    for note in evaluation.notes:
+        print_result(f"note: {note}")
 
 
 def print_estimates(records: Sequence[Mapping[str, Any]]) -> None:
     """Print the estimates as a table, how to read it, and the reasons of every verdict that is less than `trust`."""
-    rule = "\n".join(dict.fromkeys(str(record["interval"]) for record in records))
+    rule = ",\n".join(dict.fromkeys(str(record["interval"]) for record in records))
     columns = [
         "estimator",
         "value",
@@ -79,8 +82,11 @@ def print_estimates(records: Sequence[Mapping[str, Any]]) -> None:
     ]
     print_table(columns, rows, right=columns[1:-1], wrap=[columns[2], "lift interval"])
     print_result("")
-    for line in dict.fromkeys(_reading(record) for record in records):
-        print_result(line)
+    names_by_reading: dict[str, list[str]] = {}
+    for record in records:
+        names_by_reading.setdefault(_reading(record), []).append(record["estimator"])
+    for line, names in names_by_reading.items():
+        print_result(line if len(names_by_reading) == 1 else f"{', '.join(names)}: {line}")
     names_by_reason: dict[str, list[str]] = {}
     for record in records:
         if record["reasons"]:

@@ -46,6 +46,8 @@ def ask(function: TargetFunction, name: str, columns: Mapping[str, npt.NDArray[A
     n_rows = len(next(iter(columns.values())))
     try:
         answer = function(columns)
+    except UserError:  # of a saved model, which says what the mapping lacks
+        raise
     except Exception as problem:  # whatever a user's code may raise
         failed = f"policy '{name}' failed with {type(problem).__name__}: {problem}"
         if isinstance(problem, KeyError):

@@ -36,11 +36,12 @@ def describe(
         ),
         ("cluster", _cluster(pages, context)),
     ]
+    article = "an" if mapping.unit[:1] in "aeiou" else "a"
     for name, reward in rewards.items():
         total = reward.sum(axis=1)
         told.append(
             (f"reward {name}",
-             f"{total.mean():.4g} a {mapping.unit}, from {total.min():g} to {total.max():g}; "
+             f"{total.mean():.4g} {article} {mapping.unit}, from {total.min():g} to {total.max():g}; "
              f"{int((total != 0.0).sum()):,} rows earned something")
         )  # fmt: skip
     for role, chances in (("propensity", logger), ("target", target)):

@@ -32,8 +32,8 @@ def evaluate(
     policy: Annotated[
         str | None,
         typer.Option(
-            help="module:function; for native logs also a registry name or a saved model's folder; for dsjson also "
-            "'uniform' or 'logged-greedy'."
+            help="module:function; for native logs, and mapped ones with [ranker], also a registry name or a saved "
+            "model's folder; for dsjson also 'uniform' or 'logged-greedy'."
         ),
     ] = None,
     loggers: Annotated[

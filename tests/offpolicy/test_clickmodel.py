@@ -95,6 +95,9 @@ def test_its_estimate_is_near_the_truth_and_never_trusted() -> None:
     truth = float((attraction[log.query[:, None], best] * LOOKS).sum(axis=1).mean())
     assert estimate.interval.value == pytest.approx(truth, abs=0.06)  # 15 pairs of 300 looks: .03 a pair, three slots
     assert estimate.verdict.word == "caution"
+    clicked = evaluate(evidence, ["pbm"])[0]  # no weights: what weighs is the logger's mean and contradicts nobody
+    assert clicked.lift.low > 0.0
+    assert not any("which assumes less" in reason for reason in clicked.verdict.reasons)
     unknown = replace(reading, ranking=np.full_like(reading.ranking, ITEMS))
     evidence, caveats = modelled(unknown)
     assert with_caveats(evaluate(evidence, ["dm"]), caveats)[0].verdict.word == "do not use"

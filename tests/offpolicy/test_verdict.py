@@ -39,6 +39,11 @@ def test_a_sound_estimate_is_trusted_and_says_on_what_grounds(make_evidence: Mak
     ("change", "word", "reason"),
     [
         ({"mean_weight_z": -3.4, "mean_weight": 0.97}, "caution", "standard errors from 1 (limit 3.3)"),
+        (
+            {"mean_weight_z": float("-inf"), "mean_weight": 0.5},
+            "do not use",
+            "is more than 1,000 standard errors from 1",
+        ),
         ({"mean_weight_z": 5.1, "mean_weight": 1.03}, "do not use", "standard errors from 1 (limit 5)"),
         ({"effective_positives": 99.0}, "caution", "99 effective positives; fewer than 100"),
         ({"effective_positives": 4.77}, "do not use", "4.8 effective positives; fewer than 10"),

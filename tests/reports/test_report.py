@@ -271,3 +271,15 @@ def test_where_all_is_trusted_nothing_is_explained_away(tmp_path: Path, made_up:
     estimates = made_up.estimates_rows().query("verdict == 'trust'")
     page = report(made_up.write_run(tmp_path / "run", made_up.FACTS, {"estimates": estimates}))
     assert "is not trusted" not in page.read_text(encoding="utf-8")
+
+
+def test_two_kinds_of_intervals_are_told_row_by_row(made_up: Any, tmp_path: Path) -> None:
+    estimates = made_up.estimates_rows()
+    one = report(made_up.write_run(tmp_path / "one", made_up.FACTS, {"estimates": estimates}))
+    assert "interval by" not in one.read_text(encoding="utf-8")
+    refitted = estimates.assign(interval=estimates["interval"].where(estimates["estimator"] != "dm", "refit bootstrap"))
+    both = report(made_up.write_run(tmp_path / "both", made_up.FACTS, {"estimates": refitted})).read_text(
+        encoding="utf-8"
+    )
+    assert "interval by" in both
+    assert "refit bootstrap" in both

@@ -110,6 +110,8 @@ def test_a_broken_file_is_refused(content: bytes, told: str, tmp_path: Path) -> 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         load_scenario(str(tmp_path / "mine.toml"))
+    with pytest.raises(UserError, match=r"there is no scenario 'tiny'.*with world = \"tiny\" is a scenario"):
+        load_scenario("tiny")
     with pytest.raises(UserError, match=r"there is no scenario 'qiuck'.*Did you mean 'quick'"):
         load_scenario("qiuck")
     assert LIBRARY.is_dir()

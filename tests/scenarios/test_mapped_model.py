@@ -114,7 +114,11 @@ def test_whom_a_model_learned_from_is_declared_or_costs_trust(shop: Path, capsys
 
 def test_what_a_model_ranks_by_and_the_mapping_lacks_is_named(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for mapping, policy, complaint in (
-        ("bare", str(shop / "model"), "ranks by query_terms, locale, device, search, page, history"),
+        (
+            "bare",
+            str(shop / "model"),
+            f"error: policy '{shop / 'model'}' ranks by query_terms, locale, device, search, page, history",
+        ),
         ("bare", "lexical", "'lexical' ranks by query_terms, and the mapping does not say where the log has it"),
         ("no_ranker", "lexical", "Add [ranker] with catalogue and candidates"),
         ("whole", "oracle", "ranks by hidden truth"),

@@ -125,6 +125,14 @@ def test_a_logger_that_nobody_can_ask_again_leaves_naive_and_weighted(
     assert "mixture-ips" in by_name(judged(first_folder, log, ours="tests.scenarios.test_several:sharper"))
 
 
+def test_the_name_of_a_learner_alone_asks_nobody_again(first_folder: Path, tiny: World, tmp_path: Path) -> None:
+    own = replace(sharper(tiny.catalogue.public(), 3), name="linear")
+    log = write_log(tiny, "tiny", own, SEED + 3, shopper_range(20), tmp_path / "linear")
+    usual = judged(first_folder, log, names=None)
+    assert {"ips", "weighted-ips"} <= set(by_name(usual))
+    assert any("--logger linear=MODEL_FOLDER" in note for note in usual.notes)
+
+
 def test_a_logger_that_wrote_nothing_and_logs_of_two_markets_are_refused(
     first_folder: Path, other_folder: Path, tmp_path: Path
 ) -> None:

@@ -244,6 +244,20 @@ def test_reasons_are_told_once_for_all_estimators_that_share_them(capsys: pytest
     assert "10,000 rows; 99.5% intervals (betting), errors clustered by shopper" in shown
 
 
+def test_two_kinds_of_intervals_are_told_with_whose_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    record = {
+        "estimand": "value per search over the logger's contexts",
+        **dict.fromkeys(("value", "low", "high", "lift", "lift_low", "lift_high"), 0.5),
+        **{"level": 0.95, "rows": 10, "effective_rows": 9.0, "effective_positives": 4.8, "cluster": "shopper"},
+        **{"verdict": "trust", "reasons": []},
+    }
+    asked = (("ips", "t"), ("dm", "refit bootstrap"), ("dr", "t"))
+    print_estimates([{"estimator": name, "interval": rule, **record} for name, rule in asked])
+    shown = capsys.readouterr().out
+    assert "ips, dr: Estimated: value per search over the logger's contexts; 10 rows; 95% intervals (t)" in shown
+    assert "dm: Estimated: value per search over the logger's contexts; 10 rows; 95% intervals (refit boot" in shown
+
+
 def test_the_list_of_estimators_says_in_words_what_reshaping_does(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["list", "estimators", "--json"]) == 0
     about = {one["name"]: one["about"] for one in json.loads(capsys.readouterr().out)["estimators"]}
