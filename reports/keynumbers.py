@@ -85,7 +85,9 @@ def _of_estimates(estimates: pd.DataFrame) -> list[KeyNumber]:
     if len(trusted):
         held = int(holds_truth(trusted).sum())
         found.append(
-            KeyNumber("trusted intervals that hold the truth", f"{held} of {len(trusted)}", "counted, not promised")
+            KeyNumber(
+                "trusted intervals that hold the truth", f"{held} of {len(trusted)}", "of one log, which share its luck"
+            )
         )
     if len(simulated) == 0:
         lines = estimates[estimates["value"].notna() & estimates["lift"].notna()]
