@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -195,9 +196,11 @@ def _joined(logs: Sequence[_Log], target: AnyPolicy, joining: Joining, progress:
 def _together(logs: Sequence[_Log], parts: Sequence[Evidence], logp: F64 | None) -> Evidence:
     """All rows, each with its stratum (a log and a logger), who it belongs to, and what weighs several loggers."""
     whole = stack(parts)
-    stratum = _codes([f"{at} {name}" for at, one in enumerate(logs) for name in one.logger])
+    rows = [len(one.logger) for one in logs]
+    own = _codes(np.concatenate([one.logger for one in logs]))
+    stratum = _codes(np.repeat(np.arange(len(logs)), rows) * (int(own.max()) + 1) + own)
     # Simulated shoppers of two seeds are two people under one id; real ones are the same.
-    seeds = _codes([f"{one.log.seed}" for one in logs for _ in one.logger])
+    seeds = np.repeat(_codes(np.array([str(one.log.seed) for one in logs])), rows)
     _, cluster = np.unique(np.column_stack([seeds, whole.cluster]), axis=0, return_inverse=True)
     moment = None
     if "joint" in whole.foreseen:  # E[w^2] of a stratum is what slates that the target would show weigh on average
@@ -205,7 +208,6 @@ def _together(logs: Sequence[_Log], parts: Sequence[Evidence], logp: F64 | None)
     mixture = None
     if logp is not None:
         mixture = np.zeros(whole.reward.shape)
-        own = _codes([str(name) for one in logs for name in one.logger])
         mixture[:, 0] = np.minimum(log_mixture(logp, own), 0.0)
     return replace(
         whole,
@@ -270,8 +272,9 @@ def _replayed(one: _Log, policies: Mapping[str, AnyPolicy]) -> Iterator[tuple[F6
         first += len(batch)
 
 
-def _codes(names: Sequence[str]) -> I64:
-    return np.unique(np.array(names), return_inverse=True)[1].astype(np.int64)
+def _codes(column: npt.NDArray[Any]) -> I64:
+    """Numbers from 0 in the order of the values."""
+    return np.unique(column, return_inverse=True)[1].astype(np.int64)
 
 
 def _told(logs: Sequence[_Log]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from offpolicy.actions import ActionTable
 from offpolicy.evidence import Evidence
 from offpolicy.terms import Terms, joint, total_of
 from offpolicy.weights import TIE
@@ -31,25 +32,21 @@ def tabled(evidence: Evidence) -> Terms:
 
 def beyond(terms: Terms, most: float) -> Floats:
     """What the reward model expects of those actions whose weight is larger than `most`: sum_a pi(a) q(a), (N,)."""
-    table = terms.actions
-    if table is None or table.q is None:
-        raise UserError("the table of actions is absent or has no q; cut the evidence with `tabled`.")
+    table, q = _table(terms)
     if most == np.inf:
         return np.zeros(len(table.action))
     # Without a division; an action that only the target plays is always beyond.
     is_left = table.target > most * TIE * table.logger
-    left: Floats = np.einsum("na,na->n", np.where(is_left, table.target, 0.0), table.q)
+    left: Floats = np.einsum("na,na->n", np.where(is_left, table.target, 0.0), q)
     return left
 
 
 def above(terms: Terms, most: float) -> Floats:
     """What clipping at `most` takes, as the reward model sees it: sum_a max(pi(a) - most * mu(a), 0) q(a), (N,)."""
-    table = terms.actions
-    if table is None or table.q is None:
-        raise UserError("the table of actions is absent or has no q; cut the evidence with `tabled`.")
+    table, q = _table(terms)
     if most == np.inf:
         return np.zeros(len(table.action))
-    taken: Floats = np.einsum("na,na->n", np.maximum(table.target - most * table.logger, 0.0), table.q)
+    taken: Floats = np.einsum("na,na->n", np.maximum(table.target - most * table.logger, 0.0), q)
     return taken
 
 
@@ -81,6 +78,13 @@ def robust(evidence: Evidence) -> Terms:
 def balanced(evidence: Evidence) -> Terms:
     """A classifier's ratio of the two policies' pairs of context and action, in place of the ratio of propensities."""
     return _given(evidence, "balanced", evidence.balanced)
+
+
+def _table(terms: Terms) -> tuple[ActionTable, Floats]:
+    """The table of all actions and its q, (N, A)."""
+    if terms.actions is None or terms.actions.q is None:
+        raise UserError("the table of actions is absent or has no q; cut the evidence with `tabled`.")
+    return terms.actions, terms.actions.q
 
 
 def _given(evidence: Evidence, name: str, weight: Floats | None) -> Terms:
