@@ -190,8 +190,8 @@ def _of_the_interval(seen: Diagnostics, evidence: Evidence, limits: Thresholds) 
     if rank:
         yield (
             rank,
-            f"the policies foretell {_count(seen.foreseen_rows)} effective rows, whatever the log happens to hold; fewer "
-            f"than {limits.foreseen_rows[rank - 1]:g}",
+            f"the policies foretell {_count(seen.foreseen_rows)} effective rows, whatever the log happens to hold; "
+            f"fewer than {limits.foreseen_rows[rank - 1]:g}",
         )
     rank = _below(seen.foreseen_carriers, limits.foreseen_carriers)
     if rank:

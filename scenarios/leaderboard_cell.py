@@ -14,7 +14,8 @@ from offpolicy import Evidence, estimator, evaluate
 from offpolicy.estimators import BY_SLOT
 from offpolicy.single.choosing import choose
 from offpolicy.single.columns import makeable
-from scenarios.enumerated_bed import Bed, logs, market_of
+from scenarios.enumerated_bed import Bed, market_of
+from scenarios.enumerated_log import logs
 from scenarios.leaderboard_tables import Judged, choice_rows, ranking_rows, score_rows
 from scenarios.sweep import Tables
 

@@ -12,7 +12,8 @@ from scipy import stats
 
 from offpolicy import evaluate
 from scenarios.config import validated
-from scenarios.enumerated_bed import Bed, logs, market_of
+from scenarios.enumerated_bed import Bed, market_of
+from scenarios.enumerated_log import logs
 from scenarios.leaderboard import Leaderboard, plan_leaderboard, run_leaderboard
 from scenarios.leaderboard_cell import LeaderboardCell, run_leaderboard_cell
 from scenarios.leaderboard_tables import (

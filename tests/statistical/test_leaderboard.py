@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from offpolicy import evaluate
-from scenarios.enumerated_bed import Bed, logs, market_of
+from scenarios.enumerated_bed import Bed, market_of
+from scenarios.enumerated_log import logs
 from scenarios.leaderboard_beds import BEDS
 from scenarios.leaderboard_cell import ESTIMATORS, LeaderboardCell, judge_cell
 from scenarios.leaderboard_tables import REFUSAL_GOAL, TRUST_GOAL, bar_rows, score_rows

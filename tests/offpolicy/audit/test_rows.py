@@ -15,7 +15,8 @@ from offpolicy.rows import take
 from offpolicy.single.arrays import SingleActionLog, evidence_of
 from offpolicy.single.columns import filled
 from offpolicy.terms import joint
-from scenarios.enumerated_bed import Bed, logs
+from scenarios.enumerated_bed import Bed
+from scenarios.enumerated_log import logs
 
 ROWS = 2_000
 BED = Bed(name="rows", candidates=12, slots=1, rows=ROWS, targets={"near": 0.3})
